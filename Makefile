@@ -1,0 +1,40 @@
+# Every target does its own set-up on a fresh machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+ARGS ?=
+
+.PHONY: setup demo test check format bench docs clean
+.DELETE_ON_ERROR:
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh
+	PYTHON=$(PYTHON) VENV=$(VENV) sh scripts/setup.sh
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/tailorbird demo $(ARGS)
+
+test: $(STAMP)
+	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)
+	$(BIN)/python -m bench $(ARGS)
+
+docs: $(STAMP)
+	$(BIN)/python -m tailorbird.gateway.catalogue > docs/operations.md
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Builds the virtual environment and fetches what the machine lacks; says in one line what is degraded.
+set -eu
+PYTHON=${PYTHON:-python3}
+VENV=${VENV:-.venv}
+
+"$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "Tailorbird needs Python 3.11 or newer; $("$PYTHON" --version) was found. Try: make setup PYTHON=python3.12" >&2
+    exit 1
+}
+[ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
+"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+"$VENV/bin/python" -m tailorbird.functions.setup
