@@ -1,0 +1,172 @@
+"""Every setting in one table.
+
+Flag > environment TAILORBIRD_* > tailorbird.toml > default; each value knows its origin.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tailorbird.errors import Invalid
+
+ENVIRONMENT_PREFIX = "TAILORBIRD_"
+FILE_NAME = "tailorbird.toml"
+
+
+@dataclass(frozen=True)
+class Setting:
+    name: str
+    type: type
+    default: Any
+    help: str
+
+
+SETTINGS = (
+    # where
+    Setting("host", str, "127.0.0.1", "Address to listen on"),
+    Setting("port", int, 8080, "Port of every API and of the console; 0 takes a free one"),
+    Setting(
+        "data",
+        Path,
+        Path("tailorbird-data"),
+        "Folder of database, objects, models, inbox and secrets",
+    ),
+    Setting(
+        "database_url", str, "", "sqlite:///... or postgresql://...; empty is <data>/tailorbird.db"
+    ),
+    Setting(
+        "s3_endpoint_url",
+        str,
+        "",
+        "S3-compatible server for s3:// objects; empty is <data>/objects",
+    ),
+    Setting(
+        "s3_access_key_id", str, "", "Access key for that server; empty takes AWS_ACCESS_KEY_ID"
+    ),
+    Setting(
+        "s3_secret_access_key", str, "", "Secret for that server; empty takes AWS_SECRET_ACCESS_KEY"
+    ),
+    Setting(
+        "smtp_url",
+        str,
+        "",
+        "smtp[s]://user:password@host:port; empty puts every mail into the inbox",
+    ),
+    # who
+    Setting("account", str, "123456789012", "Account of the first access key"),
+    Setting("region", str, "us-east-1", "Region of things made without a signed request"),
+    Setting(
+        "workspace",
+        str,
+        "tailorbird",
+        "Segment workspace id; the default external id of destinations",
+    ),
+    # work
+    Setting("worker_threads", int, 4, "Background jobs run at once in one process"),
+    Setting(
+        "job_lease_seconds", float, 60.0, "A job of a silent worker is taken over after this long"
+    ),
+    Setting("ephemeral", bool, False, "Temporary data and POST /_/reset, for test suites"),
+)
+
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+class Settings:
+    """The settings in force: `settings.port` reads one, `settings.origin("port")` says whence."""
+
+    def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+        self._values = dict(values)
+        self._origins = dict(origins)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_values"][name]
+        except KeyError:
+            raise AttributeError(f"There is no setting {name!r}") from None
+
+    def origin(self, name: str) -> str:
+        return self._origins[name]
+
+    def replace(self, **values: Any) -> Settings:
+        """The same settings with some given as flags."""
+        for name in values:
+            _known(name, "flag")
+        return Settings(self._values | values, self._origins | dict.fromkeys(values, "flag"))
+
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{self.data / 'tailorbird.db'}"
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """Read every setting from its most telling origin; Invalid names the one that is wrong."""
+    values = {s.name: s.default for s in SETTINGS}
+    origins = dict.fromkeys(values, "default")
+    file = (folder or Path.cwd()) / FILE_NAME
+    if file.exists():
+        _lay(values, origins, _read_file(file), str(file))
+    environment = os.environ if environment is None else environment
+    named = {
+        key.removeprefix(ENVIRONMENT_PREFIX).lower(): text
+        for key, text in environment.items()
+        if key.startswith(ENVIRONMENT_PREFIX)
+    }
+    _lay(values, origins, {k: v for k, v in named.items() if k in BY_NAME}, "environment")
+    _lay(values, origins, {k: v for k, v in (flags or {}).items() if v is not None}, "flag")
+    return Settings(values, origins)
+
+
+def _lay(
+    values: dict[str, Any], origins: dict[str, str], given: Mapping[str, Any], origin: str
+) -> None:
+    for name, value in given.items():
+        values[name] = _convert(_known(name, origin), value, origin)
+        origins[name] = origin
+
+
+def _known(name: str, origin: str) -> Setting:
+    if name not in BY_NAME:
+        raise Invalid(f"{origin}: there is no setting {name!r}; `tailorbird settings` lists them")
+    return BY_NAME[name]
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise Invalid(f"{file} is not valid TOML: {error}") from None
+
+
+def _convert(setting: Setting, value: Any, origin: str) -> Any:
+    try:
+        if setting.type is bool:
+            return _boolean(value)
+        if setting.type is Path:
+            return Path(value).expanduser()
+        return setting.type(value)
+    except (TypeError, ValueError):
+        kind = setting.type.__name__
+        raise Invalid(
+            f"{origin}: {setting.name} is {value!r}, which is not of type {kind}"
+        ) from None
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in ("1", "true", "yes", "on"):
+        return True
+    if text in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError(value)
