@@ -1,0 +1,155 @@
+"""The database: SQLite (WAL) or PostgreSQL behind one small door.
+
+Rooms define their own tables on `metadata`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import QueuePool
+
+from tailorbird.errors import Invalid
+
+BUSY_TIMEOUT_MS = 30_000
+POOL_SIZE = 32
+AUTOCOMMIT: dict[str, dict[str, Any]] = {
+    "sqlite": {"tailorbird_autocommit": True},
+    "postgresql": {"isolation_level": "AUTOCOMMIT"},
+}
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# A customer's own object, kept with the service's own field names.
+Document = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+# A growing integer key: SQLite only counts INTEGER PRIMARY KEY up by itself.
+Serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+class Database:
+    """One database. `read()` is autocommit; `write()` is one transaction, alone in its thread."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self.dialect = self.engine.dialect.name
+        self._reading = self.engine.execution_options(**AUTOCOMMIT[self.dialect])
+        self._writing = threading.local()
+        # SQLite has one writer: queueing here is fair and cheaper than its busy handler.
+        self._turn = threading.Lock() if self.dialect == "sqlite" else None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._reading.connect() as conn:
+            yield conn
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        if getattr(self._writing, "busy", False):
+            raise RuntimeError("write() inside write(): pass the connection down instead")
+        self._writing.busy = True
+        try:
+            if self._turn is None:
+                with self.engine.begin() as conn:
+                    yield conn
+            else:
+                with self._turn, self.engine.begin() as conn:
+                    yield conn
+        finally:
+            self._writing.busy = False
+
+    def sql(self, text: str) -> str:
+        """Driver SQL for `exec_driver_sql`, written with `?` for both drivers."""
+        return text if self.dialect == "sqlite" else text.replace("%", "%%").replace("?", "%s")
+
+    @staticmethod
+    def dump(value: Any) -> str:
+        """A document as driver SQL stores it."""
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+
+    @staticmethod
+    def load(value: Any) -> Any:
+        """A document as driver SQL returns it: SQLite gives text, PostgreSQL the object."""
+        return orjson.loads(value) if isinstance(value, str | bytes) else value
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def insert(db: Database, table: sa.Table) -> Any:
+    """INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing` in this dialect."""
+    return (sqlite if db.dialect == "sqlite" else postgresql).insert(table)
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        raise Invalid(
+            f"database_url {url!r} is not a URL; sqlite:///file or postgresql://..."
+        ) from None
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise Invalid(
+            f"database_url is for {parsed.get_backend_name()}; SQLite and PostgreSQL are served"
+        )
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed)
+    try:
+        return sa.create_engine(
+            parsed,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_SIZE,
+            pool_pre_ping=True,
+            json_serializer=Database.dump,
+        )
+    except ModuleNotFoundError:
+        raise Invalid("PostgreSQL needs the extra: pip install 'tailorbird[postgres]'") from None
+
+
+def _sqlite(url: sa.URL) -> Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+        json_serializer=Database.dump,
+        json_deserializer=orjson.loads,
+    )
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "cache_size=-65536",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(conn: Connection) -> None:
+    if not conn.get_execution_options().get("tailorbird_autocommit"):
+        conn.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,228 @@
+"""Engage: applications, endpoints and users, segments, campaigns, activities, members and the ledger."""
+
+import sqlalchemy as sa
+
+from alembic import op
+from tailorbird.store.database import Document, Serial
+
+revision = "0005_engage"
+down_revision = "0004_collect"
+
+
+def upgrade() -> None:
+    _apps()
+    _channels()
+    _endpoints()
+    _users()
+    _attribute_names()
+    _segments()
+    _segment_versions()
+    _campaigns()
+    _campaign_versions()
+    _activities()
+    _members()
+    _batches()
+    _hook_attempts()
+    _ledger()
+
+
+def _apps() -> None:
+    op.create_table(
+        "engage_apps",
+        sa.Column("number", Serial, primary_key=True, autoincrement=True),
+        sa.Column("id", sa.Text, nullable=False, unique=True),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("region", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("tags", Document, nullable=False),
+        sa.Column("settings", Document, nullable=False),
+        sa.Column("settings_modified", sa.Double),
+        sa.Column("created", sa.Double, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_engage_apps_account_region", "engage_apps", ["account", "region"])
+
+
+def _channels() -> None:
+    op.create_table(
+        "engage_channels",
+        sa.Column("application_id", sa.Text, primary_key=True),
+        sa.Column("channel", sa.Text, primary_key=True),
+        sa.Column("body", Document, nullable=False),
+        sa.Column("enabled", sa.Boolean, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("modified", sa.Double, nullable=False),
+        sa.Column("modified_by", sa.Text, nullable=False),
+    )
+
+
+def _endpoints() -> None:
+    op.create_table(
+        "engage_endpoints",
+        sa.Column("number", Serial, primary_key=True, autoincrement=True),
+        sa.Column("app", sa.BigInteger, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("user_id", sa.Text),
+        sa.Column("channel", sa.Text),
+        sa.Column("address", sa.Text),
+        sa.Column("opt_out", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("cohort", sa.SmallInteger, nullable=False),
+        sa.Column("effective", sa.Double, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("body", Document, nullable=False),
+        sa.UniqueConstraint("app", "key"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_engage_endpoints_app_number", "engage_endpoints", ["app", "number"])
+    op.create_index("ix_engage_endpoints_app_user_id", "engage_endpoints", ["app", "user_id"])
+    op.create_index("ix_engage_endpoints_app_address", "engage_endpoints", ["app", "address"])
+
+
+def _users() -> None:
+    op.create_table(
+        "engage_users",
+        sa.Column("app", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("user_id", sa.Text, primary_key=True),
+        sa.Column("attributes", Document, nullable=False),
+    )
+
+
+def _attribute_names() -> None:
+    op.create_table(
+        "engage_attribute_names",
+        sa.Column("app", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("part", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, primary_key=True),
+    )
+
+
+def _segments() -> None:
+    op.create_table(
+        "engage_segments",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("application_id", sa.Text, nullable=False),
+        sa.Column("type", sa.Text, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("tags", Document, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+    )
+    op.create_index("ix_engage_segments_application_id", "engage_segments", ["application_id"])
+
+
+def _segment_versions() -> None:
+    op.create_table(
+        "engage_segment_versions",
+        sa.Column("segment_id", sa.Text, primary_key=True),
+        sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("body", Document, nullable=False),
+        sa.Column("modified", sa.Double, nullable=False),
+    )
+
+
+def _campaigns() -> None:
+    op.create_table(
+        "engage_campaigns",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("application_id", sa.Text, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("segment_id", sa.Text, nullable=False),
+        sa.Column("tags", Document, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+    )
+    op.create_index("ix_engage_campaigns_application_id", "engage_campaigns", ["application_id"])
+    op.create_index("ix_engage_campaigns_segment_id", "engage_campaigns", ["segment_id"])
+
+
+def _campaign_versions() -> None:
+    op.create_table(
+        "engage_campaign_versions",
+        sa.Column("campaign_id", sa.Text, primary_key=True),
+        sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("body", Document, nullable=False),
+        sa.Column("modified", sa.Double, nullable=False),
+    )
+
+
+def _activities() -> None:
+    op.create_table(
+        "engage_activities",
+        sa.Column("number", Serial, primary_key=True, autoincrement=True),
+        sa.Column("id", sa.Text, nullable=False, unique=True),
+        sa.Column("application_id", sa.Text, nullable=False),
+        sa.Column("campaign_id", sa.Text, nullable=False),
+        sa.Column("campaign_version", sa.Integer, nullable=False),
+        sa.Column("treatment_id", sa.Text, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("result", sa.Text),
+        sa.Column("reason", sa.Text),
+        sa.Column("scheduled", sa.Double, nullable=False),
+        sa.Column("started", sa.Double),
+        sa.Column("ended", sa.Double),
+        sa.Column("resolved_to", sa.BigInteger, nullable=False),
+        sa.Column("total", sa.BigInteger, nullable=False),
+        sa.Column("members", sa.BigInteger, nullable=False),
+        sa.Column("settled", sa.BigInteger, nullable=False),
+        sa.Column("sent", sa.BigInteger, nullable=False),
+        sa.Column("paced_until", sa.Double, nullable=False),
+        sa.Column("metrics", Document, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_engage_activities_application_id", "engage_activities", ["application_id"])
+    op.create_index("ix_engage_activities_campaign_id", "engage_activities", ["campaign_id"])
+
+
+def _members() -> None:
+    op.create_table(
+        "engage_members",
+        sa.Column("activity", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("n", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("endpoint", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
+def _batches() -> None:
+    op.create_table(
+        "engage_batches",
+        sa.Column("activity", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("batch", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("kept", sa.Integer, nullable=False),
+        sa.Column("sent", sa.Integer, nullable=False),
+        sa.Column("failure", sa.Text),
+        sa.Column("finished", sa.Double, nullable=False),
+    )
+
+
+def _hook_attempts() -> None:
+    op.create_table(
+        "engage_hook_attempts",
+        sa.Column("number", Serial, primary_key=True, autoincrement=True),
+        sa.Column("activity", sa.BigInteger, nullable=False),
+        sa.Column("batch", sa.Integer, nullable=False),
+        sa.Column("attempt", sa.SmallInteger, nullable=False),
+        sa.Column("started", sa.Double, nullable=False),
+        sa.Column("duration_ms", sa.Double, nullable=False),
+        sa.Column("outcome", sa.Text, nullable=False),
+        sa.Column("detail", sa.Text),
+        sa.Column("request_id", sa.Text),
+    )
+    op.create_index(
+        "ix_engage_hook_attempts_activity_batch", "engage_hook_attempts", ["activity", "batch"]
+    )
+
+
+def _ledger() -> None:
+    op.create_table(
+        "engage_ledger",
+        sa.Column("activity", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("endpoint", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("endpoint_id", sa.Text, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text),
+        sa.Column("moment", sa.Double, nullable=False),
+        sqlite_with_rowid=False,
+    )
