@@ -57,6 +57,11 @@ SETTINGS = (
         "",
         "smtp[s]://user:password@host:port; empty puts every mail into the inbox",
     ),
+    Setting("smtp_connections", int, 4, "Conversations at once with the mail server"),
+    Setting("smtp_timeout_seconds", float, 30.0, "A mail server silent for this long is away"),
+    Setting("smtp_hostname", str, "", "Name to greet the mail server with; empty is this machine's"),
+    Setting("inbox_copy", bool, False, "Mails sent by a server are kept in the inbox as well"),
+    Setting("inbox_fsync", bool, False, "Wait for the disk with every mail of the inbox"),
     # who
     Setting("account", str, "123456789012", "Account of the first access key"),
     Setting("region", str, "us-east-1", "Region of things made without a signed request"),

@@ -1,0 +1,92 @@
+"""Email: to a mail server when one is configured, else (or also) into the inbox."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+
+from tailorbird.channels import mime, smtp
+from tailorbird.channels.inbox import Inbox
+from tailorbird.channels.messages import (
+    PERMANENT_FAILURE,
+    SUCCESSFUL,
+    TEMPORARY_FAILURE,
+    Message,
+    Receipt,
+    receipt,
+)
+from tailorbird.clock import Clock
+from tailorbird.errors import Invalid
+from tailorbird.settings import Settings
+
+# Adds headers to one message, such as List-Unsubscribe.
+Headers = Callable[[Message], Mapping[str, str]]
+
+
+class Email:
+    """The email channel."""
+
+    def __init__(self, clock: Clock, settings: Settings) -> None:
+        self._clock = clock
+        self._inbox = Inbox(settings.data, fsync=settings.inbox_fsync)
+        self._copy_to_inbox = settings.inbox_copy or not settings.smtp_url
+        self._pool = _pool(settings) if settings.smtp_url else None
+        self.extra_headers: Headers | None = None
+
+    def send(self, messages: Sequence[Message]) -> list[Receipt]:
+        """One receipt for each message, in order; Unavailable when the mail server is away."""
+        receipts: list[Receipt | None] = [None] * len(messages)
+        envelope = mime.Envelope(self._clock.now())
+        mails: list[smtp.Mail] = []
+        places: list[int] = []
+        for place, message in enumerate(messages):
+            try:
+                extra = self.extra_headers(message) if self.extra_headers else None
+                mails.append(envelope.build(message, extra))
+                places.append(place)
+            except Invalid as refusal:
+                receipts[place] = receipt(message, PERMANENT_FAILURE, refusal.message)
+        for place, answer in zip(places, self._deliver(messages, places, mails), strict=True):
+            receipts[place] = answer
+        return [answer for answer in receipts if answer is not None]
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+
+    def _deliver(
+        self, messages: Sequence[Message], places: Sequence[int], mails: Sequence[smtp.Mail]
+    ) -> list[Receipt]:
+        chosen = [messages[place] for place in places]
+        if self._pool is None:
+            return [
+                receipt(message, SUCCESSFUL, f"In the inbox: {self._keep(message, mail)}")
+                for message, mail in zip(chosen, mails, strict=True)
+            ]
+        replies = self._pool.send(mails) if mails else []
+        answers = [_receipt(*pair) for pair in zip(chosen, replies, strict=True)]
+        if self._copy_to_inbox:
+            for message, mail, answer in zip(chosen, mails, answers, strict=True):
+                if answer.status == SUCCESSFUL:
+                    self._keep(message, mail)
+        return answers
+
+    def _keep(self, message: Message, mail: smtp.Mail) -> str:
+        path = self._inbox.put(message, mail[2])
+        return path.relative_to(self._inbox.root).as_posix()
+
+
+def _pool(settings: Settings) -> smtp.Pool:
+    return smtp.Pool(
+        smtp.Server.parse(settings.smtp_url),
+        connections=settings.smtp_connections,
+        timeout=settings.smtp_timeout_seconds,
+        hostname=settings.smtp_hostname or socket.getfqdn(),
+    )
+
+
+def _receipt(message: Message, reply: smtp.Reply) -> Receipt:
+    if reply.accepted:
+        return receipt(message, SUCCESSFUL, f"{reply.code} {reply.words}")
+    status = PERMANENT_FAILURE if reply.permanent else TEMPORARY_FAILURE
+    return receipt(message, status, f"{reply.code or ''} {reply.words}".strip())

@@ -1,0 +1,156 @@
+"""The inbox: every mail as a file, where no mail server is configured (or beside it).
+
+`<data>/inbox/<app>/<campaign or "direct">/<message id>.eml`, written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Iterator, Sequence
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesHeaderParser, BytesParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from tailorbird.channels.messages import Message
+from tailorbird.errors import Invalid, NotFound
+from tailorbird.settings import Settings
+
+FOLDER = "inbox"
+DIRECT = "direct"  # mails of no campaign
+NAME_MAX = 200  # bytes of a file name without its ending
+HEADERS_READ = 16_384  # bytes of a mail read for the list
+
+
+def path_of(root: Path, message: Message) -> Path:
+    """Where this message's file is; ids with unusual characters are percent-encoded."""
+    folder = root / _name(message.application_id) / _name(message.campaign_id or DIRECT)
+    return folder / f"{_name(message.id)}.eml"
+
+
+class Inbox:
+    """The writing side: one per room. It remembers which folders are there."""
+
+    def __init__(self, data: Path, *, fsync: bool = False) -> None:
+        self.root = data / FOLDER
+        self._fsync = fsync
+        self._folders: set[Path] = set()
+
+    def put(self, message: Message, content: bytes) -> Path:
+        """Write one mail; the same message id again replaces it."""
+        path = path_of(self.root, message)
+        if path.parent not in self._folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(path.parent)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            self._write(temporary, content)
+        except FileNotFoundError:  # somebody emptied the inbox while we run
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._write(temporary, content)
+        temporary.replace(path)
+        return path
+
+    def _write(self, path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content)
+            if self._fsync:
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def list(
+    settings: Settings, app: str | None = None, campaign: str | None = None, limit: int = 50
+) -> Sequence[dict[str, Any]]:
+    """The newest mails first, each with its headers and its path below the inbox."""
+    root = settings.data / FOLDER
+    newest = heapq.nlargest(limit, _entries(root, app, campaign))
+    return [_summary(root, Path(path), modified) for modified, path in newest]
+
+
+def count(settings: Settings, app: str | None = None, campaign: str | None = None) -> int:
+    """How many mails the inbox holds."""
+    return sum(1 for _ in _files(settings.data / FOLDER, app, campaign))
+
+
+def read(settings: Settings, path: str) -> dict[str, Any]:
+    """One mail by its path below the inbox: headers, text, html and the raw source."""
+    root = (settings.data / FOLDER).resolve()
+    file = (root / path).resolve()
+    if not file.is_relative_to(root) or file.suffix != ".eml":
+        raise Invalid(f"{path!r} is not a path of the inbox: app/campaign/message.eml")
+    try:
+        raw = file.read_bytes()
+    except FileNotFoundError:
+        raise NotFound(f"There is no mail {path!r} in the inbox") from None
+    mail: EmailMessage = BytesParser(EmailMessage, policy=policy.default).parsebytes(raw)
+    return {
+        "path": path,
+        "headers": [(name, str(value)) for name, value in mail.items()],
+        "subject": str(mail["Subject"] or ""),
+        "from": str(mail["From"] or ""),
+        "to": str(mail["To"] or ""),
+        "date": str(mail["Date"] or ""),
+        "text": _content(mail, "plain"),
+        "html": _content(mail, "html"),
+        "raw": raw.decode("utf-8", "replace"),
+    }
+
+
+def _summary(root: Path, path: Path, modified: float) -> dict[str, Any]:
+    with path.open("rb") as file:
+        headers = BytesHeaderParser(policy=policy.default).parsebytes(file.read(HEADERS_READ))
+    app, campaign, name = path.relative_to(root).parts
+    return {
+        "path": f"{app}/{campaign}/{name}",
+        "application_id": app,
+        "campaign_id": None if campaign == DIRECT else campaign,
+        "message_id": name.removesuffix(".eml"),
+        "subject": str(headers["Subject"] or ""),
+        "from": str(headers["From"] or ""),
+        "to": str(headers["To"] or ""),
+        "date": str(headers["Date"] or ""),
+        "written": modified,
+    }
+
+
+def _entries(root: Path, app: str | None, campaign: str | None) -> Iterator[tuple[float, str]]:
+    for entry in _files(root, app, campaign):
+        try:
+            yield entry.stat().st_mtime, entry.path
+        except FileNotFoundError:
+            continue
+
+
+def _files(root: Path, app: str | None, campaign: str | None) -> Iterator[os.DirEntry[str]]:
+    for app_folder in _folders(root, app):
+        for campaign_folder in _folders(app_folder, campaign):
+            with os.scandir(campaign_folder) as entries:
+                yield from (entry for entry in entries if entry.name.endswith(".eml"))
+
+
+def _folders(root: Path, name: str | None) -> Iterator[Path]:
+    if name is not None:
+        folder = root / _name(name)
+        if folder.is_dir():
+            yield folder
+    elif root.is_dir():
+        yield from (folder for folder in root.iterdir() if folder.is_dir())
+
+
+def _content(mail: EmailMessage, kind: str) -> str:
+    part = mail.get_body(preferencelist=(kind,))
+    return part.get_content() if part is not None else ""
+
+
+def _name(text: str) -> str:
+    """An id as a file name: no separator, no dot in front, not too long."""
+    name = quote(text, safe="")
+    if name.startswith("."):
+        name = "%2E" + name[1:]
+    if not name or len(name) > NAME_MAX:
+        raise Invalid(f"{text[:60]!r} cannot name a file of the inbox: 1 to {NAME_MAX} bytes")
+    return name

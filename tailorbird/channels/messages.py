@@ -1,0 +1,55 @@
+"""What a channel is given and what it answers: one message to one address, one receipt back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# The delivery statuses of Pinpoint's MessageResult (service model, DeliveryStatus) ...
+SUCCESSFUL = "SUCCESSFUL"
+THROTTLED = "THROTTLED"
+TEMPORARY_FAILURE = "TEMPORARY_FAILURE"
+PERMANENT_FAILURE = "PERMANENT_FAILURE"
+UNKNOWN_FAILURE = "UNKNOWN_FAILURE"
+# ... and ours, for a channel that is not built: nothing was tried.
+UNSUPPORTED = "UNSUPPORTED"
+
+STATUS_CODES = {
+    SUCCESSFUL: 200,
+    THROTTLED: 429,
+    TEMPORARY_FAILURE: 503,
+    PERMANENT_FAILURE: 400,
+    UNKNOWN_FAILURE: 500,
+    UNSUPPORTED: 400,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One rendered message to one address; the same `id` sent again is the same message."""
+
+    id: str
+    application_id: str
+    channel_type: str
+    address: str
+    campaign_id: str | None = None
+    endpoint_id: str | None = None
+    from_address: str = ""
+    subject: str = ""
+    html: str = ""
+    text: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the channel answered for one message, in words a person can read."""
+
+    status: str
+    status_code: int
+    message: str
+    message_id: str
+
+
+def receipt(message: Message, status: str, words: str) -> Receipt:
+    return Receipt(status, STATUS_CODES[status], words, message.id)
