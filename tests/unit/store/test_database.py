@@ -1,0 +1,81 @@
+"""One door to two databases."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+import tailorbird
+from tailorbird.errors import Invalid
+from tailorbird.store import Database, metadata
+from tailorbird.store.migrations import upgrade
+
+
+def test_a_transaction_is_whole_or_not_at_all(db: Database) -> None:
+    with pytest.raises(ValueError), db.write() as conn:
+        conn.execute(job_row("a"))
+        raise ValueError
+    assert count(db) == 0
+
+
+def test_a_transaction_inside_a_transaction_is_refused(db: Database) -> None:
+    with pytest.raises(RuntimeError, match="pass the connection down"), db.write(), db.write():
+        pass
+
+
+def test_what_was_committed_is_read_by_another_connection(db: Database) -> None:
+    with db.write() as conn:
+        conn.execute(job_row("a"))
+        assert count(db) == 0
+    assert count(db) == 1
+
+
+def test_driver_sql_is_written_once_for_both_drivers(db: Database) -> None:
+    with db.write() as conn:
+        conn.execute(job_row("50% off"))
+    with db.read() as conn:
+        query = db.sql("SELECT payload FROM store_jobs WHERE kind LIKE '50%' AND kind = ?")
+        [(payload,)] = conn.exec_driver_sql(query, ("50% off",)).fetchall()
+    assert db.load(payload) == {"x": [1, {"y": None}]}
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_rooms(db: Database) -> None:
+    for module in pkgutil.walk_packages(tailorbird.__path__, "tailorbird."):
+        if module.name.rpartition(".")[2].endswith("tables"):
+            importlib.import_module(module.name)
+    with db.engine.connect() as conn:
+        context = MigrationContext.configure(conn, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_upgrading_twice_changes_nothing(db: Database) -> None:
+    upgrade(db)
+    assert count(db) == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [("mysql://u@h/d", "SQLite and PostgreSQL"), ("no url", "is not a URL")],
+)
+def test_a_database_we_do_not_serve_is_named(url: str, says: str) -> None:
+    with pytest.raises(Invalid, match=says):
+        Database(url)
+
+
+def job_row(kind: str) -> sa.Insert:
+    values = {"queue": "q", "kind": kind, "payload": {"x": [1, {"y": None}]}, "state": 0}
+    return (
+        metadata.tables["store_jobs"]
+        .insert()
+        .values(**values, due=0, attempt=0, max_attempts=1, created=0)
+    )
+
+
+def count(db: Database) -> int:
+    with db.read() as conn:
+        return conn.exec_driver_sql("SELECT COUNT(*) FROM store_jobs").scalar_one()
