@@ -1,0 +1,367 @@
+"""The front door for people: thin commands over a room or the HTTP APIs.
+
+Commands that talk to a running server find its secrets in the data folder, as any client would.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from tailorbird import __version__
+from tailorbird.errors import Invalid, TailorbirdError
+
+if TYPE_CHECKING:
+    from tailorbird.remote import Remote
+
+INTERRUPTED = 130
+REFUSED = 2
+
+app = App(
+    name="tailorbird",
+    help="Collect, prepare, learn, engage: one server behind the APIs of Segment, "
+    "Amazon Personalize, Amazon Pinpoint and AWS Lambda.",
+    version=__version__,
+    help_format="plaintext",
+)
+source = App(name="source", help="Sources: where Segment calls come from, each with its write key.")
+destination = App(name="destination", help="Destinations: where a source's calls are delivered.")
+app.default_parameter = Parameter(negative=())
+app.command(source)
+app.command(destination)
+
+Data = Annotated[Path | None, Parameter(help="Data folder of the server (default: setting `data`)")]
+Url = Annotated[
+    str | None, Parameter(help="Address of the server (default: settings `host`, `port`)")
+]
+
+
+# -- serving ------------------------------------------------------------------------------------
+
+
+@app.command
+def up(
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    data: Path | None = None,
+    ephemeral: bool = False,
+) -> None:
+    """Serve every API and the console on one port until Ctrl-C.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        data: Folder of database, objects, models, inbox and secrets.
+        ephemeral: Temporary data and POST /_/reset, for test suites.
+    """
+    from tailorbird.app import House
+
+    given = {"host": host, "port": port, "data": data, "ephemeral": ephemeral or None}
+    House.open(settings_with(**given)).serve()
+
+
+@app.command
+def demo(
+    *,
+    exit: bool = False,
+    interactions: Path | None = None,
+    data: Path | None = None,
+    port: int = 0,
+    people: int = 1_500,
+    products: int = 400,
+    calls: int = 50_000,
+    seed: int = 7,
+) -> None:
+    """Play the whole loop on a started server and print what happened, with measured figures.
+
+    Args:
+        exit: End after the report instead of serving on.
+        interactions: Play a real file instead: CSV or Parquet with USER_ID, ITEM_ID, TIMESTAMP
+            and, if it has one, EVENT_TYPE.
+        data: Data folder; without it a fresh temporary one.
+        port: Port of the server; 0 takes a free one.
+        people: People of the generated shop, or users of the file that get a mail.
+        products: Products of the generated shop.
+        calls: Segment calls in the generated shop's history, about.
+        seed: Seed of the generated shop; the same seed plays the same shop.
+    """
+    from tailorbird.demo.play import Choices, play
+
+    play(Choices(exit, interactions, data, port, people, products, calls, seed))
+
+
+@app.command
+def worker(*, data: Path | None = None, threads: int | None = None) -> None:
+    """Do background work only, until Ctrl-C: one more process on a server's database.
+
+    Args:
+        data: Data folder; settings `database_url` and `s3_endpoint_url` span machines.
+        threads: Jobs to run at once.
+    """
+    from tailorbird.app import House
+
+    House.open(settings_with(data=data, worker_threads=threads)).work()
+
+
+# -- looking ------------------------------------------------------------------------------------
+
+
+@app.command
+def settings() -> None:
+    """Print every setting with its value and where that came from."""
+    from rich.table import Table
+
+    from tailorbird.settings import ENVIRONMENT_PREFIX, FILE_NAME, SETTINGS
+
+    loaded = settings_with()
+    table = Table("setting", "value", "origin", "what it is", box=None)
+    for setting in SETTINGS:
+        value = str(getattr(loaded, setting.name))
+        shown = "(set)" if value and is_secret(setting.name) else value
+        table.add_row(setting.name, shown, loaded.origin(setting.name), setting.help)
+    console().print(table)
+    console().print(
+        f"Set one with {ENVIRONMENT_PREFIX}NAME in the environment or NAME in {FILE_NAME}."
+    )
+
+
+@app.command
+def doctor() -> None:
+    """Say what this machine has, what is degraded without it, and how to get it."""
+    from rich.table import Table
+
+    from tailorbird.doctor import findings
+
+    table = Table("", "what", "found", "what it is for", box=None)
+    found = findings(settings_with())
+    for finding in found:
+        mark = "[green]ok[/]" if finding.good else "[yellow]missing[/]"
+        table.add_row(
+            mark, finding.what, finding.found, finding.use if finding.good else finding.remedy
+        )
+    console().print(table)
+    if any(finding.needed and not finding.good for finding in found):
+        sys.exit(REFUSED)
+
+
+# -- working with a running server ----------------------------------------------------------------
+
+
+@source.command(name="list")
+def source_list(*, data: Data = None, url: Url = None) -> None:
+    """List the sources with their write keys."""
+    found = remote(data, url).call("GET", "/segmentapis/sources")["data"]["sources"]
+    show(found, ("id", "name", "slug", "writeKeys", "enabled"))
+
+
+@source.command(name="create")
+def source_create(name: str, *, data: Data = None, url: Url = None) -> None:
+    """Create a source and print its write key.
+
+    Args:
+        name: A name of your choice.
+    """
+    body = {"name": name, "slug": slug(name), "enabled": True}
+    made = remote(data, url).call("POST", "/segmentapis/sources", body)["data"]["source"]
+    show([made], ("id", "name", "slug", "writeKeys"))
+
+
+@destination.command(name="list")
+def destination_list(*, data: Data = None, url: Url = None) -> None:
+    """List the destinations of every source."""
+    found = remote(data, url).call("GET", "/segmentapis/destinations")["data"]["destinations"]
+    show(found, ("id", "sourceId", "name", "enabled", "settings"))
+
+
+@destination.command(name="create")
+def destination_create(
+    source_id: str,
+    kind: str,
+    settings: str,
+    *,
+    name: str = "",
+    data: Data = None,
+    url: Url = None,
+) -> None:
+    """Deliver a source's calls to a destination.
+
+    Args:
+        source_id: Id of the source, as `tailorbird source list` prints it.
+        kind: The destination's name or id in the catalogue, for example "Amazon Personalize".
+        settings: Its settings as JSON, for example '{"function": "f", "roleAddress": "arn:..."}'.
+        name: A name of your choice.
+    """
+    body = {
+        "sourceId": source_id,
+        "metadataId": kind,
+        "name": name or kind,
+        "enabled": True,
+        "settings": parse_json(settings, "settings"),
+    }
+    made = remote(data, url).call("POST", "/segmentapis/destinations", body)["data"]["destination"]
+    show([made], ("id", "sourceId", "name", "settings"))
+
+
+@app.command
+def prepare(
+    source_id: str,
+    output: str,
+    *,
+    event: tuple[str, ...] = (),
+    data: Data = None,
+    url: Url = None,
+) -> None:
+    """Turn a source's archive into an interactions CSV: USER_ID, ITEM_ID, EVENT_TYPE, TIMESTAMP.
+
+    Args:
+        source_id: Id of the source, as `tailorbird source list` prints it.
+        output: Where the CSV goes, for example s3://shop/interactions.csv.
+        event: An event name to keep; give it several times. Without it the mapping's usual ones.
+    """
+    from tailorbird.demo.preparing import prepare_interactions
+
+    show([prepare_interactions(remote(data, url), source_id, output, list(event))], ())
+
+
+@app.command
+def invoke(
+    function: str, payload: str = "{}", *, tail: bool = False, data: Data = None, url: Url = None
+) -> None:
+    """Invoke a function and print its answer.
+
+    Args:
+        function: Name or ARN.
+        payload: The event as JSON, or @FILE.
+        tail: Print the end of its log as well.
+    """
+    import base64
+
+    server = remote(data, url)
+    body = Path(payload[1:]).read_text() if payload.startswith("@") else payload
+    parse_json(body, "payload")
+    with asking(server):
+        answer = server.client("lambda").invoke(
+            FunctionName=function, Payload=body.encode(), LogType="Tail" if tail else "None"
+        )
+    if tail and answer.get("LogResult"):
+        sys.stderr.write(base64.b64decode(answer["LogResult"]).decode(errors="replace"))
+    sys.stdout.write(answer["Payload"].read().decode(errors="replace") + "\n")
+    if answer.get("FunctionError"):
+        sys.exit(1)
+
+
+@app.command
+def logs(function: str, *, last: int = 100, data: Data = None, url: Url = None) -> None:
+    """Print the last lines a function has logged.
+
+    Args:
+        function: Name of the function.
+        last: How many lines.
+    """
+    server = remote(data, url)
+    with asking(server):
+        answer = server.client("logs").filter_log_events(
+            logGroupName=f"/aws/lambda/{function}", limit=10_000
+        )
+    for event in answer["events"][-last:]:
+        sys.stdout.write(event["message"].rstrip("\n") + "\n")
+
+
+@app.command(name="import")
+def import_interactions(
+    file: Path, dataset_arn: str, *, data: Data = None, url: Url = None
+) -> None:
+    """Import a CSV of interactions, items or users into a Personalize dataset and wait for the end.
+
+    Args:
+        file: The CSV; its header names the fields of the dataset's schema.
+        dataset_arn: ARN of the dataset, as `aws personalize list-datasets` prints it.
+    """
+    from tailorbird.demo.learning import import_file
+
+    if not file.is_file():
+        raise Invalid(f"There is no file {file}")
+    server = remote(data, url)
+    with asking(server):
+        show([import_file(server, file, dataset_arn)], ())
+
+
+# -- what they share ------------------------------------------------------------------------------
+
+
+def settings_with(**flags: Any) -> Any:
+    from tailorbird.settings import load
+
+    return load(flags)
+
+
+def remote(data: Path | None, url: str | None) -> Remote:
+    """The running server that the flags, or else the settings, name."""
+    from tailorbird.remote import Remote
+
+    known = settings_with(data=data)
+    return Remote(url or f"http://{known.host}:{known.port}", known.data, known.region)
+
+
+def asking(server: Remote) -> Any:
+    from tailorbird.remote import refusals
+
+    return refusals(server.url)
+
+
+def console() -> Any:
+    from rich.console import Console
+
+    return Console()
+
+
+def show(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    """A table on a terminal, one JSON object a line into a pipe."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            sys.stdout.write(json.dumps(row) + "\n")
+        return
+    from rich.table import Table
+
+    columns = columns or tuple(rows[0] if rows else ())
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*(as_text(row.get(column)) for column in columns))
+    console().print(table)
+
+
+def as_text(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def parse_json(text: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise Invalid(f"{what} is not valid JSON: {error}") from None
+
+
+def slug(name: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
+
+
+def is_secret(name: str) -> bool:
+    return name.endswith(("_secret_access_key", "smtp_url"))
+
+
+def main() -> None:
+    """Run a command; a refusal is one clear line, never a traceback."""
+    try:
+        app()
+    except TailorbirdError as error:
+        sys.stderr.write(f"tailorbird: {error.message}\n")
+        sys.exit(REFUSED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

