@@ -1,0 +1,238 @@
+"""The fuse box: opens the store, builds the rooms in order, serves them, stops them in reverse."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tailorbird import __version__, access, collect, engage, functions, learn, prepare
+from tailorbird.access import Access
+from tailorbird.channels import Channels
+from tailorbird.clock import Clock, SystemClock
+from tailorbird.collect import Collect
+from tailorbird.engage import Engage
+from tailorbird.errors import Invalid
+from tailorbird.functions import Functions
+from tailorbird.learn import Learn
+from tailorbird.prepare import Prepare
+from tailorbird.settings import Settings
+from tailorbird.store import Database, Jobs, Kind, Objects, Worker, metadata
+from tailorbird.store.migrations import upgrade
+
+LISTEN_BACKLOG = 2048
+SECRETS_MODE = 0o700
+
+log = logging.getLogger("tailorbird")
+
+
+@dataclass
+class House:
+    """Every room, built and wired; nothing runs until `start`."""
+
+    settings: Settings
+    clock: Clock
+    db: Database
+    jobs: Jobs
+    objects: Objects
+    access: Access
+    functions: Functions
+    channels: Channels
+    learn: Learn
+    collect: Collect
+    prepare: Prepare
+    engage: Engage
+    _stops: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, repr=False)
+
+    @classmethod
+    def open(cls, settings: Settings, clock: Clock | None = None) -> House:
+        """Make the data folder, bring the database to the newest form and build the rooms."""
+        clock = clock or SystemClock()
+        settings.data.mkdir(parents=True, exist_ok=True, mode=SECRETS_MODE)
+        db = Database(settings.database())
+        upgrade(db)
+        jobs = Jobs(db, clock, settings.job_lease_seconds)
+        objects = Objects(settings.data / "objects", settings)
+        keys = Access(db, clock, settings)
+        workshop = Functions(db, jobs, objects, clock, settings, keys)
+        doors = Channels(db, clock, settings)
+        study = Learn(db, jobs, objects, clock, settings)
+        parlour = Engage(db, jobs, objects, clock, settings, workshop, doors, study)
+        porch = Collect(
+            db, jobs, objects, clock, settings, workshop, study, _endpoints_door(parlour)
+        )
+        kitchen = Prepare(db, jobs, objects, clock, settings)
+        house = cls(
+            settings,
+            clock,
+            db,
+            jobs,
+            objects,
+            keys,
+            workshop,
+            doors,
+            study,
+            porch,
+            kitchen,
+            parlour,
+        )
+        access.first_credentials(keys, settings.data)
+        collect.ensure_default_source(porch, access.secret(settings.data, "write_key"))
+        access.secret(settings.data, "api_token")
+        return house
+
+    def kinds(self) -> dict[str, Kind]:
+        """Every kind of background work this house can do."""
+        rooms: list[dict[str, Kind]] = [
+            functions.job_kinds(self.functions),
+            learn.job_kinds(self.learn),
+            collect.job_kinds(self.collect),
+            prepare.job_kinds(self.prepare),
+            engage.job_kinds(self.engage),
+        ]
+        return {name: kind for kinds in rooms for name, kind in kinds.items()}
+
+    def start(self, *, serving: bool = True) -> None:
+        """Start the rooms that keep something running, then the workers."""
+        rooms: list[Any] = [self.functions, self.channels, *([self.collect] if serving else [])]
+        for room in rooms:
+            room.start()
+            self._stops.callback(room.stop)
+        worker = Worker(self.jobs, self.kinds(), self.settings.worker_threads)
+        worker.start()
+        self._stops.callback(worker.stop)
+
+    def stop(self) -> None:
+        """Stop in reverse; what was cut off goes on at the next start."""
+        self._stops.close()
+        self.db.close()
+
+    def reset(self) -> House:
+        """The same house, empty: for test suites on temporary data. Keys and secrets stay."""
+        self.stop()
+        db = Database(self.settings.database())
+        with db.write() as conn:
+            for table in reversed(metadata.sorted_tables):
+                if not table.name.startswith("access_"):
+                    conn.execute(table.delete())
+        db.close()
+        for folder in self.settings.data.iterdir():
+            if folder.is_dir():
+                shutil.rmtree(folder)
+        house = House.open(self.settings, self.clock)
+        house.start()
+        return house
+
+    def health(self) -> dict[str, Any]:
+        """What `GET /_/health` says; raises when the database does not answer."""
+        with self.db.read() as conn:
+            conn.exec_driver_sql("SELECT 1")
+        return {
+            "status": "ok",
+            "version": __version__,
+            "database": self.db.dialect,
+            "sandbox": self.functions.level,
+        }
+
+
+def serve(settings: Settings) -> None:
+    """Serve every API and the console on one port until interrupted."""
+    with _data_folder(settings) as settings, _listen(settings) as listener:
+        port = listener.getsockname()[1]
+        house = House.open(settings.replace(port=port))
+        house.start()
+        try:
+            _announce(house)
+            _run_server(house, listener)
+        finally:
+            house.stop()
+
+
+def work(settings: Settings) -> None:
+    """Do background work only, until interrupted."""
+    house = House.open(settings)
+    house.start(serving=False)
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    print(
+        f"Working on {house.db.dialect} with {settings.worker_threads} threads a queue", flush=True
+    )
+    stopped.wait()
+    house.stop()
+
+
+def _run_server(house: House, listener: socket.socket) -> None:
+    import uvicorn
+
+    from tailorbird.entrance import Entrance
+
+    config = uvicorn.Config(
+        Entrance(house),
+        access_log=False,
+        backlog=LISTEN_BACKLOG,
+        http="httptools",
+        lifespan="off",
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        ws="none",
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _endpoints_door(parlour: Engage) -> Callable[[str, str, list[dict[str, Any]]], None]:
+    """How collect reaches Pinpoint endpoints, one floor neighbour to another."""
+
+    def update(account: str, application_id: str, endpoints: list[dict[str, Any]]) -> None:
+        engage.update_endpoints(parlour, account, application_id, endpoints)
+
+    return update
+
+
+@contextlib.contextmanager
+def _data_folder(settings: Settings) -> Any:
+    """The data folder as given, or one that goes away afterwards."""
+    if not settings.ephemeral:
+        yield settings.replace(data=settings.data.absolute())
+        return
+    folder = Path(tempfile.mkdtemp(prefix="tailorbird-"))
+    try:
+        yield settings.replace(data=folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _listen(settings: Settings) -> Any:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        where = f"{settings.host}:{settings.port}"
+        raise Invalid(f"Cannot listen on {where}: {os.strerror(error.errno or 0)}") from None
+    with listener:
+        yield listener
+
+
+def _announce(house: House) -> None:
+    where = f"http://{house.settings.host}:{house.settings.port}"
+    token = access.secret(house.settings.data, "api_token")
+    print(f"Tailorbird {__version__} listens on {where}", flush=True)
+    print(f"  console      {where}/?token={token}")
+    print(f"  AWS APIs     AWS_ENDPOINT_URL={where}")
+    print(f"  credentials  AWS_SHARED_CREDENTIALS_FILE={house.settings.data / 'credentials'}")
+    print(f"  Segment      host={where}, write key in {house.settings.data / 'write_key'}")
+    print(f"  functions    sandbox {house.functions.level}", flush=True)
