@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: setup demo test check format bench docs clean
+.PHONY: setup demo test check format bench docs constraints clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -35,6 +35,9 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m tailorbird.gateway.catalogue > docs/operations.md
+
+constraints: $(STAMP)
+	$(BIN)/python scripts/constraints.py > constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist

@@ -1,0 +1,1 @@
+"""Measurements, run by hand: `make bench`, or one alone with `python -m bench collect`."""
