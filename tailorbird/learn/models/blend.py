@@ -1,0 +1,208 @@
+"""A blend of scorers whose weights a greedy search found on rows held out of the fit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from tailorbird.learn.models.ids import Arrays
+from tailorbird.learn.models.interactions import History, Interactions
+
+GRID = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+SEEN_GRID = (0.0, 0.5, 2.0, 8.0)
+PASSES = 2
+CANDIDATES_PER_SCORER = 150
+MIN_GAIN = 0.002  # relative; smaller gains are noise
+FALLBACK_WEIGHT = 1e-3  # popularity orders what no chosen scorer knows
+
+
+class Scorer(Protocol):
+    """One model: a score for every item of the catalogue, given a history."""
+
+    def score(self, history: History) -> np.ndarray: ...
+    def arrays(self) -> Arrays: ...
+
+
+Fit = Callable[[Interactions], Scorer]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A held-out user: what was known, and what came next."""
+
+    user: int
+    history: History
+    targets: np.ndarray  # distinct item numbers
+
+
+@dataclass
+class Blend:
+    """The weighted sum of standardised scores, less a penalty for items already in the history."""
+
+    scorers: dict[str, Scorer]
+    weights: dict[str, float]
+    seen_penalty: float = 0.0
+    fallback: str = "popular"
+    alone: dict[str, float] = field(default_factory=dict)  # NDCG@10 of each scorer, held out
+
+    def score(self, history: History) -> np.ndarray:
+        total = FALLBACK_WEIGHT * standard(self.scorers[self.fallback].score(history))
+        for name, weight in self.weights.items():
+            if weight:
+                total += weight * standard(self.scorers[name].score(history))
+        if self.seen_penalty and len(history):
+            total[history.item] -= self.seen_penalty * len(self.weights)
+        return total
+
+    def parts(self, history: History) -> dict[str, np.ndarray]:
+        """What each scorer adds to each item's score (for explanations)."""
+        return {
+            name: weight * standard(self.scorers[name].score(history))
+            for name, weight in self.weights.items()
+            if weight
+        }
+
+
+def standard(scores: np.ndarray) -> np.ndarray:
+    """Zero mean, unit deviation; a constant becomes zeros."""
+    spread = float(scores.std())
+    if spread < 1e-12:
+        return np.zeros(len(scores), dtype=np.float32)
+    return ((scores - scores.mean()) / spread).astype(np.float32)
+
+
+def search(scorers: dict[str, Scorer], cases: list[Case], fallback: str = "popular") -> Blend:
+    """The blend of these fitted scorers that ranks the cases' targets best (mean NDCG@10)."""
+    names = list(scorers)
+    table = _Table.of(scorers, cases)
+    alone = {name: table.quality(np.eye(len(names))[n], 0.0) for n, name in enumerate(names)}
+    order = sorted(range(len(names)), key=lambda n: -alone[names[n]])
+    weights = np.zeros(len(names))
+    weights[order[0]] = 1.0
+    best, penalty = alone[names[order[0]]], 0.0
+    for _ in range(PASSES):
+        for n in order:
+            for value in GRID:
+                trial = weights.copy()
+                trial[n] = value
+                if not trial.any():
+                    continue
+                quality = table.quality(trial, penalty)
+                if quality > best * (1 + MIN_GAIN):
+                    best, weights = quality, trial
+        for value in SEEN_GRID:
+            quality = table.quality(weights, value)
+            if quality > best * (1 + MIN_GAIN):
+                best, penalty = quality, value
+    chosen = {name: float(w) for name, w in zip(names, weights, strict=True) if w}
+    kept = {name: scorers[name] for name in scorers if name in chosen or name == fallback}
+    return Blend(kept, chosen, penalty, fallback, alone | {"blend": best})
+
+
+def hold_out(data: Interactions, limit: int, seed: int) -> tuple[np.ndarray, list[Case]]:
+    """Rows to fit on (mask) and cases to choose weights on: a cut in time where people span it, else each user's newest tenth."""
+    return _cut_in_time(data, limit, seed) or _newest_tenth(data, limit, seed)
+
+
+TIME_CUT_QUANTILE = 0.9
+MIN_CASES = 50
+MIN_CASE_SHARE = 0.1
+MAX_TARGET_ROWS = 20
+
+
+def _cut_in_time(
+    data: Interactions, limit: int, seed: int
+) -> tuple[np.ndarray, list[Case]] | None:
+    if len(data) == 0:
+        return None
+    cut = float(np.quantile(data.time, TIME_CUT_QUANTILE))
+    before = data.time < cut
+    known = np.bincount(data.user[before], minlength=len(data.users))
+    later = np.bincount(data.user[~before], minlength=len(data.users))
+    users = np.flatnonzero((known >= 2) & (later >= 1))
+    active = np.count_nonzero(known + later)
+    if len(users) < max(MIN_CASES, MIN_CASE_SHARE * active):
+        return None
+    cases = []
+    for user in _sample(users, limit, seed):
+        end = int(data.offsets[user] + known[user])
+        stop = min(int(data.offsets[user + 1]), end + MAX_TARGET_ROWS)
+        cases.append(Case(int(user), data.history(user, end, cut), np.unique(data.item[end:stop])))
+    return before, cases
+
+
+def _newest_tenth(data: Interactions, limit: int, seed: int) -> tuple[np.ndarray, list[Case]]:
+    lengths = np.diff(data.offsets)
+    users = _sample(np.flatnonzero(lengths >= 2), limit, seed)
+    keep = np.ones(len(data), dtype=bool)
+    cases = []
+    for user in users:
+        stop = int(data.offsets[user + 1])
+        end = stop - max(1, round(0.1 * int(lengths[user])))
+        keep[end:stop] = False
+        cases.append(Case(int(user), data.history(user, end), np.unique(data.item[end:stop])))
+    return keep, cases
+
+
+def _sample(users: np.ndarray, limit: int, seed: int) -> np.ndarray:
+    if len(users) <= limit:
+        return users
+    return np.sort(np.random.default_rng(seed).choice(users, size=limit, replace=False))
+
+
+@dataclass
+class _Table:
+    """Standardised scores of the items worth ranking, for every case and scorer."""
+
+    scores: np.ndarray  # [case, candidate, scorer]
+    relevant: np.ndarray  # [case, candidate]
+    seen: np.ndarray  # [case, candidate]
+    ideal: np.ndarray  # [case]
+
+    @classmethod
+    def of(cls, scorers: dict[str, Scorer], cases: list[Case]) -> "_Table":
+        rows = [_row(scorers, case) for case in cases]
+        width = max((len(row[1]) for row in rows), default=1)
+        scores = np.full((len(rows), width, len(scorers)), -1e3, dtype=np.float32)
+        relevant = np.zeros((len(rows), width), dtype=bool)
+        seen = np.zeros((len(rows), width), dtype=bool)
+        for n, (values, hit, old) in enumerate(rows):
+            scores[n, : len(hit)] = values
+            relevant[n, : len(hit)] = hit
+            seen[n, : len(hit)] = old
+        gains = np.cumsum(DISCOUNT)
+        wanted = [min(len(case.targets), len(DISCOUNT)) for case in cases]
+        return cls(scores, relevant, seen, gains[np.array(wanted, dtype=int) - 1])
+
+    def quality(self, weights: np.ndarray, penalty: float) -> float:
+        """Mean NDCG@10."""
+        used = np.flatnonzero(weights)
+        total = self.scores[:, :, used] @ weights[used].astype(np.float32)
+        if penalty:
+            total = total - penalty * len(used) * self.seen
+        top = _top(total, len(DISCOUNT))
+        hits = np.take_along_axis(self.relevant, top, axis=1)
+        return float(((hits * DISCOUNT[: hits.shape[1]]).sum(axis=1) / self.ideal).mean())
+
+
+DISCOUNT = 1.0 / np.log2(np.arange(2, 12))
+
+
+def _top(scores: np.ndarray, count: int) -> np.ndarray:
+    count = min(count, scores.shape[1])
+    best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(best, order, axis=1)
+
+
+def _row(
+    scorers: dict[str, Scorer], case: Case
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores of one case's candidates: the best of every scorer, and the targets."""
+    vectors = [standard(scorer.score(case.history)) for scorer in scorers.values()]
+    count = min(CANDIDATES_PER_SCORER, len(vectors[0]))
+    best = [np.argpartition(-vector, count - 1)[:count] for vector in vectors]
+    candidates = np.unique(np.concatenate([*best, case.targets]))
+    values = np.stack([vector[candidates] for vector in vectors], axis=1)
+    return values, np.isin(candidates, case.targets), np.isin(candidates, case.history.item)

@@ -1,0 +1,78 @@
+"""From interactions to a blend: fit every scorer, choose weights on held-out rows, refit what was chosen."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tailorbird.learn.models import linear
+from tailorbird.learn.models.blend import Blend, Fit, Scorer, hold_out, search
+from tailorbird.learn.models.interactions import Interactions
+from tailorbird.learn.models.neighbours import ItemNeighbours, SessionNeighbours
+from tailorbird.learn.models.personal import Personal, Repeat
+from tailorbird.learn.models.popular import Popular
+from tailorbird.learn.models.rules import Rules
+
+CASES = 600  # held-out users that choose the weights
+SEARCH_DENSE_ITEMS = 4_000  # the dense models are smaller while weights are chosen
+Progress = Callable[[str], None]
+
+LOADERS: dict[str, Callable[[dict[str, np.ndarray]], Scorer]] = {
+    "popular": Popular.load,
+    "personal": Personal.load,
+    "repeat": Repeat.load,
+    "rules": Rules.load,
+    "linseq": linear.Linear.load,
+    "ease": linear.Linear.load,
+    "items": ItemNeighbours.load,
+    "sessions": SessionNeighbours.load,
+}
+
+
+def scorers(dense_items: int) -> dict[str, Fit]:
+    """Every scorer the blend may use; the part of the name before a dash says which loader reads it."""
+    return {
+        "popular": Popular.fit,
+        "popular-1d": lambda data: Popular.fit(data, half_life_days=1),
+        "popular-7d": lambda data: Popular.fit(data, half_life_days=7),
+        "popular-28d": lambda data: Popular.fit(data, half_life_days=28),
+        "personal-7d": lambda data: Personal.fit(data, half_life_days=7),
+        "personal-90d": lambda data: Personal.fit(data, half_life_days=90),
+        "repeat": Repeat.fit,
+        "rules": Rules.fit,
+        "rules-last": lambda data: Rules.fit(data, window=1, last=1),
+        "items": ItemNeighbours.fit,
+        "sessions": SessionNeighbours.fit,
+        "linseq": lambda data: linear.linseq(data, dense_items),
+        "ease": lambda data: linear.ease(data, dense_items),
+    }
+
+
+def choose(data: Interactions, dense_items: int, seed: int, progress: Progress) -> Blend:
+    """A blend fitted on the rows that were not held out, with the weights that ranked the held-out rows best."""
+    keep, cases = hold_out(data, CASES, seed)
+    rest = data.keep(keep)
+    fitted: dict[str, Scorer] = {}
+    for name, fit in scorers(min(dense_items, SEARCH_DENSE_ITEMS)).items():
+        progress(f"fit {name}")
+        fitted[name] = fit(rest)
+    progress("search weights")
+    return search(fitted, cases)
+
+
+def refit(blend: Blend, data: Interactions, dense_items: int, progress: Progress) -> Blend:
+    """The same weights with every chosen scorer fitted on all of the data."""
+    every = scorers(dense_items)
+    fitted: dict[str, Scorer] = {}
+    for name in blend.scorers:
+        progress(f"refit {name}")
+        fitted[name] = every[name](data)
+    return Blend(fitted, blend.weights, blend.seen_penalty, blend.fallback, blend.alone)
+
+
+def top(scores: np.ndarray, count: int) -> np.ndarray:
+    """The numbers of the best items, best first; equal scores in catalogue order."""
+    count = min(count, len(scores))
+    if count == 0:
+        return np.zeros(0, dtype=np.int64)
+    best = np.argpartition(-scores, count - 1)[:count]
+    return best[np.lexsort((best, -scores[best]))]

@@ -1,0 +1,69 @@
+"""A table of ids (users or items): sorted, memory mapped, found by binary search."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+
+class Ids:
+    """Distinct ids in byte order; position in the table is the number the models use."""
+
+    def __init__(self, text: np.ndarray, offsets: np.ndarray) -> None:
+        self._text = text
+        self._offsets = offsets
+        self._bytes = memoryview(np.ascontiguousarray(text)).cast("B")
+
+    @classmethod
+    def of(cls, ids: Iterable[str]) -> "Ids":
+        """The table of these ids, duplicates once."""
+        encoded = sorted({one.encode() for one in ids})
+        return cls(*_packed(encoded))
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, position: int) -> str:
+        return self._at(position).decode()
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[i] for i in range(len(self)))
+
+    def find(self, one: str) -> int:
+        """The id's number, or -1."""
+        wanted = one.encode()
+        low, high = 0, len(self)
+        while low < high:
+            middle = (low + high) // 2
+            if self._at(middle) < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        return low if low < len(self) and self._at(low) == wanted else -1
+
+    def arrays(self) -> Arrays:
+        return {"text": self._text, "offsets": self._offsets}
+
+    def _at(self, position: int) -> bytes:
+        start, end = self._offsets[position : position + 2]
+        return bytes(self._bytes[start:end])
+
+
+def packed(values: list[str]) -> Arrays:
+    """Strings in the order given as one byte array and their offsets (no pickle)."""
+    text, offsets = _packed([value.encode() for value in values])
+    return {"text": text, "offsets": offsets}
+
+
+def unpacked(text: np.ndarray, offsets: np.ndarray) -> list[str]:
+    """The strings that `packed` was given."""
+    raw = text.tobytes()
+    bounds = offsets.tolist()
+    return [raw[a:b].decode() for a, b in zip(bounds, bounds[1:], strict=False)]
+
+
+def _packed(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
+    np.cumsum([len(one) for one in encoded], out=offsets[1:])
+    return np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets

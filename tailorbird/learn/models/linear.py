@@ -1,0 +1,146 @@
+"""Closed-form linear models over the most frequent items: the next item (LinSeq), the set (EASE).
+
+LinSeq: ridge regression from the decayed recent history to the next items. EASE: Steck, WWW 2019.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg, sparse
+
+from tailorbird.learn.models.ids import Arrays
+from tailorbird.learn.models.interactions import History, Interactions
+from tailorbird.learn.models.rows import Rows
+from tailorbird.learn.models.rules import lagged
+
+MIN_ITEM_ROWS = 5  # rarer items are left to the sparse models
+KEEP = 500  # weights kept for an item
+STATE_FLOOR = 0.01  # lags whose weight falls below this are dropped
+
+
+@dataclass
+class Linear:
+    """Item-to-item weights; the last `last` rows of a history vote, decayed by place."""
+
+    size: int
+    rows: Rows
+    last: int
+    decay: float
+    distinct: bool  # EASE knows sets: a repeated item votes once
+
+    def score(self, history: History) -> np.ndarray:
+        items = history.item[-self.last :][::-1]
+        if self.distinct:
+            _, first = np.unique(items, return_index=True)
+            items = items[np.sort(first)]
+        votes = self.decay ** np.arange(len(items))
+        return self.rows.add(items, votes, self.size)
+
+    def arrays(self) -> Arrays:
+        scalars = {
+            "size": self.size,
+            "last": self.last,
+            "decay": self.decay,
+            "distinct": self.distinct,
+        }
+        return self.rows.arrays() | {name: np.array(value) for name, value in scalars.items()}
+
+    @classmethod
+    def load(cls, arrays: Arrays) -> "Linear":
+        rows = Rows(arrays["starts"], arrays["columns"], arrays["weights"])
+        return cls(
+            int(arrays["size"]),
+            rows,
+            int(arrays["last"]),
+            float(arrays["decay"]),
+            bool(arrays["distinct"]),
+        )
+
+
+def linseq(
+    data: Interactions, max_items: int, decay: float = 0.8, ridge: float = 300.0, labels: int = 3
+) -> Linear:
+    """Fit the next-item model; its sums are counted lag by lag, so no row of states is ever built."""
+    cover, number = covered(data, max_items)
+    count = len(cover)
+    lags = int(np.ceil(np.log(STATE_FLOOR) / np.log(decay))) + 1
+    before = np.zeros((count, count), dtype=np.float32)  # sum of state x next item
+    target = np.zeros((count, count), dtype=np.float32)  # sum of state x the next `labels` items
+    code = number[data.item]
+    for lag in range(1, lags + labels):
+        left, right = lagged(data, lag)
+        known = (code[left] >= 0) & (code[right] >= 0)
+        pairs = code[left][known].astype(np.int64) * count + code[right][known]
+        if lag <= lags:
+            np.add.at(before.reshape(-1), pairs, np.float32(decay ** (lag - 1)))
+        votes = sum(decay ** (lag - m) for m in range(1, min(labels, lag) + 1))
+        weights = data.weight[right][known] * np.float32(votes)
+        np.add.at(target.reshape(-1), pairs, weights)
+    gram = _state_gram(data, code, count, before, decay, lags)
+    gram[np.diag_indices(count)] += ridge
+    weights = linalg.solve(gram, target, assume_a="pos", overwrite_a=True, overwrite_b=True)
+    rows = Rows.of_dense(weights, cover, data.item_count, KEEP)
+    return Linear(data.item_count, rows, last=lags, decay=decay, distinct=False)
+
+
+def ease(
+    data: Interactions, max_items: int, ridge: float = 400.0, decay: float = 0.95
+) -> Linear:
+    """Fit EASE on the set of items of each user; at serving, older items vote less."""
+    cover, number = covered(data, max_items)
+    code = number[data.item]
+    known = code >= 0
+    sets = sparse.csr_matrix(
+        (np.ones(int(known.sum()), dtype=np.float32), (data.user[known], code[known])),
+        shape=(len(data.users), len(cover)),
+    )
+    sets.data[:] = 1.0
+    gram = (sets.T @ sets).toarray().astype(np.float32)
+    gram[np.diag_indices(len(cover))] += ridge
+    inverse = linalg.inv(gram, overwrite_a=True)
+    weights = inverse / -np.diag(inverse)[None, :]
+    weights[np.diag_indices(len(cover))] = 0.0
+    rows = Rows.of_dense(weights, cover, data.item_count, KEEP)
+    return Linear(data.item_count, rows, last=100, decay=decay, distinct=True)
+
+
+def covered(data: Interactions, max_items: int) -> tuple[np.ndarray, np.ndarray]:
+    """The items a dense model keeps (most frequent first to be kept), and each item's number in it or -1."""
+    uses = np.bincount(data.item, minlength=data.item_count)
+    frequent = np.flatnonzero(uses >= min(MIN_ITEM_ROWS, uses.max(initial=0)))
+    if len(frequent) > max_items:
+        frequent = frequent[np.argsort(-uses[frequent], kind="stable")[:max_items]]
+    cover = np.sort(frequent)
+    number = np.full(data.item_count, -1, dtype=np.int64)
+    number[cover] = np.arange(len(cover))
+    return cover, number
+
+
+def _state_gram(
+    data: Interactions,
+    code: np.ndarray,
+    count: int,
+    before: np.ndarray,
+    decay: float,
+    lags: int,
+) -> np.ndarray:
+    """Sum of state x state over all rows, from s(t) = decay * s(t-1) + e(t), solved for the sum."""
+    final = _final_states(data, code, count, decay, lags)
+    gram = before + before.T
+    gram *= decay
+    gram -= (decay**2) * (final.T @ final).toarray()
+    gram[np.diag_indices(count)] += np.bincount(code[code >= 0], minlength=count)
+    gram /= 1.0 - decay**2
+    return gram
+
+
+def _final_states(
+    data: Interactions, code: np.ndarray, count: int, decay: float, lags: int
+) -> sparse.csr_matrix:
+    """Each user's state after the last row."""
+    from_end = data.offsets[data.user + 1] - 1 - np.arange(len(data))
+    rows = (from_end < lags) & (code >= 0)
+    values = (decay ** from_end[rows]).astype(np.float32)
+    return sparse.csr_matrix(
+        (values, (data.user[rows], code[rows])), shape=(len(data.users), count)
+    )

@@ -1,0 +1,183 @@
+"""Neighbours: items used by the same people (item kNN), and people or sessions like this one (session kNN)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from tailorbird.learn.models.ids import Arrays
+from tailorbird.learn.models.interactions import History, Interactions
+from tailorbird.learn.models.rows import Rows
+
+KEEP = 200  # neighbours of an item
+MAX_SET = 1_000  # rows of one user that count, newest first
+MAX_PAIRS = 150_000_000  # item pairs looked at in a fit
+SHRINK = 10.0
+SESSIONS = 100  # neighbour sessions that vote
+SESSION_SAMPLE = 1_000  # newest sessions looked at
+SESSION_LAST = 20  # newest items of a history that look for neighbours
+
+
+@dataclass
+class ItemNeighbours:
+    """Cosine of the users two items share, shrunk for rare pairs."""
+
+    size: int
+    rows: Rows
+    decay: float = 0.9
+    last: int = 50
+
+    @classmethod
+    def fit(
+        cls,
+        data: Interactions,
+        discount: float = 0.5,
+        min_pairs: int = 1,
+        shrink: float = SHRINK,
+        keep: int = KEEP,
+    ) -> "ItemNeighbours":
+        """`discount` is the exponent that damps popular items (0.5 is the cosine)."""
+        sets = user_sets(data)
+        together = (sets.T @ sets).tocsr()
+        users = together.diagonal()
+        together.setdiag(0)
+        together.eliminate_zeros()
+        left = np.repeat(np.arange(data.item_count), np.diff(together.indptr))
+        count = together.data
+        norm = users[left] ** 0.5 * users[together.indices] ** discount
+        together.data = (count / (norm + shrink) * (count >= min_pairs)).astype(np.float32)
+        together.eliminate_zeros()
+        return cls(data.item_count, Rows.largest(together, keep))
+
+    def score(self, history: History) -> np.ndarray:
+        items = history.item[-self.last :][::-1]
+        return self.rows.add(items, self.decay ** np.arange(len(items)), self.size)
+
+    def similar(self, item: int) -> np.ndarray:
+        """This item's neighbours, over the whole catalogue."""
+        scores = np.zeros(self.size, dtype=np.float32)
+        columns, weights = self.rows.row(item)
+        scores[columns] = weights
+        return scores
+
+    def arrays(self) -> Arrays:
+        return self.rows.arrays() | {"size": np.array(self.size)}
+
+    @classmethod
+    def load(cls, arrays: Arrays) -> "ItemNeighbours":
+        rows = Rows(arrays["starts"], arrays["columns"], arrays["weights"])
+        return cls(int(arrays["size"]), rows)
+
+
+@dataclass
+class SessionNeighbours:
+    """VSKNN: the newest users or sessions that share recent items vote with what they used."""
+
+    size: int
+    by_item: Rows  # item -> users, newest last
+    by_user: Rows  # user -> items, weight = place in the history
+    idf: np.ndarray
+
+    @classmethod
+    def fit(cls, data: Interactions) -> "SessionNeighbours":
+        users = len(data.users)
+        ends = np.full(users, -np.inf)
+        filled = np.diff(data.offsets) > 0
+        ends[filled] = data.time[data.offsets[1:][filled] - 1]
+        age_rank = np.empty(users, dtype=np.int64)
+        age_rank[np.argsort(ends, kind="stable")] = np.arange(users)
+        sets = user_sets(data)
+        turned = sets.tocsc()
+        order = _sorted_within(turned.indptr, age_rank[turned.indices])
+        by_item = Rows(
+            turned.indptr.astype(np.int64),
+            turned.indices[order].astype(np.int32),
+            np.zeros(0, dtype=np.float32),
+        )
+        by_user = Rows(
+            sets.indptr.astype(np.int64), sets.indices.astype(np.int32), sets.data
+        )
+        seen = np.maximum(np.diff(turned.indptr), 1)
+        idf = np.log(max(users, 2) / seen).astype(np.float32)
+        return cls(data.item_count, by_item, by_user, idf)
+
+    def score(self, history: History) -> np.ndarray:
+        items = history.item[-SESSION_LAST:][::-1]
+        _, first = np.unique(items, return_index=True)
+        items = items[np.sort(first)]
+        if not len(items):
+            return np.zeros(self.size, dtype=np.float32)
+        weights = 1.0 - np.arange(len(items)) / SESSION_LAST
+        people, votes, place = self._people(items, weights)
+        if not len(people):
+            return np.zeros(self.size, dtype=np.float32)
+        best = np.argsort(-votes, kind="stable")[:SESSIONS]
+        voice = votes[best] * (1.0 - 0.1 * np.minimum(place[best], 9))
+        return self.by_user_sum(people[best], voice) * self.idf
+
+    def by_user_sum(self, people: np.ndarray, voice: np.ndarray) -> np.ndarray:
+        begin, end = self.by_user.starts[people], self.by_user.starts[people + 1]
+        columns = np.concatenate([self.by_user.columns[a:b] for a, b in zip(begin, end, strict=True)])
+        return np.bincount(columns, np.repeat(voice, end - begin), minlength=self.size).astype(
+            np.float32
+        )
+
+    def _people(
+        self, items: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Users who share items, the strength of what is shared, and the place of the newest shared item."""
+        found, strength, places = [], [], []
+        for place, (item, weight) in enumerate(zip(items, weights, strict=True)):
+            users = self.by_item.row(int(item))[0][-SESSION_SAMPLE:]
+            found.append(users)
+            strength.append(np.full(len(users), weight))
+            places.append(np.full(len(users), place))
+        people, where = np.unique(np.concatenate(found), return_inverse=True)
+        votes = np.bincount(where, np.concatenate(strength))
+        nearest = np.full(len(people), SESSION_LAST)
+        np.minimum.at(nearest, where, np.concatenate(places))
+        return people, votes, nearest
+
+    def arrays(self) -> Arrays:
+        return {
+            "size": np.array(self.size),
+            "idf": self.idf,
+            "item_starts": self.by_item.starts,
+            "item_users": self.by_item.columns,
+            "user_starts": self.by_user.starts,
+            "user_items": self.by_user.columns,
+        }
+
+    @classmethod
+    def load(cls, arrays: Arrays) -> "SessionNeighbours":
+        none = np.zeros(0, dtype=np.float32)
+        by_item = Rows(arrays["item_starts"], arrays["item_users"], none)
+        by_user = Rows(arrays["user_starts"], arrays["user_items"], none)
+        return cls(int(arrays["size"]), by_item, by_user, arrays["idf"])
+
+
+def user_sets(data: Interactions) -> sparse.csr_matrix:
+    """Users x items, 1 where the user's newest rows hold the item."""
+    from_end = data.offsets[data.user + 1] - np.arange(len(data))
+    rows = from_end <= _longest(np.diff(data.offsets))
+    sets = sparse.csr_matrix(
+        (np.ones(int(rows.sum()), dtype=np.float32), (data.user[rows], data.item[rows])),
+        shape=(len(data.users), data.item_count),
+    )
+    sets.sum_duplicates()
+    sets.data[:] = 1.0
+    return sets
+
+
+def _sorted_within(starts: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Positions that sort `key` inside each compressed row."""
+    row = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    return np.lexsort((key, row))
+
+
+def _longest(lengths: np.ndarray) -> int:
+    """Rows of one user that count, so that the pairs stay within bounds."""
+    limit = MAX_SET
+    while limit > 20 and (np.minimum(lengths, limit).astype(float) ** 2).sum() > MAX_PAIRS:
+        limit = limit * 3 // 4
+    return limit

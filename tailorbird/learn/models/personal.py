@@ -1,0 +1,105 @@
+"""A user's own history: what people come back to, and when."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tailorbird.learn.models.ids import Arrays
+from tailorbird.learn.models.interactions import SECONDS_PER_DAY, History, Interactions
+
+COUNT_BOUNDS = np.array([1, 2, 3, 4, 6, 10, 20])  # times an item was used so far
+PLACE_BOUNDS = np.array([1, 2, 3, 5, 8, 15, 30, 60, 120])  # distinct items since its last use
+MAX_CUTS = 4_000
+LOOK_AHEAD_ROWS = 5
+
+
+@dataclass
+class Personal:
+    """Frequency in the user's own past, older use counting less."""
+
+    size: int
+    half_life_days: float
+
+    @classmethod
+    def fit(cls, data: Interactions, half_life_days: float) -> "Personal":
+        return cls(data.item_count, half_life_days)
+
+    def score(self, history: History) -> np.ndarray:
+        age_days = np.maximum(history.now - history.time, 0.0) / SECONDS_PER_DAY
+        weights = np.exp2(-age_days / self.half_life_days)
+        return np.bincount(history.item, weights, minlength=self.size).astype(np.float32)
+
+    def arrays(self) -> Arrays:
+        return {"size": np.array(self.size), "half_life_days": np.array(self.half_life_days)}
+
+    @classmethod
+    def load(cls, arrays: Arrays) -> "Personal":
+        return cls(int(arrays["size"]), float(arrays["half_life_days"]))
+
+
+@dataclass
+class Repeat:
+    """The learned chance that an item comes again soon, by how often, how long ago and how it was used."""
+
+    size: int
+    chance: np.ndarray  # [count bucket, place bucket, last event type]
+
+    @classmethod
+    def fit(cls, data: Interactions, seed: int = 7) -> "Repeat":
+        shape = (len(COUNT_BOUNDS) + 1, len(PLACE_BOUNDS) + 1, max(len(data.kinds), 1))
+        came, seen = np.zeros(shape), np.zeros(shape)
+        for start, cut, stop in _cuts(data, seed):
+            past = data.item[start:cut]
+            items, features = _features(past, data.kind[start:cut])
+            again = np.isin(items, data.item[cut : min(cut + LOOK_AHEAD_ROWS, stop)])
+            np.add.at(seen, features, 1.0)
+            np.add.at(came, features, again.astype(float))
+        prior = came.sum() / max(seen.sum(), 1.0)
+        chance = (came + 10.0 * prior) / (seen + 10.0)
+        return cls(data.item_count, chance.astype(np.float32))
+
+    def score(self, history: History) -> np.ndarray:
+        scores = np.zeros(self.size, dtype=np.float32)
+        if len(history):
+            kind = np.minimum(history.kind, self.chance.shape[2] - 1)
+            items, features = _features(history.item, kind)
+            scores[items] = self.chance[features]
+        return scores
+
+    def arrays(self) -> Arrays:
+        return {"size": np.array(self.size), "chance": self.chance}
+
+    @classmethod
+    def load(cls, arrays: Arrays) -> "Repeat":
+        return cls(int(arrays["size"]), np.asarray(arrays["chance"]))
+
+
+def _features(past: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """Distinct items of a history with their count, place and last-event-type buckets."""
+    items, first, counts = np.unique(past[::-1], return_index=True, return_counts=True)
+    place = np.empty(len(items), dtype=np.int64)
+    place[np.argsort(first, kind="stable")] = np.arange(1, len(items) + 1)
+    last_kind = kind[::-1][first].astype(np.int64)
+    buckets = (
+        np.searchsorted(COUNT_BOUNDS, counts, side="left"),
+        np.searchsorted(PLACE_BOUNDS, place, side="left"),
+        np.maximum(last_kind, 0),
+    )
+    return items, buckets
+
+
+def _cuts(data: Interactions, seed: int) -> list[tuple[int, int, int]]:
+    """Random moments (first row of the user, row of the cut, last row) to learn from."""
+    lengths = np.diff(data.offsets)
+    rows = np.flatnonzero(np.arange(len(data)) > np.repeat(data.offsets[:-1], lengths))
+    random = np.random.default_rng(seed)
+    chosen = random.choice(rows, size=min(MAX_CUTS, len(rows)), replace=False)
+    user = data.user[chosen]
+    return list(
+        zip(
+            data.offsets[user].tolist(),
+            chosen.tolist(),
+            data.offsets[user + 1].tolist(),
+            strict=True,
+        )
+    )

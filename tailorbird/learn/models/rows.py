@@ -1,0 +1,71 @@
+"""Sparse item-to-item weights, one row for each item a history may hold."""
+
+import numpy as np
+from scipy import sparse
+
+from tailorbird.learn.models.ids import Arrays
+
+
+class Rows:
+    """Rows of (item, weight) pairs in compressed form."""
+
+    def __init__(self, starts: np.ndarray, columns: np.ndarray, weights: np.ndarray) -> None:
+        self.starts = starts
+        self.columns = columns
+        self.weights = weights
+
+    @classmethod
+    def largest(cls, matrix: sparse.csr_matrix, keep: int) -> "Rows":
+        """Keep the `keep` largest entries (by magnitude) of every row."""
+        counts = np.diff(matrix.indptr)
+        row = np.repeat(np.arange(matrix.shape[0]), counts)
+        order = np.lexsort((-np.abs(matrix.data), row))
+        rank = np.arange(len(order)) - np.repeat(matrix.indptr[:-1], counts)
+        order = order[rank < keep]
+        starts = np.zeros(matrix.shape[0] + 1, dtype=np.int64)
+        np.cumsum(np.minimum(counts, keep), out=starts[1:])
+        columns = matrix.indices[order].astype(np.int32)
+        return cls(starts, columns, matrix.data[order].astype(np.float32))
+
+    @classmethod
+    def of_dense(cls, matrix: np.ndarray, cover: np.ndarray, size: int, keep: int) -> "Rows":
+        """The largest entries of a dense matrix over the items `cover`, numbered in the catalogue."""
+        width = matrix.shape[1]
+        keep = min(keep, width)
+        starts = np.zeros(size + 1, dtype=np.int64)
+        starts[cover + 1] = keep
+        np.cumsum(starts, out=starts)
+        columns = np.empty(len(cover) * keep, dtype=np.int32)
+        weights = np.empty(len(cover) * keep, dtype=np.float32)
+        for n, row in enumerate(matrix):
+            best = np.argpartition(np.abs(row), width - keep)[width - keep :]
+            columns[n * keep : (n + 1) * keep] = cover[best]
+            weights[n * keep : (n + 1) * keep] = row[best]
+        return cls(starts, columns, weights)
+
+    def add(self, items: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
+        """The weighted sum of these items' rows, over the whole catalogue."""
+        begin, end = self.starts[items], self.starts[items + 1]
+        counts = end - begin
+        total = int(counts.sum())
+        if total == 0:
+            return np.zeros(size, dtype=np.float32)
+        shift = np.repeat(begin - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
+        where = np.arange(total) + shift
+        values = self.weights[where] * np.repeat(weights, counts)
+        return np.bincount(self.columns[where], values, minlength=size).astype(np.float32)
+
+    def row(self, item: int) -> tuple[np.ndarray, np.ndarray]:
+        where = slice(int(self.starts[item]), int(self.starts[item + 1]))
+        return self.columns[where], self.weights[where]
+
+    def arrays(self) -> Arrays:
+        return {"starts": self.starts, "columns": self.columns, "weights": self.weights}
+
+
+def pair_counts(
+    left: np.ndarray, right: np.ndarray, weights: np.ndarray, size: int
+) -> sparse.csr_matrix:
+    """Summed weights of (left, right) pairs as a sparse matrix."""
+    matrix = sparse.coo_matrix((weights, (left, right)), shape=(size, size), dtype=np.float32)
+    return matrix.tocsr()
