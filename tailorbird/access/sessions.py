@@ -1,0 +1,175 @@
+"""Taking a role on: whom it trusts, what it then allows, the temporary key that comes of it.
+
+Source: STS API reference, AssumeRole; IAM user guide, "Roles terms and concepts".
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine import Row
+
+from tailorbird.access import roles
+from tailorbird.access.documents import parsed
+from tailorbird.access.keys import create_session_key
+from tailorbird.access.patterns import as_list
+from tailorbird.access.policies import Decision, Request, account_of, evaluate, role_of_session
+from tailorbird.access.room import Access, AccessKey
+from tailorbird.errors import Denied, Invalid, NotFound
+
+SESSION_MIN_SECONDS = 900
+
+# Segment calls its customers' functions as these (trust policies name the account or the role).
+SEGMENT_ACCOUNT = "595280932656"
+SEGMENT_LAMBDA = f"arn:aws:iam::{SEGMENT_ACCOUNT}:role/customer-lambda-prod-destination-access"
+SEGMENT_PERSONALIZE = (
+    f"arn:aws:iam::{SEGMENT_ACCOUNT}:role/customer-personalize-prod-destination-access"
+)
+
+_ARN = re.compile(r"arn:aws:iam::(?P<account>\d{12}):role(?P<path>/(?:.*/)?)(?P<name>[^/]+)")
+_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A role taken on: the temporary key and the name it acts under."""
+
+    key: AccessKey
+    role_id: str
+    arn: str
+
+
+def trusts(
+    room: Access,
+    role_arn: str,
+    principal: str,
+    *,
+    external_id: str | None = None,
+    session_name: str = "tailorbird",
+) -> Decision:
+    """Whether the role's trust policy lets the principal take it on."""
+    role = _find(room, role_arn)
+    if role is None:
+        return Decision(False, False, None, [f"role {role_arn} does not exist"])
+    context: dict[str, Any] = {"sts:RoleSessionName": session_name, "aws:PrincipalArn": principal}
+    if external_id is not None:
+        context["sts:ExternalId"] = external_id
+    if account := account_of(principal):
+        context["aws:PrincipalAccount"] = account
+    asked = Request(principal, "sts:AssumeRole", role_arn, context)
+    return evaluate([parsed(role.trust)], asked)
+
+
+def role_allows(
+    room: Access,
+    role_arn: str,
+    action: str,
+    resource: str,
+    context: Mapping[str, Any] | None = None,
+) -> Decision:
+    """Whether the role's own policies, inline and attached, allow the action."""
+    role = _find(room, role_arn)
+    if role is None:
+        return Decision(False, False, None, [f"role {role_arn} does not exist"])
+    texts = roles.policy_texts(room, role)
+    asked = Request(role_arn, action, resource, context or {})
+    return evaluate([parsed(text) for text in texts], asked)
+
+
+def assume_role(
+    room: Access,
+    role_arn: str,
+    *,
+    principal: str,
+    external_id: str | None = None,
+    session_name: str = "tailorbird",
+    duration: int | None = None,
+) -> Session:
+    """A session of the role for the principal; Denied says what the trust policy lacks."""
+    if not _SESSION_NAME.fullmatch(session_name):
+        raise Invalid(
+            f"roleSessionName {session_name!r} must have 2-64 letters, digits or _+=,.@-",
+            code="ValidationError",
+        )
+    _check_trusted(room, role_arn, principal, external_id, session_name)
+    role = _find(room, role_arn)
+    if role is None:  # deleted in between
+        raise _not_authorized(principal, role_arn, "the role does not exist")
+    seconds = _session_seconds(duration, role.max_session_seconds, principal)
+    arn = f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{session_name}"
+    return Session(create_session_key(room, role.account, arn, seconds), role.role_id, arn)
+
+
+def _check_trusted(
+    room: Access, role_arn: str, principal: str, external_id: str | None, session_name: str
+) -> None:
+    decision = trusts(room, role_arn, principal, external_id=external_id, session_name=session_name)
+    if not decision.allowed:
+        raise _not_authorized(principal, role_arn, "; ".join(decision.trace))
+    held = role_of_session(principal)
+    if held is None or _names(decision.statement, principal):
+        return
+    # The trust policy speaks of the whole account: then the session's own role must allow it too.
+    own = role_allows(room, f"arn:aws:iam::{held[0]}:role/{held[1]}", "sts:AssumeRole", role_arn)
+    if not own.allowed and account_of(principal) == _account(role_arn):
+        raise _not_authorized(principal, role_arn, f"role {held[1]} does not allow it")
+
+
+def _names(statement: Mapping[str, Any] | None, principal: str) -> bool:
+    """True when the statement names this very role or session, not its account or everybody."""
+    listed = (statement or {}).get("Principal")
+    entries = as_list(listed.get("AWS")) if isinstance(listed, Mapping) else []
+    held = role_of_session(principal)
+    return principal in entries or any(
+        (found := _ARN.fullmatch(entry)) and (found["account"], found["name"]) == held
+        for entry in entries
+    )
+
+
+def _session_seconds(duration: int | None, most: int, principal: str) -> int:
+    if duration is None:
+        return min(roles.SESSION_DEFAULT_SECONDS, most)
+    if duration < SESSION_MIN_SECONDS:
+        raise Invalid(
+            f"DurationSeconds {duration} is less than {SESSION_MIN_SECONDS}", code="ValidationError"
+        )
+    if duration > most:
+        raise Invalid(
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role "
+            f"({duration} > {most})",
+            code="ValidationError",
+        )
+    if role_of_session(principal) and duration > roles.SESSION_DEFAULT_SECONDS:
+        raise Invalid(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by "
+            "role chaining",
+            code="ValidationError",
+        )
+    return duration
+
+
+def _find(room: Access, role_arn: str) -> Row[Any] | None:
+    found = _ARN.fullmatch(role_arn)
+    if found is None:
+        raise Invalid(
+            f"{role_arn} is invalid; arn:aws:iam::<account>:role/<name> is right",
+            code="ValidationError",
+        )
+    try:
+        role = roles.get_role(room, found["account"], found["name"])
+    except NotFound:
+        return None
+    return role if roles.arn_of(role) == role_arn else None
+
+
+def _account(role_arn: str) -> str:
+    return role_arn.split(":")[4]
+
+
+def _not_authorized(principal: str, role_arn: str, reason: str) -> Denied:
+    return Denied(
+        f"User: {principal} is not authorized to perform: sts:AssumeRole on resource: {role_arn} "
+        f"({reason})",
+        code="AccessDenied",
+    )
