@@ -11,3 +11,9 @@ VENV=${VENV:-.venv}
 [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 "$VENV/bin/python" -m tailorbird.functions.setup
+
+# JavaScript SDKs for the wire tests; without npm those tests skip.
+if command -v npm >/dev/null 2>&1; then
+    (cd tests/wire/node && npm install --ignore-scripts --no-audit --no-fund --no-package-lock --loglevel=error >/dev/null) ||
+        echo "The JavaScript SDKs could not be had: their tests will skip"
+fi
