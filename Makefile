@@ -35,9 +35,10 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m tailorbird.gateway.catalogue > docs/operations.md
+	$(BIN)/python -m scripts.settings_page > docs/settings.md
 
 constraints: $(STAMP)
-	$(BIN)/python scripts/constraints.py > constraints.txt
+	$(BIN)/python -m scripts.constraints > constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist
