@@ -1,0 +1,211 @@
+// Checks, compiles and renders messages. Everything comes and goes as JSON text: no template can
+// reach anything but the endpoint it is rendered for.
+"use strict";
+
+var engine = (function () {
+  const KEPT = 32; // compiled messages
+  const POISON = new Set(["__proto__", "constructor", "prototype"]);
+  // Below these, the rest of a name is one attribute's name, whatever it contains.
+  const LIST_MAPS = ["User.UserAttributes", "Attributes", "Recommendations"];
+  const MAPS = LIST_MAPS.concat("Metrics");
+  const ROOTS = new Set(
+    ("Address Attributes ChannelType CreationDate Demographic EffectiveDate EndpointStatus Id " +
+      "Location Metrics OptOut RequestId User RecommendationItems Recommendations this").split(" "),
+  );
+  const compiled = new Map(); // key -> {parts: [[name, render]], defaults: [[path, value]]}
+
+  class Mistake extends Error {
+    constructor(node, message) {
+      super(message);
+      this.lineNumber = node.loc.start.line;
+      this.column = node.loc.start.column;
+    }
+  }
+
+  // Finds what would only fail while sending: helpers that do not exist or get too few values,
+  // and partials that are nowhere.
+  function checker(tree) {
+    const partials = new Set();
+    const names = new Handlebars.Visitor();
+    names.DecoratorBlock = function (block) {
+      if (block.path.original !== "inline") throw new Mistake(block, "only inline partials exist");
+      if (block.params.length) partials.add(String(block.params[0].value));
+      Handlebars.Visitor.prototype.DecoratorBlock.call(this, block);
+    };
+    names.accept(tree);
+
+    const visitor = new Handlebars.Visitor();
+    for (const kind of ["MustacheStatement", "SubExpression", "BlockStatement"]) {
+      visitor[kind] = function (node) {
+        lenient(node);
+        helperCall(node);
+        Handlebars.Visitor.prototype[kind].call(this, node);
+      };
+    }
+    const partial = (kind) =>
+      function (node) {
+        const name = node.name.original;
+        const known = node.name.type === "SubExpression" || partials.has(String(name));
+        if (!known && kind === "PartialStatement" && name !== "@partial-block")
+          throw new Mistake(node, "there is no inline partial " + JSON.stringify(name));
+        Handlebars.Visitor.prototype[kind].call(this, node);
+      };
+    visitor.PartialStatement = partial("PartialStatement");
+    visitor.PartialBlockStatement = partial("PartialBlockStatement");
+    return visitor;
+  }
+
+  // tz=America/Los_Angeles and inflect's bare words stand for themselves (user guide, examples).
+  function lenient(node) {
+    const literal = (path) =>
+      path.type === "PathExpression" && !path.data && path.depth === 0 && !ROOTS.has(path.parts[0])
+        ? { type: "StringLiteral", value: path.original, original: path.original, loc: path.loc }
+        : path;
+    for (const pair of (node.hash && node.hash.pairs) || [])
+      if (pair.key === "tz") pair.value = literal(pair.value);
+    if (node.path.original === "inflect")
+      for (const i of [1, 2]) if (node.params[i]) node.params[i] = literal(node.params[i]);
+  }
+
+  function helperCall(node) {
+    const name = node.path.original;
+    const values = node.params.length;
+    const call = values || node.hash || node.type === "SubExpression";
+    const limits = Object.hasOwn(helpers.VALUES, name) ? helpers.VALUES[name] : null;
+    if (!limits && call) throw new Mistake(node, "there is no helper " + JSON.stringify(name));
+    if (!limits) return;
+    if (values < limits[0] || values > limits[1]) {
+      const right = limits[0] === limits[1] ? limits[0] : limits[0] + " to " + limits[1];
+      throw new Mistake(node, name + " has " + values + " values; it takes " + right);
+    }
+    for (const pair of (node.hash && node.hash.pairs) || [])
+      if (pair.key === "tz" && pair.value.type === "StringLiteral") zoneNamed(pair.value);
+  }
+
+  function zoneNamed(node) {
+    try {
+      dates.format(0, "z", node.value);
+    } catch (error) {
+      if (error instanceof dates.ZoneNeeded) throw error;
+      throw new Mistake(node, error.message);
+    }
+  }
+
+  function compilePart(source, escape) {
+    const tree = Handlebars.parse(quotedZones(source));
+    checker(tree).accept(tree);
+    const options = { noEscape: !escape, preventIndent: true };
+    Handlebars.precompile(tree, options);
+    return Handlebars.compile(tree, options);
+  }
+
+  // `+` cannot stand in a bare word, so tz=Etc/GMT+8 is put in quotes before parsing.
+  function quotedZones(source) {
+    return source.replace(/(\{\{[^{}]*\btz=)([A-Za-z]\w*(?:\/[\w+-]+)*\+[\w+-]+)/g, '$1"$2"');
+  }
+
+  // {ok}, {needs: [zone]}, or {message, line, column} for one part.
+  function check(source, escape) {
+    return answer(() => compilePart(source, escape));
+  }
+
+  function answer(work) {
+    try {
+      work();
+      return '{"ok":true}';
+    } catch (error) {
+      if (error instanceof dates.ZoneNeeded) return JSON.stringify({ needs: [error.zone] });
+      return JSON.stringify(mistake(error));
+    }
+  }
+
+  function mistake(error) {
+    const parse = /^Parse error on line (\d+):\n(.*)\n(-*)\^\n?/.exec(error.message);
+    if (parse) {
+      const near = parse[2].trim();
+      return { line: Number(parse[1]), message: "this is not Handlebars: " + near };
+    }
+    const message = error.message.replace(/ - \d+:\d+$/, "");
+    if (error.lineNumber === undefined) return { message };
+    return { line: error.lineNumber, column: error.column + 1, message };
+  }
+
+  // "User.UserAttributes.[Last Name].[0]" -> ["User", "UserAttributes", "Last Name"]
+  function path(name) {
+    const bare = name.replace(/\.\[\d+\]$/, "");
+    const map = MAPS.find((prefix) => bare.startsWith(prefix + "."));
+    if (!map) return bare.split(".");
+    return [...map.split("."), bare.slice(map.length + 1).replace(/^\[(.*)\]$/, "$1")];
+  }
+
+  function paths(values) {
+    return Object.entries(values)
+      .map(([name, value]) => [path(name), value])
+      .filter(([parts]) => !parts.some((part) => POISON.has(part)))
+      .map(([parts, value]) => {
+        const list = LIST_MAPS.includes(parts.slice(0, -1).join("."));
+        return [parts, list && !Array.isArray(value) ? [value] : value];
+      });
+  }
+
+  function put(data, [parts, value], override) {
+    let owner = data;
+    for (const part of parts.slice(0, -1)) {
+      if (!Object.hasOwn(owner, part) || owner[part] === null) owner[part] = {};
+      owner = owner[part];
+      if (typeof owner !== "object") return;
+    }
+    const last = parts[parts.length - 1];
+    const there = Object.hasOwn(owner, last) ? owner[last] : null;
+    const empty = there === null || (Array.isArray(there) && !there.length);
+    if (override || empty) owner[last] = value;
+  }
+
+  // parts: [[name, source, escape]...]; defaults: {dotted name: value}; answers as check does.
+  function compile(key, partsJson, defaultsJson) {
+    return answer(() => {
+      const parts = JSON.parse(partsJson).map(([name, source, escape]) => [
+        name,
+        compilePart(source, escape),
+      ]);
+      if (compiled.size >= KEPT) compiled.delete(compiled.keys().next().value);
+      compiled.set(key, { parts, defaults: paths(JSON.parse(defaultsJson)) });
+    });
+  }
+
+  function renderOne(message, data) {
+    const { TailorbirdSubstitutions: given, ...endpoint } = data;
+    if (given) for (const entry of paths(given)) put(endpoint, entry, true);
+    for (const entry of message.defaults) put(endpoint, entry, false);
+    return message.parts.map(([name, render]) => {
+      try {
+        return render(endpoint);
+      } catch (error) {
+        error.part = name;
+        throw error;
+      }
+    });
+  }
+
+  // [[part, ...] or {part, message} for each endpoint], or {needs: [zone]}; run again with those.
+  function render(key, endpointsJson, now, seed, eachLimit) {
+    const message = compiled.get(key);
+    Object.assign(helpers.state, { now, seed, serial: 0, eachLimit });
+    const needs = new Set();
+    const results = JSON.parse(endpointsJson).map((endpoint) => {
+      try {
+        return renderOne(message, endpoint);
+      } catch (error) {
+        if (error instanceof dates.ZoneNeeded) needs.add(error.zone);
+        return { part: error.part, message: error.message };
+      }
+    });
+    return JSON.stringify(needs.size ? { needs: [...needs] } : results);
+  }
+
+  function addZone(name, json) {
+    dates.addZone(name, JSON.parse(json));
+  }
+
+  return { check, compile, render, addZone, has: (key) => compiled.has(key) };
+})();

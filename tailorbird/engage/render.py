@@ -1,0 +1,274 @@
+"""Rendering: a message configuration or template, with one endpoint's values in it.
+
+`{{x}}` is escaped in HTML parts only: subjects, texts, SMS and push bodies are plain text.
+Source: Pinpoint user guide, "Adding personalized content to message templates".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from tailorbird.engage import handlebars
+from tailorbird.engage.handlebars import Interrupted
+from tailorbird.errors import Invalid
+
+EACH_LIMIT = 15  # items of a list in {{#each}}
+BATCH_SIZE = 50  # endpoints in one call of the engine
+OUTPUT_GOAL_BYTES = 2_000_000  # of one call; large templates go in smaller batches
+STRIKES = 3  # timeouts in a row after which the rest of a call is not tried
+
+# Which member is which part. Direct messages, campaigns and templates name them differently.
+PARTS = {
+    "subject": ("Subject", "Title"),
+    "html": ("HtmlBody", "HtmlPart"),
+    "text": ("TextPart", "Body"),
+}
+SUBSTITUTIONS = "TailorbirdSubstitutions"  # the member under which the engine takes them
+
+# Channels on which a hook may give an endpoint its own title and body (never EMAIL).
+OVERRIDABLE = {
+    *("ADM", "APNS", "APNS_SANDBOX", "APNS_VOIP", "APNS_VOIP_SANDBOX"),
+    *("BAIDU", "GCM", "SMS"),
+}
+
+Endpoint = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One message in words: `title` and `body` are what push and SMS call subject and text."""
+
+    subject: str = ""
+    html: str = ""
+    text: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        return self.subject
+
+    @property
+    def body(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class RenderError:
+    """Why one endpoint's message could not be rendered."""
+
+    part: str
+    reason: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.part}: {self.reason}" if self.part else self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    name: str  # the member it came from, for error messages
+    slot: str  # the field of Rendered, or "header"
+    source: str
+
+    @property
+    def fixed(self) -> bool:
+        return "{{" not in self.source
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A message that compiles. Cheap to keep; each thread compiles it once for itself."""
+
+    parts: tuple[Part, ...]
+    defaults: str  # JSON
+    key: str
+    each_limit: int = EACH_LIMIT
+
+    def render(
+        self,
+        endpoints: Sequence[Endpoint],
+        *,
+        now: float | None = None,
+        substitutions: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[Rendered | RenderError]:
+        """One result for each endpoint, in order.
+
+        `substitutions` (one map for each endpoint, flat dotted names) win over endpoint values.
+        """
+        now = time.time() if now is None else now
+        given = substitutions or [{}] * len(endpoints)
+        results: list[Rendered | RenderError] = []
+        size = self._batch_size()
+        for start in range(0, len(endpoints), size):
+            batch = endpoints[start : start + size]
+            values = self._values(batch, given[start : start + size], now)
+            results += [self._result(*pair) for pair in zip(batch, values, strict=True)]
+        return results
+
+    @property
+    def _moving(self) -> list[Part]:
+        return [part for part in self.parts if not part.fixed]
+
+    def _batch_size(self) -> int:
+        length = sum(len(part.source) for part in self.parts) + 1
+        return max(1, min(BATCH_SIZE, OUTPUT_GOAL_BYTES // length))
+
+    def _values(
+        self, endpoints: Sequence[Endpoint], given: Sequence[Mapping[str, Any]], now: float
+    ) -> list[list[str] | RenderError]:
+        """The moving parts of each endpoint, rendered."""
+        if not self._moving:
+            return [[] for _ in endpoints]
+        coded = [_coded(*pair) for pair in zip(endpoints, given, strict=True)]
+        good = [one for one in coded if isinstance(one, bytes)]
+        done = iter(self._run(good, now) if good else ())
+        return [next(done) if isinstance(one, bytes) else one for one in coded]
+
+    def _run(self, coded: Sequence[bytes], now: float) -> list[list[str] | RenderError]:
+        """Render a batch; when it takes too long or too much, each endpoint on its own."""
+        try:
+            return [_answer(one) for one in self._engine(coded, now)]
+        except Interrupted as stop:
+            if len(coded) == 1:
+                return [RenderError("", f"the template was stopped: {_limit(stop)}")]
+        return list(self._one_by_one(coded, now))
+
+    def _one_by_one(self, coded: Sequence[bytes], now: float) -> Iterator[list[str] | RenderError]:
+        strikes = 0
+        for one in coded:
+            if strikes >= STRIKES:
+                yield RenderError("", f"not tried: the template was stopped {STRIKES} times before")
+                continue
+            result = self._run([one], now)[0]
+            stopped = isinstance(result, RenderError) and not result.part
+            strikes = strikes + 1 if stopped else 0
+            yield result
+
+    def _engine(self, coded: Sequence[bytes], now: float) -> list[Any]:
+        parts = json.dumps([[part.name, part.source, part.slot == "html"] for part in self._moving])
+        return handlebars.engine().render(
+            (self.key, parts, self.defaults),
+            (b"[" + b",".join(coded) + b"]").decode(),
+            now=now,
+            each_limit=self.each_limit,
+        )
+
+    def _result(
+        self, endpoint: Endpoint, values: list[str] | RenderError
+    ) -> Rendered | RenderError:
+        if isinstance(values, RenderError):
+            return values
+        rest = iter(values)
+        slots: dict[str, str] = {}
+        headers: dict[str, str] = {}
+        for part in self.parts:
+            text = part.source if part.fixed else next(rest)
+            if part.slot == "header":
+                headers[part.name.removeprefix("Headers.")] = text
+            else:
+                slots[part.slot] = text
+        return _overridden(Rendered(**slots, headers=headers), endpoint)
+
+
+def compile_message(
+    message: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    each_limit: int = EACH_LIMIT,
+) -> Compiled:
+    """The message of one channel (campaign, direct, or a template's parts), ready to render.
+
+    `defaults` are a template's DefaultSubstitutions. Invalid names the part, line and column of
+    what does not compile.
+    """
+    values = json.dumps(_defaults(defaults or {}), sort_keys=True)
+    return _compiled(tuple(_parts(message)), values, each_limit)
+
+
+@lru_cache(maxsize=256)
+def _compiled(parts: tuple[Part, ...], defaults: str, each_limit: int) -> Compiled:
+    for part in parts:
+        if not part.fixed:
+            _check(part)
+    identity = json.dumps([[part.name, part.slot, part.source] for part in parts]) + defaults
+    key = hashlib.sha256(identity.encode()).hexdigest()
+    return Compiled(parts, defaults, key, each_limit)
+
+
+def _check(part: Part) -> None:
+    try:
+        mistake = handlebars.engine().check(part.source, escape=part.slot == "html")
+    except Interrupted as stop:
+        raise Invalid(f"{part.name}: the template was stopped: {_limit(stop)}") from None
+    if mistake:
+        place = "".join(f", {key} {mistake[key]}" for key in ("line", "column") if key in mistake)
+        raise Invalid(f"{part.name}{place}: {mistake['message']}")
+
+
+def _parts(message: Mapping[str, Any]) -> Iterator[Part]:
+    message = {**message, **_simple_email(message.get("SimpleEmail") or {})}
+    for slot, names in PARTS.items():
+        for name in names:
+            if message.get(name):
+                yield Part(name, slot, str(message[name]))
+                break
+    for header in message.get("Headers") or ():
+        yield Part(f"Headers.{header.get('Name', '')}", "header", str(header.get("Value", "")))
+
+
+def _simple_email(email: Mapping[str, Any]) -> dict[str, str]:
+    """A direct message's SimpleEmail as flat parts."""
+    parts = {
+        name: (email.get(name) or {}).get("Data") for name in ("Subject", "HtmlPart", "TextPart")
+    }
+    return {name: text for name, text in parts.items() if text} | (
+        {"Headers": email["Headers"]} if email.get("Headers") else {}
+    )
+
+
+def _defaults(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in defaults.items():
+        if not isinstance(value, str | int | float | list) or not name:
+            raise Invalid(f"DefaultSubstitutions: the value of {name!r} is not a text")
+    return dict(defaults)
+
+
+def _coded(endpoint: Endpoint, given: Mapping[str, Any]) -> bytes | RenderError:
+    try:
+        whole = {**endpoint, SUBSTITUTIONS: given} if given else endpoint
+        return orjson.dumps(whole, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError as error:
+        return RenderError("", f"the endpoint is not JSON: {error}")
+
+
+def _answer(one: Any) -> list[str] | RenderError:
+    if isinstance(one, list):
+        return one
+    return RenderError(one.get("part") or "", one["message"])
+
+
+def _overridden(rendered: Rendered, endpoint: Endpoint) -> Rendered:
+    """TitleOverride and BodyOverride, where the channel honours them."""
+    if endpoint.get("ChannelType") not in OVERRIDABLE:
+        return rendered
+    if (title := endpoint.get("TitleOverride")) is not None:
+        rendered = replace(rendered, subject=str(title))
+    if (body := endpoint.get("BodyOverride")) is not None:
+        rendered = replace(rendered, text=str(body))
+    return rendered
+
+
+def _limit(stop: Interrupted) -> str:
+    if "memory" in str(stop):
+        return f"it needs more than {handlebars.MEMORY_LIMIT_BYTES // 1_000_000} MB"
+    if "interrupted" in str(stop):
+        return f"it takes longer than {handlebars.TIME_LIMIT_SECONDS} s"
+    return str(stop)
