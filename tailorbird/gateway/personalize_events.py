@@ -1,0 +1,3 @@
+"""Operations of this service: its own names -> the functions of the room."""
+
+OPERATIONS: dict = {}
