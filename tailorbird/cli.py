@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from tailorbird import __version__
-from tailorbird.errors import Invalid, TailorbirdError
+from tailorbird.errors import Invalid, NotFound, TailorbirdError
 
 if TYPE_CHECKING:
     from tailorbird.remote import Remote
@@ -59,10 +59,9 @@ def up(
         data: Folder of database, objects, models, inbox and secrets.
         ephemeral: Temporary data and POST /_/reset, for test suites.
     """
-    from tailorbird.app import House
+    from tailorbird.app import serve
 
-    given = {"host": host, "port": port, "data": data, "ephemeral": ephemeral or None}
-    House.open(settings_with(**given)).serve()
+    serve(settings_with(host=host, port=port, data=data, ephemeral=ephemeral or None))
 
 
 @app.command
@@ -103,9 +102,9 @@ def worker(*, data: Path | None = None, threads: int | None = None) -> None:
         data: Data folder; settings `database_url` and `s3_endpoint_url` span machines.
         threads: Jobs to run at once.
     """
-    from tailorbird.app import House
+    from tailorbird.app import work
 
-    House.open(settings_with(data=data, worker_threads=threads)).work()
+    work(settings_with(data=data, worker_threads=threads))
 
 
 # -- looking ------------------------------------------------------------------------------------
@@ -270,6 +269,34 @@ def logs(function: str, *, last: int = 100, data: Data = None, url: Url = None) 
         )
     for event in answer["events"][-last:]:
         sys.stdout.write(event["message"].rstrip("\n") + "\n")
+
+
+@app.command
+def ledger(campaign: str, *, state: str | None = None, limit: int = 100, data: Data = None) -> None:
+    """Print what became of every endpoint of a campaign, and why.
+
+    Args:
+        campaign: Id of the campaign, or of one of its activities.
+        state: Only endpoints that ended in this state, for example hook_filtered.
+        limit: How many endpoints of each activity.
+    """
+    from tailorbird.app import House
+    from tailorbird.console.rooms import activities_of
+    from tailorbird.engage.ledger import STATES, of_activity
+
+    if state is not None and state not in STATES:
+        raise Invalid(f"There is no state {state!r}; the states are {', '.join(STATES)}")
+    known = settings_with(data=data)
+    if not known.data.is_dir():
+        raise Invalid(f"There is no data folder {known.data}; --data names it")
+    house = House.open(known)
+    with house.db.read() as conn:
+        activities = activities_of(conn, campaign)
+    if not activities:
+        raise NotFound(f"There is no campaign or activity {campaign!r}")
+    show(
+        [row for found in activities for row in of_activity(house.engage, found, state, limit)], ()
+    )
 
 
 @app.command(name="import")

@@ -1,8 +1,8 @@
 """A generated shop: people, products, and weeks of Segment calls with structure worth learning.
 
 Three habits can be learned: tastes (a person keeps to a few categories and a price level),
-sequences (some products lead to others) and repeat purchases (coffee runs out). The same seed and end give
-the same calls.
+sequences (some products lead to others) and repeat purchases (coffee runs out).
+The same seed and end give the same calls.
 """
 
 from __future__ import annotations

@@ -1,0 +1,93 @@
+"""One small count of each room, cheap enough to ask every two seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tailorbird.engage import ledger
+from tailorbird.engage import tables as e
+from tailorbird.learn import tables as study
+
+UNSENT = (ledger.HOOK_FAILED, ledger.RENDER_FAILED, ledger.CHANNEL_FAILED, ledger.RUN_FAILED)
+
+
+def learn(conn: Connection) -> dict[str, int]:
+    versions = study.learn_solution_versions.c
+    return one(
+        conn,
+        rows=sa.select(sa.func.coalesce(sa.func.sum(study.learn_parts.c.rows), 0)),
+        events=sa.select(sa.func.coalesce(sa.func.max(study.learn_events.c.id), 0)),
+        datasets=number_of(study.learn_datasets),
+        versions=number_of(study.learn_solution_versions, versions.status == "ACTIVE"),
+        campaigns=number_of(study.learn_campaigns, study.learn_campaigns.c.status == "ACTIVE"),
+        working=number_of(study.learn_solution_versions, versions.status.like("CREATE %PROGRESS")),
+        failed=number_of(study.learn_solution_versions, versions.status == "CREATE FAILED"),
+    )
+
+
+def engage(conn: Connection) -> dict[str, int]:
+    states = dict(
+        conn.execute(
+            sa.select(e.ledger.c.state, sa.func.count()).group_by(e.ledger.c.state)
+        ).tuples()
+    )
+    activities = e.activities.c
+    return one(
+        conn,
+        campaigns=number_of(e.campaigns, e.campaigns.c.state != "DELETED"),
+        segments=number_of(e.segments),
+        done=number_of(e.activities, activities.state == "COMPLETED"),
+        running=number_of(e.activities, activities.state != "COMPLETED"),
+        failed=number_of(e.activities, activities.result == "FAILURE"),
+        sent=sa.select(sa.func.coalesce(sa.func.sum(activities.sent), 0)),
+    ) | {
+        "filtered": states.get(ledger.HOOK_FILTERED, 0),
+        "unsent": sum(states.get(state, 0) for state in UNSENT),
+    }
+
+
+def latest_activities(conn: Connection, limit: int) -> list[dict[str, Any]]:
+    """The newest activities with the name of their campaign."""
+    a, v = e.activities.c, e.campaign_versions
+    found = conn.execute(
+        sa.select(a.id, a.state, a.result, a.started, a.total, a.sent, v.c.body)
+        .join_from(
+            e.activities,
+            v,
+            (v.c.campaign_id == a.campaign_id) & (v.c.version == a.campaign_version),
+        )
+        .order_by(a.number.desc())
+        .limit(limit)
+    ).mappings()
+    return [{**row, "name": row["body"].get("Name") or row["id"], "body": None} for row in found]
+
+
+def activities_of(conn: Connection, campaign: str) -> list[str]:
+    """The activities of a campaign, or the one of that id, the newest first."""
+    a = e.activities.c
+    asked = sa.or_(a.campaign_id == campaign, a.id == campaign)
+    return list(conn.execute(sa.select(a.id).where(asked).order_by(a.number.desc())).scalars())
+
+
+def people(conn: Connection) -> dict[str, int]:
+    endpoints = e.endpoints.c
+    return one(
+        conn,
+        endpoints=number_of(e.endpoints),
+        users=number_of(e.users),
+        opted_out=number_of(e.endpoints, endpoints.opt_out == "ALL"),
+        inactive=number_of(e.endpoints, endpoints.status == "INACTIVE"),
+    )
+
+
+def number_of(table: sa.Table, *where: Any) -> sa.Select[Any]:
+    return sa.select(sa.func.count()).select_from(table).where(*where)
+
+
+def one(conn: Connection, **counts: sa.Select[Any]) -> dict[str, int]:
+    """All these counts in one query."""
+    query = sa.select(*(count.scalar_subquery().label(name) for name, count in counts.items()))
+    return {name: int(value or 0) for name, value in conn.execute(query).mappings().one().items()}

@@ -1,0 +1,129 @@
+"""Functions and destinations from outside: what an administrator sets up once."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tailorbird.errors import NotFound, Unavailable
+from tailorbird.ids import arn
+from tailorbird.remote import Remote
+
+SEGMENT_ACCOUNT = "arn:aws:iam::595280932656:root"  # who assumes the role: Segment's document
+ACTIVE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Example:
+    """A function among the examples of the repository."""
+
+    folder: str
+    runtime: str
+    handler: str
+
+
+DESTINATION = Example("segment-personalize", "python3.11", "app.lambda_handler")
+OUR_HOOK = Example("hooks/skip-recent-buyers", "python3.11", "app.handler")
+SEEDS_HOOK = Example("hooks/credit-score", "nodejs20.x", "index.handler")
+
+
+def examples() -> Path:
+    """The folder of examples: beside the package in a checkout."""
+    folder = Path(__file__).resolve().parents[2] / "examples"
+    if not folder.is_dir():
+        raise NotFound(f"There is no folder {folder}; the demo is played from a checkout")
+    return folder
+
+
+def zipped(folder: Path) -> bytes:
+    """A deployment package of a folder."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as package:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                package.write(file, file.relative_to(folder))
+    return buffer.getvalue()
+
+
+def create_function(
+    server: Remote, account: str, name: str, example: Example, variables: dict[str, str]
+) -> str:
+    """The ARN of a function made from an example, once it is active."""
+    client = server.client("lambda")
+    made = client.create_function(
+        FunctionName=name,
+        Runtime=example.runtime,
+        Role=arn("iam", "", account, "role/functions"),
+        Handler=example.handler,
+        Code={"ZipFile": zipped(examples() / example.folder)},
+        Timeout=15,
+        Environment={"Variables": variables},
+    )
+    until = time.monotonic() + ACTIVE_SECONDS
+    while time.monotonic() < until:
+        state = client.get_function_configuration(FunctionName=name)
+        if state.get("State", "Active") == "Active":
+            return str(made["FunctionArn"])
+        if state["State"] == "Failed":
+            raise Unavailable(f"Function {name}: {state.get('StateReason')}")
+        time.sleep(0.05)
+    raise Unavailable(f"Function {name} is not active after {ACTIVE_SECONDS:.0f} s")
+
+
+def allow_pinpoint(server: Remote, account: str, function: str, application_id: str) -> None:
+    """The first seed's permission: any campaign of the application may invoke the function."""
+    campaigns = f"apps/{application_id}/campaigns/*"
+    server.client("lambda").add_permission(
+        FunctionName=function,
+        StatementId=f"pinpoint-{application_id}",
+        Action="lambda:InvokeFunction",
+        Principal=f"pinpoint.{server.region}.amazonaws.com",
+        SourceArn=arn("mobiletargeting", server.region, account, campaigns),
+    )
+
+
+def create_role(server: Remote, name: str, function: str, external_id: str) -> str:
+    """The second seed's role: Segment may assume it for this source, to invoke one function."""
+    iam = server.client("iam")
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": SEGMENT_ACCOUNT},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
+    }
+    may = {"Effect": "Allow", "Action": ["lambda:InvokeFunction"], "Resource": [function]}
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
+    policy = iam.create_policy(PolicyName=name, PolicyDocument=document(may))["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=name, PolicyArn=policy)
+    return str(role)
+
+
+def document(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def find_source(server: Remote) -> dict[str, Any]:
+    """The source that the write key in the data folder belongs to."""
+    sources = server.call("GET", "/segmentapis/sources")["data"]["sources"]
+    for source in sources:
+        if server.write_key in source.get("writeKeys", []):
+            return dict(source)
+    raise NotFound(f"None of the {len(sources)} sources has the write key of {server.data}")
+
+
+def connect(server: Remote, source_id: str, kind: str, settings: dict[str, Any]) -> str:
+    """The id of a new destination of the source."""
+    body = {
+        "sourceId": source_id,
+        "metadataId": kind,
+        "name": kind,
+        "enabled": True,
+        "settings": settings,
+    }
+    made = server.call("POST", "/segmentapis/destinations", body)
+    return str(made["data"]["destination"]["id"])
