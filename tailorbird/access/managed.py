@@ -50,8 +50,9 @@ def create_policy(
         "updated": now,
     }
     statement = insert(room.db, access_policies).values(row).on_conflict_do_nothing()
+    made = statement.returning(access_policies.c.arn)
     with room.db.write() as conn:
-        if conn.execute(statement).rowcount == 0:
+        if conn.execute(made).first() is None:
             raise AlreadyExists(
                 f"A policy called {name} already exists. Duplicate names are not allowed.",
                 code="EntityAlreadyExists",

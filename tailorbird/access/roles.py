@@ -48,8 +48,9 @@ def create_role(
         "created": room.clock.now(),
     }
     statement = insert(room.db, access_roles).values(row).on_conflict_do_nothing()
+    made = statement.returning(access_roles.c.name)
     with room.db.write() as conn:
-        if conn.execute(statement).rowcount == 0:
+        if conn.execute(made).first() is None:
             raise AlreadyExists(
                 f"Role with name {name} already exists.", code="EntityAlreadyExists"
             )
