@@ -48,6 +48,7 @@ class Database:
         self.engine = _engine(url)
         self.dialect = self.engine.dialect.name
         self._reading = self.engine.execution_options(**AUTOCOMMIT[self.dialect])
+        self._durable = self.engine.execution_options(tailorbird_durable=True)
         self._writing = threading.local()
         # SQLite has one writer: queueing here is fair and cheaper than its busy handler.
         self._turn = threading.Lock() if self.dialect == "sqlite" else None
@@ -58,16 +59,19 @@ class Database:
             yield conn
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, durable: bool = False) -> Iterator[Connection]:
+        """One transaction. What is committed survives a killed process; `durable`: a power cut too
+        (PostgreSQL always does that, SQLite then waits for the disk)."""
+        engine = self._durable if durable else self.engine
         if getattr(self._writing, "busy", False):
             raise RuntimeError("write() inside write(): pass the connection down instead")
         self._writing.busy = True
         try:
             if self._turn is None:
-                with self.engine.begin() as conn:
+                with engine.begin() as conn:
                     yield conn
             else:
-                with self._turn, self.engine.begin() as conn:
+                with self._turn, engine.begin() as conn:
                     yield conn
         finally:
             self._writing.busy = False
@@ -151,5 +155,11 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(conn: Connection) -> None:
-    if not conn.get_execution_options().get("tailorbird_autocommit"):
-        conn.exec_driver_sql("BEGIN IMMEDIATE")
+    options = conn.get_execution_options()
+    if options.get("tailorbird_autocommit"):
+        return
+    durable = options.get("tailorbird_durable", False)
+    if durable != conn.info.get("durable", False):
+        conn.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        conn.info["durable"] = durable
+    conn.exec_driver_sql("BEGIN IMMEDIATE")
