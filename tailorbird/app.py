@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
-import signal
-import socket
-import tempfile
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from tailorbird import __version__, access, collect, engage, functions, learn, prepare
@@ -21,7 +15,6 @@ from tailorbird.channels import Channels
 from tailorbird.clock import Clock, SystemClock
 from tailorbird.collect import Collect
 from tailorbird.engage import Engage
-from tailorbird.errors import Invalid
 from tailorbird.functions import Functions
 from tailorbird.learn import Learn
 from tailorbird.prepare import Prepare
@@ -144,52 +137,6 @@ class House:
         }
 
 
-def serve(settings: Settings) -> None:
-    """Serve every API and the console on one port until interrupted."""
-    with _data_folder(settings) as settings, _listen(settings) as listener:
-        port = listener.getsockname()[1]
-        house = House.open(settings.replace(port=port))
-        house.start()
-        try:
-            _announce(house)
-            _run_server(house, listener)
-        finally:
-            house.stop()
-
-
-def work(settings: Settings) -> None:
-    """Do background work only, until interrupted."""
-    house = House.open(settings)
-    house.start(serving=False)
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    print(
-        f"Working on {house.db.dialect} with {settings.worker_threads} threads a queue", flush=True
-    )
-    stopped.wait()
-    house.stop()
-
-
-def _run_server(house: House, listener: socket.socket) -> None:
-    import uvicorn
-
-    from tailorbird.entrance import Entrance
-
-    config = uvicorn.Config(
-        Entrance(house),
-        access_log=False,
-        backlog=LISTEN_BACKLOG,
-        http="httptools",
-        lifespan="off",
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=5,
-        ws="none",
-    )
-    uvicorn.Server(config).run(sockets=[listener])
-
-
 def _endpoints_door(parlour: Engage) -> Callable[[str, str, list[dict[str, Any]]], None]:
     """How collect reaches Pinpoint endpoints, one floor neighbour to another."""
 
@@ -197,42 +144,3 @@ def _endpoints_door(parlour: Engage) -> Callable[[str, str, list[dict[str, Any]]
         engage.update_endpoints(parlour, account, application_id, endpoints)
 
     return update
-
-
-@contextlib.contextmanager
-def _data_folder(settings: Settings) -> Any:
-    """The data folder as given, or one that goes away afterwards."""
-    if not settings.ephemeral:
-        yield settings.replace(data=settings.data.absolute())
-        return
-    folder = Path(tempfile.mkdtemp(prefix="tailorbird-"))
-    try:
-        yield settings.replace(data=folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _listen(settings: Settings) -> Any:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        where = f"{settings.host}:{settings.port}"
-        raise Invalid(f"Cannot listen on {where}: {os.strerror(error.errno or 0)}") from None
-    with listener:
-        yield listener
-
-
-def _announce(house: House) -> None:
-    where = f"http://{house.settings.host}:{house.settings.port}"
-    token = access.secret(house.settings.data, "api_token")
-    print(f"Tailorbird {__version__} listens on {where}", flush=True)
-    print(f"  console      {where}/?token={token}")
-    print(f"  AWS APIs     AWS_ENDPOINT_URL={where}")
-    print(f"  credentials  AWS_SHARED_CREDENTIALS_FILE={house.settings.data / 'credentials'}")
-    print(f"  Segment      host={where}, write key in {house.settings.data / 'write_key'}")
-    print(f"  functions    sandbox {house.functions.level}", flush=True)

@@ -1,8 +1,9 @@
 """The cellar: database, jobs, objects. It knows no room and no service."""
 
 from tailorbird.store.database import Database, Document, Serial, insert, metadata
-from tailorbird.store.jobs import Job, Jobs, Kind, LeaseLost, Worker
+from tailorbird.store.jobs import Job, Jobs, Kind, Later, LeaseLost
 from tailorbird.store.objects import ObjectInfo, Objects, location
+from tailorbird.store.worker import Worker
 
 __all__ = [
     "Database",
@@ -10,6 +11,7 @@ __all__ = [
     "Job",
     "Jobs",
     "Kind",
+    "Later",
     "LeaseLost",
     "ObjectInfo",
     "Objects",
