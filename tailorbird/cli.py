@@ -59,7 +59,7 @@ def up(
         data: Folder of database, objects, models, inbox and secrets.
         ephemeral: Temporary data and POST /_/reset, for test suites.
     """
-    from tailorbird.app import serve
+    from tailorbird.serve import serve
 
     serve(settings_with(host=host, port=port, data=data, ephemeral=ephemeral or None))
 
@@ -102,7 +102,7 @@ def worker(*, data: Path | None = None, threads: int | None = None) -> None:
         data: Data folder; settings `database_url` and `s3_endpoint_url` span machines.
         threads: Jobs to run at once.
     """
-    from tailorbird.app import work
+    from tailorbird.serve import work
 
     work(settings_with(data=data, worker_threads=threads))
 
@@ -165,6 +165,8 @@ def source_create(name: str, *, data: Data = None, url: Url = None) -> None:
     Args:
         name: A name of your choice.
     """
+    from tailorbird.demo.shop import slug
+
     body = {"name": name, "slug": slug(name), "enabled": True}
     made = remote(data, url).call("POST", "/segmentapis/sources", body)["data"]["source"]
     show([made], ("id", "name", "slug", "writeKeys"))
@@ -373,10 +375,6 @@ def parse_json(text: str, what: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise Invalid(f"{what} is not valid JSON: {error}") from None
-
-
-def slug(name: str) -> str:
-    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
 
 
 def is_secret(name: str) -> bool:

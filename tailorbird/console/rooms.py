@@ -7,18 +7,54 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tailorbird.collect import counts
+from tailorbird.collect import tables as porch
 from tailorbird.engage import ledger
 from tailorbird.engage import tables as e
 from tailorbird.learn import tables as study
+from tailorbird.store.jobs import DONE, FAILED, jobs_table
 
 UNSENT = (ledger.HOOK_FAILED, ledger.RENDER_FAILED, ledger.CHANNEL_FAILED, ledger.RUN_FAILED)
+
+
+def collect(conn: Connection) -> dict[str, int]:
+    numbers = porch.counts.c
+    steps: dict[str, int] = dict(
+        conn.execute(sa.select(numbers.step, sa.func.sum(numbers.n)).group_by(numbers.step))
+        .tuples()
+        .all()
+    )
+    return one(
+        conn,
+        sources=number_of(porch.sources),
+        destinations=number_of(porch.destinations),
+        waiting=number_of(porch.deliveries, porch.deliveries.c.state == 0),
+    ) | {
+        "calls": int(steps.get(counts.RECEIVED, 0)),
+        "refused": int(steps.get(counts.FAILED_ON_INGEST, 0)),
+        "delivered": int(steps.get(counts.DELIVERED, 0)),
+        "undelivered": int(steps.get(counts.FAILED_DELIVERY, 0)),
+    }
+
+
+def prepare(conn: Connection) -> dict[str, int]:
+    j, archives = jobs_table.c, porch.archives.c
+    mine = j.kind.like("prepare.%")
+    done = conn.execute(sa.select(j.result).where(mine, j.state == DONE).order_by(j.id.desc()))
+    results = done.scalars().all()
+    return one(
+        conn,
+        files=number_of(porch.archives, archives.written.is_not(None)),
+        archived=total(archives.calls, archives.written.is_not(None)),
+        failed=number_of(jobs_table, mine, j.state == FAILED),
+    ) | {"runs": len(results), "rows": int((results[0] or {}).get("rows", 0)) if results else 0}
 
 
 def learn(conn: Connection) -> dict[str, int]:
     versions = study.learn_solution_versions.c
     return one(
         conn,
-        rows=sa.select(sa.func.coalesce(sa.func.sum(study.learn_parts.c.rows), 0)),
+        rows=total(study.learn_parts.c.rows),
         events=sa.select(sa.func.coalesce(sa.func.max(study.learn_events.c.id), 0)),
         datasets=number_of(study.learn_datasets),
         versions=number_of(study.learn_solution_versions, versions.status == "ACTIVE"),
@@ -29,10 +65,9 @@ def learn(conn: Connection) -> dict[str, int]:
 
 
 def engage(conn: Connection) -> dict[str, int]:
-    states = dict(
-        conn.execute(
-            sa.select(e.ledger.c.state, sa.func.count()).group_by(e.ledger.c.state)
-        ).tuples()
+    state = e.ledger.c.state
+    states: dict[str, int] = dict(
+        conn.execute(sa.select(state, sa.func.count()).group_by(state)).tuples().all()
     )
     activities = e.activities.c
     return one(
@@ -42,7 +77,7 @@ def engage(conn: Connection) -> dict[str, int]:
         done=number_of(e.activities, activities.state == "COMPLETED"),
         running=number_of(e.activities, activities.state != "COMPLETED"),
         failed=number_of(e.activities, activities.result == "FAILURE"),
-        sent=sa.select(sa.func.coalesce(sa.func.sum(activities.sent), 0)),
+        sent=total(activities.sent),
     ) | {
         "filtered": states.get(ledger.HOOK_FILTERED, 0),
         "unsent": sum(states.get(state, 0) for state in UNSENT),
@@ -85,6 +120,10 @@ def people(conn: Connection) -> dict[str, int]:
 
 def number_of(table: sa.Table, *where: Any) -> sa.Select[Any]:
     return sa.select(sa.func.count()).select_from(table).where(*where)
+
+
+def total(column: Any, *where: Any) -> sa.Select[Any]:
+    return sa.select(sa.func.coalesce(sa.func.sum(column), 0)).where(*where)
 
 
 def one(conn: Connection, **counts: sa.Select[Any]) -> dict[str, int]:

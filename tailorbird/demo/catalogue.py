@@ -6,27 +6,26 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Category:
     name: str
-    code: str
     price: float  # the usual price, in euro
     things: tuple[str, ...]
     runs_out: bool = False
 
 
 CATEGORIES = (
-    Category("Running", "run", 85, ("road shoes", "trail shoes", "running vest", "running cap")),
-    Category("Camping", "cmp", 120, ("two-person tent", "sleeping bag", "stove", "head torch")),
-    Category("Cycling", "cyc", 65, ("helmet", "saddle bag", "gloves", "front light", "bib shorts")),
-    Category("Climbing", "clm", 95, ("harness", "chalk bag", "rope", "climbing shoes")),
-    Category("Coffee", "cof", 14, ("espresso beans", "filter beans", "decaf beans"), True),
-    Category("Tea", "tea", 11, ("green tea", "black tea", "rooibos"), True),
-    Category("Kitchen", "kit", 48, ("chef's knife", "cast-iron pan", "mixing bowl", "scale")),
-    Category("Garden", "gdn", 32, ("secateurs", "watering can", "hand trowel", "seed tray")),
-    Category("Pets", "pet", 27, ("dry dog food", "cat food", "cat litter"), True),
-    Category("Reading", "rdg", 18, ("notebook", "reading lamp", "bookend", "fountain pen")),
-    Category("Audio", "aud", 140, ("headphones", "turntable", "speaker", "microphone")),
-    Category("Photo", "pho", 210, ("prime lens", "tripod", "camera bag", "film roll")),
-    Category("Children", "chi", 24, ("building blocks", "puzzle", "kite", "wooden train")),
-    Category("Bath", "bth", 16, ("soap", "towel", "bath salt", "shaving brush"), True),
+    Category("Running", 85, ("road shoes", "trail shoes", "running vest", "running cap")),
+    Category("Camping", 120, ("two-person tent", "sleeping bag", "stove", "head torch")),
+    Category("Cycling", 65, ("helmet", "saddle bag", "gloves", "front light", "bib shorts")),
+    Category("Climbing", 95, ("harness", "chalk bag", "rope", "climbing shoes")),
+    Category("Coffee", 14, ("espresso beans", "filter beans", "decaf beans"), True),
+    Category("Tea", 11, ("green tea", "black tea", "rooibos"), True),
+    Category("Kitchen", 48, ("chef's knife", "cast-iron pan", "mixing bowl", "scale")),
+    Category("Garden", 32, ("secateurs", "watering can", "hand trowel", "seed tray")),
+    Category("Pets", 27, ("dry dog food", "cat food", "cat litter"), True),
+    Category("Reading", 18, ("notebook", "reading lamp", "bookend", "fountain pen")),
+    Category("Audio", 140, ("headphones", "turntable", "speaker", "microphone")),
+    Category("Photo", 210, ("prime lens", "tripod", "camera bag", "film roll")),
+    Category("Children", 24, ("building blocks", "puzzle", "kite", "wooden train")),
+    Category("Bath", 16, ("soap", "towel", "bath salt", "shaving brush"), True),
 )
 
 MAKERS = (

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tailorbird.demo.learning import Learned
 from tailorbird.errors import NotFound, Unavailable
 from tailorbird.ids import arn
 from tailorbird.remote import Remote
@@ -127,3 +128,14 @@ def connect(server: Remote, source_id: str, kind: str, settings: dict[str, Any])
     }
     made = server.call("POST", "/segmentapis/destinations", body)
     return str(made["data"]["destination"]["id"])
+
+
+def destination_variables(server: Remote, learned: Learned) -> dict[str, str]:
+    """What the second seed's function reads from its environment."""
+    return {
+        "personalize_tracking_id": learned.tracking_id,
+        "personalize_campaign_arn": learned.campaign,
+        "connections_source_write_key": server.write_key,
+        "connections_source_api_key": server.write_key,
+        "region_name": server.region,
+    }

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from tailorbird.errors import Unavailable
+from tailorbird.errors import NotFound, Unavailable
 from tailorbird.ids import arn
 from tailorbird.remote import Remote
 
@@ -20,24 +18,12 @@ SUBJECT = "Picked for you"
 HTML = """<!doctype html><html><body style="font-family: Georgia, serif; color: #22281f">
 <h1 style="font-size: 22px">Hello {{User.UserAttributes.name.[0]}},</h1>
 <p>we thought of you when these came in:</p>
-<ul>{{#each User.UserAttributes.recommended_names}}<li>{{this}}</li>{{/each}}</ul>
+<ul>{{#each User.UserAttributes.recommended_products}}<li>{{this}}</li>{{/each}}</ul>
 {{#if Attributes.CreditScore}}<p>Your score with us: {{Attributes.CreditScore.[0]}}.</p>{{/if}}
 <p>See you in the shop.</p></body></html>"""
 TEXT = """Hello {{User.UserAttributes.name.[0]}},
-{{#each User.UserAttributes.recommended_names}}- {{this}}
+{{#each User.UserAttributes.recommended_products}}- {{this}}
 {{/each}}"""
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What became of a campaign, as its activity and the hook's function say."""
-
-    campaign: str
-    name: str
-    endpoints: int
-    sent: int
-    seconds: float
-    reasons: dict[str, int] = field(default_factory=dict)
 
 
 def create_application(server: Remote, name: str, account: str) -> str:
@@ -55,34 +41,41 @@ def create_application(server: Remote, name: str, account: str) -> str:
     return application_id
 
 
+def endpoint_of(client: Any, application_id: str, person: str) -> dict[str, Any] | None:
+    """The first endpoint of a person, or None while there is none."""
+    try:
+        found = client.get_user_endpoints(ApplicationId=application_id, UserId=person)
+    except client.exceptions.NotFoundException:
+        return None
+    items = found["EndpointsResponse"]["Item"]
+    return dict(items[0]) if items else None
+
+
 def give_recommendations(
-    server: Remote,
-    application_id: str,
-    endpoints: dict[str, str],
-    recommended: dict[str, list[str]],
-    name_of: Callable[[str], str],
-    told: Callable[[int, int], None],
+    server: Remote, application_id: str, recommended: dict[str, list[str]]
 ) -> None:
-    """Write each person's recommendations to the user attributes of their endpoint."""
+    """Write each person's recommendations to their user attributes."""
     client, people = server.client("pinpoint"), list(recommended)
     for at in range(0, len(people), ENDPOINTS_PER_CALL):
         items = [
-            {
-                "Id": endpoints[person],
-                "User": {
-                    "UserId": person,
-                    "UserAttributes": {
-                        "recommended_products": recommended[person],
-                        "recommended_names": [name_of(item) for item in recommended[person]],
-                    },
-                },
-            }
+            endpoint_with(client, application_id, person, recommended[person])
             for person in people[at : at + ENDPOINTS_PER_CALL]
         ]
         client.update_endpoints_batch(
             ApplicationId=application_id, EndpointBatchRequest={"Item": items}
         )
-        told(min(at + ENDPOINTS_PER_CALL, len(people)), len(people))
+
+
+def endpoint_with(
+    client: Any, application_id: str, person: str, items: list[str]
+) -> dict[str, Any]:
+    endpoint = endpoint_of(client, application_id, person)
+    if endpoint is None:
+        raise NotFound(f"{person} has no endpoint in application {application_id}")
+    return {
+        "Id": endpoint["Id"],
+        "User": {"UserId": person, "UserAttributes": {"recommended_products": items}},
+    }
 
 
 def create_segment(
@@ -129,5 +122,6 @@ def run_campaign(
     raise Unavailable(f"Campaign {campaign} is not completed after {CAMPAIGN_SECONDS:.0f} s")
 
 
-def count_reasons(rows: list[dict[str, Any]]) -> dict[str, int]:
-    return dict(Counter(row["state"] for row in rows).most_common())
+def count_mails(server: Remote, application_id: str) -> int:
+    """The mails of the application in the inbox of the data folder."""
+    return sum(1 for _ in (server.data / "inbox" / application_id).glob("*/*.eml"))

@@ -13,7 +13,7 @@ from typing import Any
 
 from tailorbird.demo.catalogue import FIRST_NAMES, LAST_NAMES
 from tailorbird.demo.material import ORDER, Material
-from tailorbird.demo.shop import Call, Person
+from tailorbird.demo.shop import GOLD_EVERY, Call, Person
 from tailorbird.errors import Invalid, NotFound
 
 REQUIRED = ("USER_ID", "ITEM_ID", "TIMESTAMP")
@@ -142,7 +142,8 @@ def make_person(number: int, user: str) -> Person:
     first = FIRST_NAMES[number % len(FIRST_NAMES)]
     last = LAST_NAMES[number // len(FIRST_NAMES) % len(LAST_NAMES)]
     email = f"{first}.{last}.{number}@example.com".lower()
-    return Person(user, f"a-{user}", f"{first} {last}", email)
+    tier = "gold" if number % GOLD_EVERY == 0 else "basic"
+    return Person(user, f"a-{user}", f"{first} {last}", email, tier=tier)
 
 
 def sample_calls(db: Any, file: Path) -> list[Call]:

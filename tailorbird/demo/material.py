@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tailorbird.demo.shop import Call, Person, open_shop
 
 ORDER = "Order Completed"
-LIVE_TRIES = 50  # visits looked at until one ends in an order
 
 
 @dataclass
@@ -24,10 +23,6 @@ class Material:
     whole_file: Path | None = (
         None  # imported beside the calls, when the calls are only a sample of it
     )
-    names: dict[str, str] = field(default_factory=dict)  # item -> what a mail calls it
-
-    def name(self, item: str) -> str:
-        return self.names.get(item, item)
 
 
 def generated(seed: int, people: int, products: int, calls: int) -> Material:
@@ -49,5 +44,4 @@ def generated(seed: int, people: int, products: int, calls: int) -> Material:
         events=["Product Viewed", "Product Added", ORDER],
         live=live,
         rows=len(shop.calls),
-        names={product.sku: product.name for product in shop.products},
     )

@@ -35,6 +35,7 @@ CALLS_PER_SESSION = 6.5  # measured; turns a number of calls into a number of se
 TASTE_CONCENTRATION = 0.12  # of the Dirichlet: small means few categories a person
 CURRENCY = "EUR"
 SECONDS_PER_DAY = 86_400
+GOLD_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Person:
     name: str
     email: str
     city: str = ""
+    tier: str = "basic"
     last_order: datetime | None = None
     orders: int = 0
 
@@ -73,7 +75,8 @@ class Person:
         traits: dict[str, Any] = {
             "name": self.name,
             "email": self.email,
-            "address": {"city": self.city},
+            "city": self.city,
+            "tier": self.tier,
             "orders": self.orders,
         }
         if self.last_order is not None:
@@ -225,8 +228,9 @@ def make_product(rng: np.random.Generator, number: int, category: Category) -> P
     maker = MAKERS[int(rng.integers(len(MAKERS)))]
     thing = category.things[int(rng.integers(len(category.things)))]
     price = round(float(rng.lognormal(np.log(category.price), 0.5)), 2)
-    sku = f"{category.code}-{number:04d}"
-    return Product(sku, f"{maker} {thing}", category.name, maker, price)
+    name = f"{maker} {thing}"
+    sku = f"{slug(name)}-{number:03d}"
+    return Product(sku, name, category.name, maker, price)
 
 
 def make_people(rng: np.random.Generator, count: int) -> list[Person]:
@@ -241,6 +245,7 @@ def make_people(rng: np.random.Generator, count: int) -> list[Person]:
                 name=f"{first} {last}",
                 email=f"{first}.{last}.{number}@example.com".lower(),
                 city=CITIES[int(rng.integers(len(CITIES)))],
+                tier="gold" if number % GOLD_EVERY == 0 else "basic",
             )
         )
     return people
@@ -301,6 +306,11 @@ def visits(
     seconds = (np.floor(days) + evening) * SECONDS_PER_DAY
     order = np.argsort(seconds, kind="stable")
     return [(int(who[i]), start + timedelta(milliseconds=int(seconds[i] * 1000))) for i in order]
+
+
+def slug(name: str) -> str:
+    """A name as people read it in an address: birch-co-trail-shoes."""
+    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
 
 
 def iso(time: datetime) -> str:
