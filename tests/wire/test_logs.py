@@ -1,0 +1,65 @@
+"""What functions print can be read with CloudWatch Logs' own calls."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests import aws
+from tests.conftest import Server
+
+GROUP = "/aws/lambda/talker"
+SOURCE = "def handler(event, context):\n    print('said', event['word'])"
+
+
+@pytest.fixture(scope="module")
+def talker(server: Server) -> Server:
+    aws.python_function(server, "talker", SOURCE)
+    for word in ("one", "two"):
+        server.client("lambda").invoke(
+            FunctionName="talker", Payload=json.dumps({"word": word}).encode()
+        )
+    return server
+
+
+def test_the_group_of_a_function_is_listed(talker: Server) -> None:
+    groups = talker.client("logs").describe_log_groups(logGroupNamePrefix=GROUP)["logGroups"]
+    assert [group["logGroupName"] for group in groups] == [GROUP]
+
+
+def test_events_come_in_order_and_can_be_filtered(talker: Server) -> None:
+    client = talker.client("logs")
+    every = client.filter_log_events(logGroupName=GROUP)["events"]
+    said = client.filter_log_events(logGroupName=GROUP, filterPattern="said")["events"]
+    assert [e["message"].strip() for e in said] == ["said one", "said two"]
+    assert [e["timestamp"] for e in every] == sorted(e["timestamp"] for e in every)
+    assert len({e["eventId"] for e in every}) == len(every)
+
+
+def test_a_stream_is_read_page_by_page(talker: Server) -> None:
+    client = talker.client("logs")
+    [stream] = client.describe_log_streams(logGroupName=GROUP)["logStreams"]
+    where = {"logGroupName": GROUP, "logStreamName": stream["logStreamName"]}
+    first = client.get_log_events(**where, startFromHead=True, limit=3)
+    then = client.get_log_events(**where, nextToken=first["nextForwardToken"])
+    whole = client.get_log_events(**where, startFromHead=True)["events"]
+    assert first["events"] + then["events"] == whole
+
+
+def test_the_command_line_tails_a_function(talker: Server) -> None:
+    done = subprocess.run(
+        ["aws", "logs", "tail", GROUP, "--format", "short"],
+        env=talker.cli_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert "said two" in done.stdout, done.stderr
+
+
+def test_a_group_that_is_not_there_is_said_to_be_missing(talker: Server) -> None:
+    code, _ = aws.error_of(
+        talker.client("logs").filter_log_events, logGroupName="/aws/lambda/nobody"
+    )
+    assert code == "ResourceNotFoundException"
