@@ -111,8 +111,8 @@ def create_template(
     }  # fmt: skip
     with room.db.write() as conn:
         _check_count(conn, caller)
-        made = conn.execute(insert(room.db, t.templates).values(row).on_conflict_do_nothing())
-        if not made.rowcount:
+        adding = insert(room.db, t.templates).values(row).on_conflict_do_nothing()
+        if conn.execute(adding.returning(t.templates.c.name)).first() is None:
             raise AlreadyExists(
                 f"There is a template {name} of type {kind.name} already",
                 code="BadRequestException",
