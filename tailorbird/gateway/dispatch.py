@@ -22,6 +22,7 @@ from tailorbird.gateway import body as bodies
 from tailorbird.gateway import errors as words
 from tailorbird.gateway.services import SERVICES, Service, Table
 from tailorbird.gateway.wire import Api, Operation, Reply, Request
+from tailorbird.gateway.wire.api import action
 from tailorbird.gateway.wire.message import decode, parse_query
 from tailorbird.gateway.wire.model import load
 from tailorbird.settings import Settings
@@ -237,7 +238,7 @@ def _unknown(service: Service, request: Request) -> str:
     if service.target:
         return f"{service.key} has no operation {request.headers.get('x-amz-target', '')!r}"
     if service.version:
-        return f"{service.key} has no action {request.query.get('Action', [''])[0]!r}"
+        return f"{service.key} has no action {action(request)!r}"
     return f"{service.key} has no operation at {request.method} {decode(request.path)}"
 
 

@@ -43,6 +43,7 @@ class Operation:
 
     def __init__(self, owner: Api, name: str) -> None:
         self.name = name
+        self.service = owner.model.name
         self._owner = owner
         self.spec = owner.model.operations[name]
 
@@ -93,7 +94,7 @@ class Api:
             return self._router.find(request)
         if self.model.protocol == "json":
             return request.headers.get("x-amz-target", "").rpartition(".")[2]
-        return _form(request).get("Action", [""])[0]
+        return action(request)
 
     # requests
 
@@ -182,6 +183,8 @@ class Api:
             self._payload_renderer(shape) if "payload" in shape else self._body_renderer(operation)
         )
         content_type = _content_type(self.model)
+        if content_type == b"application/xml" and self._is_raw(shape):
+            content_type = b"binary/octet-stream"  # S3's for objects put without one
 
         def render(answer: Answer, _: str) -> Reply:
             headers: list[Header] = []
@@ -195,6 +198,10 @@ class Api:
             return reply
 
         return render
+
+    def _is_raw(self, shape: Shape) -> bool:
+        name = shape.get("payload")
+        return bool(name) and self.model.shape(shape["members"][name])["type"] == "blob"
 
     def _body_renderer(self, operation: Operation) -> Callable[[Answer], Body]:
         shape = operation.output or {}
@@ -259,6 +266,11 @@ class Api:
 def api(name: str) -> Api:
     """The compiled service of a model, without a preference for built operations."""
     return Api(load(name))
+
+
+def action(request: Request) -> str:
+    """The operation a query request names."""
+    return _form(request).get("Action", [""])[0]
 
 
 def _form(request: Request) -> dict[str, list[str]]:
