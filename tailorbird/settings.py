@@ -59,7 +59,9 @@ SETTINGS = (
     ),
     Setting("smtp_connections", int, 4, "Conversations at once with the mail server"),
     Setting("smtp_timeout_seconds", float, 30.0, "A mail server silent for this long is away"),
-    Setting("smtp_hostname", str, "", "Name to greet the mail server with; empty is this machine's"),
+    Setting(
+        "smtp_hostname", str, "", "Name to greet the mail server with; empty is this machine's"
+    ),
     Setting("inbox_copy", bool, False, "Mails sent by a server are kept in the inbox as well"),
     Setting("inbox_fsync", bool, False, "Wait for the disk with every mail of the inbox"),
     # who
@@ -70,6 +72,46 @@ SETTINGS = (
         str,
         "tailorbird",
         "Segment workspace id; the default external id of destinations",
+    ),
+    # engage: Pinpoint's limits (0 lifts one) and what a campaign may do
+    Setting("engage_max_endpoints_per_user", int, 15, "Endpoints of one user; 0 is no limit"),
+    Setting(
+        "engage_max_attribute_names", int, 250, "Attribute names of an application; 0 is no limit"
+    ),
+    Setting("engage_max_attribute_values", int, 50, "Values of one attribute; 0 is no limit"),
+    Setting(
+        "engage_max_attribute_value_chars",
+        int,
+        100,
+        "Characters of one attribute value; 0 is no limit",
+    ),
+    Setting("engage_max_endpoint_kb", int, 15, "Kilobytes of one endpoint; 0 is no limit"),
+    Setting(
+        "engage_address_takeover",
+        bool,
+        True,
+        "Writing an endpoint makes others with its address INACTIVE",
+    ),
+    Setting("engage_hook_batch_size", int, 50, "Endpoints that one call of a campaign hook sees"),
+    Setting("engage_hook_concurrency", int, 8, "Batches of campaigns worked on at once"),
+    Setting("engage_hook_timeout_seconds", float, 15.0, "A campaign hook has this long to answer"),
+    Setting(
+        "engage_hook_lenient",
+        bool,
+        False,
+        "Hooks may return the whole event, {Endpoints} or {statusCode, body}",
+    ),
+    Setting(
+        "engage_hook_empty_attributes",
+        bool,
+        False,
+        "Hooks see Attributes: {} for endpoints that have none",
+    ),
+    Setting(
+        "engage_channel_patience_seconds",
+        float,
+        900.0,
+        "A campaign waits this long for a channel that is away",
     ),
     # work
     Setting("worker_threads", int, 4, "Background jobs run at once in one process"),
@@ -101,6 +143,76 @@ SETTINGS = (
     ),
     Setting(
         "loop_depth", int, 3, "Calls a function may cause by its own calls before they are dropped"
+    ),
+    # learn
+    Setting(
+        "learn_bucket",
+        str,
+        "tailorbird-learn",
+        "Bucket of imported parts and trained models",
+    ),
+    Setting(
+        "learn_import_roots",
+        str,
+        "",
+        "Folders (separated by :) that imports may read with file:// or a plain path; empty allows none",
+    ),
+    Setting(
+        "learn_import_bad_rows",
+        str,
+        "fail",
+        "A row that cannot be read: fail refuses the import as Personalize does, skip leaves it out",
+    ),
+    Setting(
+        "learn_max_busy_imports",
+        int,
+        100,
+        "Imports pending or in progress in an account and region (Personalize: 5); 0 is no limit",
+    ),
+    Setting(
+        "learn_min_interactions",
+        int,
+        1000,
+        "Interactions an import and a training need at least (Personalize: 1000)",
+    ),
+    Setting(
+        "learn_min_users",
+        int,
+        25,
+        "Users with two interactions that a training needs at least (Personalize: 25)",
+    ),
+    Setting(
+        "learn_min_returning_share",
+        float,
+        0.01,
+        "Share of users with two interactions that a training needs (Personalize: 1 %)",
+    ),
+    Setting(
+        "learn_dense_items",
+        int,
+        12_000,
+        "Items that the dense linear models cover; the sparse models cover the others",
+    ),
+    Setting("learn_training_threads", int, 2, "Threads of linear algebra in one training"),
+    Setting("learn_seed", int, 0, "Seed of the split into training and test users"),
+    # functions
+    Setting(
+        "functions_sandbox",
+        str,
+        "",
+        "Walls around functions: bwrap, rlimit or none; empty is the best that works here",
+    ),
+    Setting("functions_max_environments", int, 64, "Execution environments alive at once"),
+    Setting("functions_max_per_function", int, 16, "Execution environments of one function"),
+    Setting("functions_idle_seconds", float, 600.0, "An unused environment is ended after this"),
+    Setting(
+        "functions_wait_seconds",
+        float,
+        10.0,
+        "An invocation waits this long for a free environment before 429; AWS does not wait",
+    ),
+    Setting(
+        "functions_max_timeout_seconds", int, 900, "The longest timeout a function may be given"
     ),
     Setting("ephemeral", bool, False, "Temporary data and POST /_/reset, for test suites"),
 )
