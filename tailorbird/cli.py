@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
@@ -274,31 +275,25 @@ def logs(function: str, *, last: int = 100, data: Data = None, url: Url = None) 
 
 
 @app.command
-def ledger(campaign: str, *, state: str | None = None, limit: int = 100, data: Data = None) -> None:
-    """Print what became of every endpoint of a campaign, and why.
+def ledger(
+    campaign: str, *, state: str = "", rows: int = 0, data: Data = None, url: Url = None
+) -> None:
+    """Say what became of a campaign's endpoints, and why: each reason with its count, or rows.
 
     Args:
-        campaign: Id of the campaign, or of one of its activities.
-        state: Only endpoints that ended in this state, for example hook_filtered.
-        limit: How many endpoints of each activity.
+        campaign: Id of the campaign.
+        state: Rows of this state only, for example hook_failed.
+        rows: Print this many rows instead of the reasons.
     """
-    from tailorbird.app import House
-    from tailorbird.console.rooms import activities_of
-    from tailorbird.engage.ledger import STATES, of_activity
-
-    if state is not None and state not in STATES:
-        raise Invalid(f"There is no state {state!r}; the states are {', '.join(STATES)}")
-    known = settings_with(data=data)
-    if not known.data.is_dir():
-        raise Invalid(f"There is no data folder {known.data}; --data names it")
-    house = House.open(known)
-    with house.db.read() as conn:
-        activities = activities_of(conn, campaign)
-    if not activities:
-        raise NotFound(f"There is no campaign or activity {campaign!r}")
-    show(
-        [row for found in activities for row in of_activity(house.engage, found, state, limit)], ()
-    )
+    server = remote(data, url)
+    wanted = f"campaign={quote(campaign)}"
+    if rows or state:
+        query = f"{wanted}&limit={rows or 100}" + (f"&state={quote(state)}" if state else "")
+        entries = server.call("GET", f"/_/ledger?{query}")["entries"]
+        show(entries, ("endpoint_id", "state", "reason", "moment"))
+    else:
+        reasons = server.call("GET", f"/_/ledger/reasons?{wanted}")["reasons"]
+        show(reasons, ("state", "count", "reason"))
 
 
 @app.command(name="import")

@@ -13,7 +13,7 @@ import orjson
 from starlette.concurrency import run_in_threadpool
 
 from tailorbird import access, console
-from tailorbird.gateway import Gateway, segment, segment_public
+from tailorbird.gateway import Gateway, own, segment, segment_public
 
 if TYPE_CHECKING:
     from tailorbird.app import House
@@ -27,6 +27,7 @@ SEGMENT_HOSTS = (b"api.segment.io", b"events.eu1.segmentapis.com", b"cdn.segment
 SEGMENT_WORDS = frozenset(
     b"track identify page screen group alias batch import t i p s g a b m projects".split()
 )
+HOUSE_PATHS = ("/_/health", "/_/reset")
 SEGMENT_PUBLIC_HOST = b"api.segmentapis.com"
 
 
@@ -53,6 +54,7 @@ class Entrance:
             house.settings,
             house.clock,
         )
+        self.own: App = own.app(house.jobs, house.engage, token)
         self.console: App = console.app(house)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +65,7 @@ class Entrance:
         path: str = scope["path"]
         host = _host(scope)
         if path.startswith("/_/"):
-            return self._own
+            return self._house if path in HOUSE_PATHS else self.own
         if _is_signed(scope) or host.endswith(b".amazonaws.com"):
             return self.aws
         if host in SEGMENT_HOSTS or _is_segment_path(scope["raw_path"]):
@@ -74,7 +76,7 @@ class Entrance:
             return self.console
         return self.aws
 
-    async def _own(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _house(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/_/health":
             await _answer(send, 200, self.house.health())
         elif scope["path"] == "/_/reset" and scope["method"] == "POST" and self._is_ephemeral():

@@ -1,0 +1,113 @@
+"""Tailorbird's own HTTP API under `/_/`, with the bearer token: what no service has a call for.
+
+GET  /_/jobs[?kind=&state=]          GET /_/jobs/{id}
+GET  /_/ledger?activity=|campaign=   [&state=&limit=&after=]
+GET  /_/ledger?application=&user=
+GET  /_/ledger/reasons?activity=|campaign=
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tailorbird.engage import Engage, ledger
+from tailorbird.errors import Denied, Invalid, NotFound, TailorbirdError
+from tailorbird.store import Jobs
+
+LEDGER_ROWS_MAX = 1000
+STATUS: dict[type[TailorbirdError], int] = {Denied: 401, NotFound: 404, Invalid: 400}
+
+Answer = dict[str, Any]
+
+
+def app(jobs: Jobs, parlour: Engage, token: str) -> Starlette:
+    """The ASGI application."""
+    doors: dict[str, Callable[[Request], Answer]] = {
+        "/_/jobs": lambda request: _jobs(jobs, request),
+        "/_/jobs/{id:int}": lambda request: {"job": jobs.get(request.path_params["id"])},
+        "/_/ledger": lambda request: _ledger(parlour, request),
+        "/_/ledger/reasons": lambda request: _reasons(parlour, request),
+    }
+    return Starlette(
+        routes=[Route(path, _guarded(door, token)) for path, door in doors.items()],
+        exception_handlers={TailorbirdError: _refuse},
+    )
+
+
+def _guarded(door: Callable[[Request], Answer], token: str) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        kind, _, given = request.headers.get("authorization", "").partition(" ")
+        known = hmac.compare_digest(given.strip().encode(), token.encode())
+        if kind.lower() != "bearer" or not known:
+            raise Denied(
+                "This needs `Authorization: Bearer <token>`; the data folder holds api_token"
+            )
+        return _json(200, await run_in_threadpool(door, request))
+
+    return endpoint
+
+
+def _jobs(jobs: Jobs, request: Request) -> Answer:
+    given = request.query_params
+    return {"jobs": list(jobs.list(given.get("kind"), given.get("state"), _limit(request, 100)))}
+
+
+def _ledger(parlour: Engage, request: Request) -> Answer:
+    given = request.query_params
+    if "user" in given:
+        if "application" not in given:
+            raise Invalid("A person's ledger needs application= beside user=")
+        return {"entries": ledger.of_person(parlour, given["application"], given["user"])}
+    limit = _limit(request, LEDGER_ROWS_MAX)
+    after = _number(given.get("after", "0"), "after")
+    entries: list[Answer] = []
+    for activity in _activities(parlour, request):
+        entries += ledger.of_activity(parlour, activity, given.get("state"), limit, after)
+    return {"entries": entries[:limit]}
+
+
+def _reasons(parlour: Engage, request: Request) -> Answer:
+    found = [
+        {"activity": activity, **reason}
+        for activity in _activities(parlour, request)
+        for reason in ledger.reasons(parlour, activity)
+    ]
+    return {"reasons": found}
+
+
+def _activities(parlour: Engage, request: Request) -> list[str]:
+    given = request.query_params
+    if "activity" in given:
+        return [given["activity"]]
+    if "campaign" in given:
+        return ledger.activities_of(parlour, given["campaign"])
+    raise Invalid("Say which: activity=, campaign=, or application= and user=")
+
+
+def _limit(request: Request, default: int) -> int:
+    return min(LEDGER_ROWS_MAX, _number(request.query_params.get("limit", str(default)), "limit"))
+
+
+def _number(text: str, name: str) -> int:
+    if not text.isdigit():
+        raise Invalid(f"{name} is {text!r}; a whole number is right")
+    return int(text)
+
+
+async def _refuse(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, TailorbirdError)
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 409)
+    return _json(status, {"message": error.message})
+
+
+def _json(status: int, body: Answer) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json")
