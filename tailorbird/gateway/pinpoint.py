@@ -1,3 +1,50 @@
-"""Operations of this service: its own names -> the functions of the room."""
+"""Amazon Pinpoint: its operations and the functions of the room that do them."""
 
-OPERATIONS: dict = {}
+from __future__ import annotations
+
+from tailorbird.engage import (
+    activities,
+    app_settings,
+    apps,
+    campaigns,
+    channel_settings,
+    endpoints,
+    segments,
+    templates,
+    users,
+)
+
+OPERATIONS = {
+    "CreateApp": apps.create_app,
+    "GetApp": apps.get_app,
+    "GetApps": apps.get_apps,
+    "DeleteApp": apps.delete_app,
+    "GetApplicationSettings": app_settings.get_application_settings,
+    "UpdateApplicationSettings": app_settings.update_application_settings,
+    "UpdateEndpoint": endpoints.update_endpoint,
+    "UpdateEndpointsBatch": endpoints.update_endpoints_batch,
+    "GetEndpoint": endpoints.get_endpoint,
+    "DeleteEndpoint": endpoints.delete_endpoint,
+    "GetUserEndpoints": users.get_user_endpoints,
+    "DeleteUserEndpoints": users.delete_user_endpoints,
+    "CreateSegment": segments.create_segment,
+    "GetSegment": segments.get_segment,
+    "GetSegments": segments.get_segments,
+    "UpdateSegment": segments.update_segment,
+    "DeleteSegment": segments.delete_segment,
+    "GetSegmentVersion": segments.get_segment_version,
+    "GetSegmentVersions": segments.get_segment_versions,
+    "CreateCampaign": campaigns.create_campaign,
+    "GetCampaign": campaigns.get_campaign,
+    "GetCampaigns": campaigns.get_campaigns,
+    "UpdateCampaign": campaigns.update_campaign,
+    "DeleteCampaign": campaigns.delete_campaign,
+    "GetCampaignVersion": campaigns.get_campaign_version,
+    "GetCampaignVersions": campaigns.get_campaign_versions,
+    "GetCampaignActivities": activities.get_campaign_activities,
+    "GetChannels": channel_settings.get_channels,
+    "GetEmailChannel": channel_settings.get_email_channel,
+    "UpdateEmailChannel": channel_settings.update_email_channel,
+    "DeleteEmailChannel": channel_settings.delete_email_channel,
+    **templates.TEMPLATE_OPERATIONS,
+}

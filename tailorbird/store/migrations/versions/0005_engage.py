@@ -1,8 +1,8 @@
-"""Engage: applications, endpoints and users, segments, campaigns, activities, members and the ledger."""
+"""Engage: applications, endpoints, users, segments, campaigns, activities and the ledger."""
 
 import sqlalchemy as sa
-
 from alembic import op
+
 from tailorbird.store.database import Document, Serial
 
 revision = "0005_engage"
@@ -167,6 +167,7 @@ def _activities() -> None:
         sa.Column("members", sa.BigInteger, nullable=False),
         sa.Column("settled", sa.BigInteger, nullable=False),
         sa.Column("sent", sa.BigInteger, nullable=False),
+        sa.Column("batch_size", sa.Integer, nullable=False),
         sa.Column("paced_until", sa.Double, nullable=False),
         sa.Column("metrics", Document, nullable=False),
         sqlite_autoincrement=True,

@@ -1,0 +1,231 @@
+"""The audience of a run: the segment resolved once, its members frozen and numbered.
+
+Paging by number stays fast and exact however the endpoints change meanwhile. Who is in the
+segment but cannot be
+sent to gets its ledger row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tailorbird.engage import campaign_rules, ledger, membership, segments, targeting
+from tailorbird.engage import tables as t
+from tailorbird.engage.apps import App
+from tailorbird.engage.dimensions import NOTHING, Candidate
+from tailorbird.engage.ledger import Entry
+from tailorbird.engage.membership import Membership
+from tailorbird.engage.room import Engage
+from tailorbird.store import Job, LeaseLost
+
+CHUNK_ENDPOINTS = 10_000
+DAY_SECONDS = 86_400.0
+
+
+class Row(NamedTuple):
+    """One endpoint as the audience reads it."""
+
+    number: int
+    id: str
+    channel: str | None
+    address: str | None
+    opt_out: str
+    status: str
+    cohort: int
+    effective: float
+    body: Any
+    person: Any
+
+
+class Chunk(NamedTuple):
+    """What one page of endpoints came to."""
+
+    last: int
+    members: list[int]
+    entries: list[Entry]
+
+
+def count(room: Engage, app: App, segment: dict[str, Any]) -> int:
+    """How many endpoints belong to a segment now."""
+    with room.db.read() as conn:
+        member = _membership(room, conn, app, segment)
+        return sum(
+            1 for page in _pages(room, conn, app, member, 0) for _ in _belonging(room, page, member)
+        )
+
+
+def freeze(
+    room: Engage, job: Job, app: App, activity: dict[str, Any], campaign: dict[str, Any]
+) -> dict[str, Any]:
+    """Number the members of a run, going on where an earlier attempt stopped; the activity
+    afterwards.
+    """
+    body = campaign["body"]
+    with room.db.read() as conn:
+        segment = segments.find(conn, app, body["SegmentId"], body["SegmentVersion"])
+        member = _membership(room, conn, app, segment)
+        check = _Targets(room, conn, app, activity, body)
+        for page in _pages(room, conn, app, member, activity["resolved_to"]):
+            chunk = check.chunk(page[-1].number, list(_belonging(room, page, member)))
+            activity = _store(room, activity, chunk)
+            job.progress(activity["total"], None, "endpoints resolved")
+    return activity
+
+
+def _membership(room: Engage, conn: Connection, app: App, segment: dict[str, Any]) -> Membership:
+    def find(segment_id: str, version: int | None) -> dict[str, Any]:
+        return segments.find(conn, app, segment_id, version)
+
+    return membership.compiled(segment["body"], room.clock.now(), find, (segment["id"],))
+
+
+def _pages(
+    room: Engage, conn: Connection, app: App, member: Membership, after: int
+) -> Iterator[list[Row]]:
+    """All endpoints of an application by number; parts nobody looks at are not read."""
+    body = "e.body" if member.body else "NULL"
+    person, join = "NULL", ""
+    if member.person:
+        person = "u.attributes"
+        join = " LEFT JOIN engage_users u ON u.app = e.app AND u.user_id = e.user_id"
+    text = room.db.sql(
+        "SELECT e.number, e.id, e.channel, e.address, e.opt_out, e.status, e.cohort, e.effective,"
+        f" {body}, {person} FROM engage_endpoints e{join}"
+        " WHERE e.app = ? AND e.number > ? ORDER BY e.number LIMIT ?"
+    )
+    while rows := conn.exec_driver_sql(text, (app.number, after, CHUNK_ENDPOINTS)).fetchall():
+        yield [Row._make(row) for row in rows]
+        after = rows[-1][0]
+
+
+def _belonging(room: Engage, rows: list[Row], member: Membership) -> Iterator[Row]:
+    load, test = room.db.load, member.test
+    for row in rows:
+        body = load(row.body) if row.body is not None else NOTHING
+        person = load(row.person) if row.person is not None else NOTHING
+        if test(Candidate(row.number, row.channel, row.effective, body, person)):
+            yield row
+
+
+class _Targets:
+    """Decides who of the segment is sent to."""
+
+    def __init__(
+        self,
+        room: Engage,
+        conn: Connection,
+        app: App,
+        activity: dict[str, Any],
+        body: dict[str, Any],
+    ) -> None:
+        self.channels = frozenset(campaign_rules.channels(body))
+        self.holdout = body.get("HoldoutPercent") or 0
+        self.shared = _shared_addresses(room, conn, app)
+        self.seen = _addresses_frozen(room, conn, activity["number"], self.shared)
+        self.capped = _capped(room, conn, activity, body.get("Limits") or {})
+
+    def chunk(self, last: int, rows: list[Row]) -> Chunk:
+        members, entries = [], []
+        for row in rows:
+            state = self.refusal(row)
+            if state is None:
+                members.append(row.number)
+            else:
+                reason = self.capped.get(row.number) if state == ledger.CAPPED else None
+                entries.append(Entry(row.number, row.id, state, reason))
+        return Chunk(last, members, entries)
+
+    def refusal(self, row: Row) -> str | None:
+        if self.holdout and targeting.held_out(row.cohort, self.holdout):
+            return ledger.HELD_OUT
+        state = targeting.refusal(row.channel, row.address, row.opt_out, row.status, self.channels)
+        if state is not None:
+            return state
+        if row.number in self.capped:
+            return ledger.CAPPED
+        if row.address in self.shared:
+            if row.address in self.seen:
+                return ledger.DUPLICATE_ADDRESS
+            self.seen.add(row.address)
+        return None
+
+
+def _shared_addresses(room: Engage, conn: Connection, app: App) -> set[str]:
+    """Addresses of more than one active endpoint: rare, for the last writer takes an address
+    over.
+    """
+    text = (
+        "SELECT address FROM engage_endpoints WHERE app = ? AND address IS NOT NULL"
+        " AND status = 'ACTIVE' GROUP BY address HAVING count(*) > 1"
+    )
+    return {row[0] for row in conn.exec_driver_sql(room.db.sql(text), (app.number,))}
+
+
+def _addresses_frozen(
+    room: Engage, conn: Connection, number: int, shared: set[str]
+) -> set[str | None]:
+    """Which shared addresses an earlier attempt has taken a member for."""
+    if not shared:
+        return set()
+    text = (
+        "SELECT e.address FROM engage_members m JOIN engage_endpoints e ON e.number = m.endpoint"
+        " WHERE m.activity = ?"
+    )
+    rows = conn.exec_driver_sql(room.db.sql(text), (number,))
+    return {row[0] for row in rows if row[0] in shared}
+
+
+def _capped(
+    room: Engage, conn: Connection, activity: dict[str, Any], limits: dict[str, Any]
+) -> dict[int, str]:
+    """Endpoints that had their messages: of the campaign in all, of the application in 24 hours."""
+    a, c = t.activities.c, t.ledger.c
+    since = room.clock.now() - DAY_SECONDS
+    scopes = (
+        ("Total", "in this campaign", (a.campaign_id == activity["campaign_id"],)),
+        (
+            "Daily",
+            "in 24 hours",
+            (a.application_id == activity["application_id"], c.moment > since),
+        ),
+    )
+    found: dict[int, str] = {}
+    for name, words, scope in scopes:
+        limit = limits.get(name)
+        if not limit:
+            continue
+        query = (
+            sa.select(c.endpoint, sa.func.count())
+            .join_from(t.ledger, t.activities, a.number == c.activity)
+            .where(c.state == ledger.SENT, a.number != activity["number"], *scope)
+            .group_by(c.endpoint)
+            .having(sa.func.count() >= limit)
+        )
+        for endpoint, had in conn.execute(query):
+            found[endpoint] = f"Limits.{name} is {limit}; it had {had} {words}"
+    return found
+
+
+def _store(room: Engage, activity: dict[str, Any], chunk: Chunk) -> dict[str, Any]:
+    """Commit one page: members, ledger rows and the cursor in one transaction."""
+    number, first = activity["number"], activity["members"]
+    after = {
+        "resolved_to": chunk.last,
+        "total": activity["total"] + len(chunk.members) + len(chunk.entries),
+        "members": first + len(chunk.members),
+    }
+    c = t.activities.c
+    mine = (c.number == number, c.resolved_to == activity["resolved_to"])
+    rows = [(number, first + n, endpoint) for n, endpoint in enumerate(chunk.members)]
+    with room.db.write() as conn:
+        if conn.execute(sa.update(t.activities).where(*mine).values(after)).rowcount != 1:
+            raise LeaseLost(f"activity {activity['id']} is resolved by another worker")
+        if rows:
+            text = "INSERT INTO engage_members (activity, n, endpoint) VALUES (?,?,?)"
+            conn.exec_driver_sql(room.db.sql(text), rows)
+        ledger.record(room, conn, number, chunk.entries, room.clock.now())
+    return {**activity, **after}

@@ -1,0 +1,242 @@
+"""One batch of a run: hook, checks, rendering, channel; for each endpoint one end with its
+reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy.engine import Connection
+
+from tailorbird import channels
+from tailorbird.channels import Message, Receipt
+from tailorbird.engage import endpoints, hooks, ledger, pace, targeting
+from tailorbird.engage.apps import App
+from tailorbird.engage.content import Content
+from tailorbird.engage.definitions import as_text, definition
+from tailorbird.engage.ledger import Entry
+from tailorbird.engage.render import RenderError
+from tailorbird.engage.room import Engage
+
+ADDRESS_TEXT_PARTS = ("Address", "ChannelType", "OptOut", "EndpointStatus")
+Definition = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all batches of an activity have in common."""
+
+    app: App
+    activity: dict[str, Any]
+    campaign_id: str
+    content: Content
+    channels: frozenset[str]
+    from_address: str
+    hook: hooks.Call | None
+    payload: dict[str, Any]
+    blocked: str | None = None  # why nothing can be sent at all
+    per_second: int | None = None
+    until: float | None = None  # MaximumDuration is over
+
+
+class Member(NamedTuple):
+    """One frozen member: its endpoint now, or None when that was deleted."""
+
+    number: int
+    id: str
+    definition: Definition | None
+
+
+@dataclass
+class Outcome:
+    """What became of one batch."""
+
+    batch: int
+    entries: list[Entry] = field(default_factory=list)
+    attempts: list[hooks.Attempt] = field(default_factory=list)
+    kept: int = 0
+    failure: str | None = None
+
+    @property
+    def sent(self) -> int:
+        return sum(entry.state == ledger.SENT for entry in self.entries)
+
+
+def members(room: Engage, conn: Connection, activity: int, first: int, last: int) -> list[Member]:
+    """Members `first` to `last` - 1 of an activity, with their endpoints as they are now."""
+    columns = ", ".join(f"e.{name.strip()}" for name in endpoints.COLUMNS.split(","))
+    text = (
+        f"SELECT {columns}, m.endpoint, u.attributes FROM engage_members m"
+        " LEFT JOIN engage_endpoints e ON e.number = m.endpoint"
+        " LEFT JOIN engage_users u ON u.app = e.app AND u.user_id = e.user_id"
+        " WHERE m.activity = ? AND m.n >= ? AND m.n < ? ORDER BY m.n"
+    )
+    rows = conn.exec_driver_sql(room.db.sql(text), (activity, first, last))
+    return [_member(room, row) for row in rows]
+
+
+def settle(room: Engage, run: Run, batch: int, found: list[Member]) -> Outcome:
+    """Take one batch to its end. Unavailable when a channel is away: nothing was sent then."""
+    outcome = Outcome(batch)
+    if run.blocked:
+        return _all(outcome, found, ledger.CHANNEL_FAILED, run.blocked)
+    if run.until is not None and room.clock.now() > run.until:
+        return _all(outcome, found, ledger.EXPIRED)
+    by_id = {member.id: member for member in found}
+    ready = _ready(run, outcome, found)
+    ready = _filtered(room, run, outcome, by_id, ready)
+    outcome.kept = len(ready)
+    _send(room, run, outcome, by_id, _sendable(run, outcome, by_id, ready))
+    return outcome
+
+
+def message_id(activity_id: str, endpoint_id: str) -> str:
+    """The same for every try, so that a repeated message can be recognised."""
+    return hashlib.sha256(f"{activity_id}:{endpoint_id}".encode()).hexdigest()[:32]
+
+
+def _member(room: Engage, row: Any) -> Member:
+    number = row[11]
+    if row[0] is None:
+        return Member(number, f"#{number}", None)
+    endpoint = endpoints.of_row(room, row)
+    person = room.db.load(row[12]) if row[12] is not None else None
+    return Member(number, endpoint.id, definition(endpoint, person))
+
+
+def _all(outcome: Outcome, found: list[Member], state: str, reason: str | None = None) -> Outcome:
+    outcome.entries = [Entry(m.number, m.id, state, reason) for m in found]
+    outcome.failure = reason
+    return outcome
+
+
+def _ready(run: Run, outcome: Outcome, found: list[Member]) -> dict[str, Definition]:
+    """Members that may still be sent to: people opt out while a campaign runs."""
+    ready: dict[str, Definition] = {}
+    for member in found:
+        if member.definition is None:
+            outcome.entries.append(Entry(member.number, member.id, ledger.DELETED))
+            continue
+        state = _refusal(member.definition, run.channels)
+        if state is None:
+            ready[member.id] = member.definition
+        else:
+            outcome.entries.append(Entry(member.number, member.id, state))
+    return ready
+
+
+def _filtered(
+    room: Engage, run: Run, outcome: Outcome, by_id: dict[str, Member], ready: dict[str, Definition]
+) -> dict[str, Definition]:
+    """What the hook leaves of the batch, with its changes."""
+    if run.hook is None or not ready:
+        return ready
+    event = hooks.event_of(
+        run.payload, ready, empty_attributes=room.settings.engage_hook_empty_attributes
+    )
+    result = hooks.filter_batch(
+        run.hook, event, lenient=room.settings.engage_hook_lenient, now=room.clock.now
+    )
+    outcome.attempts = result.attempts
+    if result.failure is not None:
+        outcome.failure = f"The hook failed: {result.failure}"
+    for key in ready:
+        if key not in result.kept:
+            state = ledger.HOOK_FAILED if outcome.failure else ledger.HOOK_FILTERED
+            outcome.entries.append(Entry(by_id[key].number, key, state, outcome.failure))
+    return result.kept
+
+
+def _sendable(
+    run: Run, outcome: Outcome, by_id: dict[str, Member], ready: dict[str, Definition]
+) -> dict[str, Definition]:
+    """The checks again on what the hook returned, and each address once."""
+    sendable: dict[str, Definition] = {}
+    addresses: set[str] = set()
+    for key, endpoint in ready.items():
+        endpoint = textual(endpoint)
+        state = _refusal(endpoint, run.channels)
+        if state is None and endpoint["Address"] in addresses:
+            state = ledger.DUPLICATE_ADDRESS
+        if state is not None:
+            reason = f"{ledger.STATES[state].words} (after the hook)" if run.hook else None
+            outcome.entries.append(Entry(by_id[key].number, key, state, reason))
+            continue
+        addresses.add(endpoint["Address"])
+        sendable[key] = endpoint
+    return sendable
+
+
+def _send(
+    room: Engage, run: Run, outcome: Outcome, by_id: dict[str, Member], ready: dict[str, Definition]
+) -> None:
+    if not ready:
+        return
+    values = [{**endpoint, "Id": key} for key, endpoint in ready.items()]
+    messages: dict[str, Message] = {}
+    for (key, endpoint), result in zip(
+        ready.items(), run.content.compiled.render(values, now=room.clock.now()), strict=True
+    ):
+        if isinstance(result, RenderError):
+            entry = Entry(by_id[key].number, key, ledger.RENDER_FAILED, result.message)
+            outcome.entries.append(entry)
+            continue
+        messages[key] = Message(
+            id=message_id(run.activity["id"], key),
+            application_id=run.app.id,
+            channel_type=endpoint["ChannelType"],
+            address=endpoint["Address"],
+            campaign_id=run.campaign_id,
+            endpoint_id=key,
+            from_address=run.from_address,
+            subject=result.subject,
+            html=result.html,
+            text=result.text,
+            headers=result.headers,
+        )
+    pace.keep(room, run.activity["number"], len(messages), run.per_second)
+    for channel in sorted({message.channel_type for message in messages.values()}):
+        chosen = {k: m for k, m in messages.items() if m.channel_type == channel}
+        receipts = channels.send_batch(room.channels, channel, list(chosen.values()))
+        for key, receipt in zip(chosen, receipts, strict=True):
+            outcome.entries.append(_entry(by_id[key], receipt))
+
+
+def _entry(member: Member, receipt: Receipt) -> Entry:
+    if receipt.status == channels.SUCCESSFUL:
+        return Entry(member.number, member.id, ledger.SENT, receipt.message or None)
+    reason = f"{receipt.status}: {receipt.message}"
+    return Entry(member.number, member.id, ledger.CHANNEL_FAILED, reason)
+
+
+def _refusal(endpoint: Definition, wanted: frozenset[str]) -> str | None:
+    return targeting.refusal(
+        endpoint.get("ChannelType"), endpoint.get("Address"), endpoint.get("OptOut"),
+        endpoint.get("EndpointStatus"), wanted,
+    )  # fmt: skip
+
+
+def textual(endpoint: Definition) -> Definition:
+    """A definition from a hook in the stored form: lists of text, whatever the function put
+    there.
+    """
+    endpoint = dict(endpoint)
+    for name in ADDRESS_TEXT_PARTS:
+        if endpoint.get(name) is not None:
+            endpoint[name] = as_text(endpoint[name])
+    if endpoint.get("Attributes"):
+        endpoint["Attributes"] = _texts(endpoint["Attributes"])
+    user = endpoint.get("User") or {}
+    if isinstance(user.get("UserAttributes"), dict):
+        endpoint["User"] = {**user, "UserAttributes": _texts(user["UserAttributes"])}
+    return endpoint
+
+
+def _texts(attributes: dict[str, Any]) -> dict[str, list[str]]:
+    return {
+        name: [as_text(v) for v in (value if isinstance(value, list) else [value])]
+        for name, value in attributes.items()
+        if value is not None
+    }

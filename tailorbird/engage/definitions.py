@@ -1,0 +1,285 @@
+"""One endpoint's definition: how an update merges into it, and the forms it is shown in. Pure.
+
+Rules: Pinpoint API reference, "EndpointRequest"; Pinpoint developer guide, "Quotas".
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from tailorbird.clock import iso, parse_iso
+from tailorbird.errors import Invalid, TooLarge
+from tailorbird.settings import Settings
+
+MAX_NAME_CHARS = 50
+COHORTS = 100
+CHANNELS = (
+    "PUSH", "GCM", "APNS", "APNS_SANDBOX", "APNS_VOIP", "APNS_VOIP_SANDBOX", "ADM", "SMS", "VOICE",
+    "EMAIL", "BAIDU", "CUSTOM", "IN_APP",
+)  # fmt: skip
+PUSH_CHANNELS = frozenset(
+    ("ADM", "GCM", "APNS", "APNS_SANDBOX", "APNS_VOIP", "APNS_VOIP_SANDBOX", "BAIDU")
+)
+STATUSES = ("ACTIVE", "INACTIVE")
+OPT_OUTS = ("ALL", "NONE")
+FIELDS = frozenset(
+    ("Address", "Attributes", "ChannelType", "Demographic", "EffectiveDate", "EndpointStatus", "Id",
+     "Location", "Metrics", "OptOut", "RequestId", "User")
+)  # fmt: skip
+_FORBIDDEN_IN_ID = re.compile(r"[${}\x00]")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Pinpoint's quotas for one endpoint; 0 lifts one."""
+
+    values: int = 50
+    value_chars: int = 100
+    bytes: int = 15 * 1024
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        return cls(
+            settings.engage_max_attribute_values,
+            settings.engage_max_attribute_value_chars,
+            settings.engage_max_endpoint_kb * 1024,
+        )
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """A row of `engage_endpoints`; `body` is the part of the definition without a column."""
+
+    key: str
+    id: str
+    user_id: str | None = None
+    channel: str | None = None
+    address: str | None = None
+    opt_out: str = "NONE"
+    status: str = "ACTIVE"
+    cohort: int = 0
+    effective: float = 0.0
+    created: float = 0.0
+    body: dict[str, Any] = field(default_factory=dict)
+
+
+def key_of(endpoint_id: Any) -> str:
+    """Ids are the same in any case; `$ { }` are not allowed in them."""
+    if not isinstance(endpoint_id, str) or not endpoint_id or _FORBIDDEN_IN_ID.search(endpoint_id):
+        raise Invalid(f"Endpoint id {endpoint_id!r}: a text without $, {{ and }} is right")
+    return endpoint_id.casefold()
+
+
+def new(app_id: str, endpoint_id: str, now: float) -> Endpoint:
+    key = key_of(endpoint_id)
+    cohort = zlib.crc32(f"{app_id}:{key}".encode()) % COHORTS
+    return Endpoint(key, endpoint_id, cohort=cohort, effective=now, created=now)
+
+
+def merge(
+    endpoint: Endpoint,
+    given: dict[str, Any],
+    user_attributes: dict[str, dict[str, Any]],
+    now: float,
+    limits: Limits,
+) -> None:
+    """Lay an update over an endpoint. User attributes go to the person: `user_attributes[user
+    id]`.
+    """
+    unknown = given.keys() - FIELDS
+    if unknown:
+        raise Invalid(f"Endpoint {endpoint.id}: there is no field {sorted(unknown)[0]!r}")
+    endpoint.channel = _choice(endpoint, given, "ChannelType", CHANNELS, endpoint.channel)
+    endpoint.opt_out = _choice(endpoint, given, "OptOut", OPT_OUTS, endpoint.opt_out) or "NONE"
+    endpoint.status = _choice(endpoint, given, "EndpointStatus", STATUSES, None) or "ACTIVE"
+    if given.get("Address") is not None:
+        endpoint.address = str(given["Address"]) or None
+    endpoint.effective = _instant(endpoint, given.get("EffectiveDate"), now)
+    if given.get("RequestId"):
+        endpoint.body["RequestId"] = str(given["RequestId"])
+    if given.get("Attributes"):
+        _merge_lists(endpoint, "Attributes", given["Attributes"], endpoint.body, limits)
+    if given.get("Metrics"):
+        _merge_metrics(endpoint, given["Metrics"])
+    if given.get("Demographic"):
+        _merge_members(endpoint, "Demographic", given["Demographic"])
+    if given.get("Location"):
+        _merge_members(endpoint, "Location", _rounded(endpoint, given["Location"]))
+    if given.get("User"):
+        _merge_user(endpoint, given["User"], user_attributes, limits)
+
+
+def document(endpoint: Endpoint, limits: Limits) -> str:
+    """The stored part as JSON; Invalid for text no database keeps, TooLarge over the limit."""
+    try:
+        text = orjson.dumps(endpoint.body)
+    except (TypeError, ValueError) as error:
+        raise Invalid(f"Endpoint {endpoint.id}: {error}") from None
+    if b"\\u0000" in text or "\x00" in (endpoint.address or "") + (endpoint.user_id or ""):
+        raise Invalid(f"Endpoint {endpoint.id}: a value holds the character NUL")
+    if limits.bytes and len(text) > limits.bytes:
+        raise TooLarge(f"Endpoint {endpoint.id} has {len(text)} bytes; {limits.bytes} is the limit")
+    return text.decode()
+
+
+def definition(endpoint: Endpoint, user_attributes: dict[str, Any] | None) -> dict[str, Any]:
+    """The definition as a hook, a template and GetEndpoint see it; parts nobody set are absent."""
+    body = endpoint.body
+    shown: dict[str, Any] = {}
+    if endpoint.channel:
+        shown["ChannelType"] = endpoint.channel
+    if endpoint.address:
+        shown["Address"] = endpoint.address
+    shown["EndpointStatus"] = endpoint.status
+    shown["OptOut"] = endpoint.opt_out
+    for part in ("RequestId", "Location", "Demographic", "Attributes", "Metrics"):
+        if body.get(part):
+            shown[part] = body[part]
+    shown["EffectiveDate"] = iso(endpoint.effective)
+    shown["CreationDate"] = iso(endpoint.created)
+    user: dict[str, Any] = {}
+    if endpoint.user_id is not None:
+        user["UserId"] = endpoint.user_id
+    attributes = user_attributes or body.get("UserAttributes")
+    if attributes:
+        user["UserAttributes"] = attributes
+    shown["User"] = user
+    return shown
+
+
+def response(
+    endpoint: Endpoint, user_attributes: dict[str, Any] | None, application_id: str
+) -> dict[str, Any]:
+    """The definition as GetEndpoint answers it."""
+    return {
+        "ApplicationId": application_id,
+        "Id": endpoint.id,
+        "CohortId": str(endpoint.cohort),
+        **definition(endpoint, user_attributes),
+    }
+
+
+def as_text(value: Any) -> str:
+    """One attribute value as text: what a JSON writer would print, without quotes around text."""
+    if isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode()
+
+
+def _choice(
+    endpoint: Endpoint, given: dict[str, Any], name: str, right: tuple[str, ...], default: Any
+) -> Any:
+    value = given.get(name)
+    if value is None:
+        return default
+    if value not in right:
+        raise Invalid(f"Endpoint {endpoint.id}: {name} is {value!r}; right are {', '.join(right)}")
+    return value
+
+
+def _instant(endpoint: Endpoint, text: Any, default: float) -> float:
+    if not text:
+        return default
+    try:
+        return parse_iso(text)
+    except (TypeError, ValueError):
+        raise Invalid(
+            f"Endpoint {endpoint.id}: EffectiveDate {text!r} is not ISO 8601"
+            " (2026-11-21T18:02:51.123Z is)"
+        ) from None
+
+
+def _merge_lists(
+    endpoint: Endpoint, part: str, given: Any, into: dict[str, Any], limits: Limits
+) -> None:
+    """By name; the list of a given name is replaced, and an empty one takes the attribute away."""
+    if not isinstance(given, dict):
+        raise Invalid(f"Endpoint {endpoint.id}: {part} has to be a map of names to lists of text")
+    merged = dict(into.get(part) or {})
+    for name, value in given.items():
+        values = [as_text(v) for v in (value if isinstance(value, list) else [value])]
+        if not values or value is None:
+            merged.pop(name, None)
+            continue
+        _check_attribute(endpoint, part, name, values, limits)
+        merged[name] = values
+    into[part] = merged
+
+
+def _check_attribute(
+    endpoint: Endpoint, part: str, name: str, values: list[str], limits: Limits
+) -> None:
+    where = f"Endpoint {endpoint.id}: {part} {name!r}"
+    if not name or len(name) > MAX_NAME_CHARS:
+        raise Invalid(f"{where} has a name of {len(name)} characters; 1 to {MAX_NAME_CHARS}")
+    if limits.values and len(values) > limits.values:
+        raise Invalid(f"{where} has {len(values)} values; {limits.values} is the limit")
+    if limits.value_chars:
+        for value in values:
+            if len(value) > limits.value_chars:
+                raise Invalid(
+                    f"{where} has a value of {len(value)} characters; {limits.value_chars} is the"
+                    " limit (setting engage_max_attribute_value_chars)"
+                )
+
+
+def _merge_metrics(endpoint: Endpoint, given: Any) -> None:
+    if not isinstance(given, dict):
+        raise Invalid(f"Endpoint {endpoint.id}: Metrics has to be a map of names to numbers")
+    merged = dict(endpoint.body.get("Metrics") or {})
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+            raise Invalid(f"Endpoint {endpoint.id}: Metrics {name!r} is {value!r}, not a number")
+        if not name or len(name) > MAX_NAME_CHARS:
+            raise Invalid(f"Endpoint {endpoint.id}: Metrics name {name!r}: 1 to 50 characters")
+        merged[name] = float(value)
+    endpoint.body["Metrics"] = merged
+
+
+def _merge_members(endpoint: Endpoint, part: str, given: Any) -> None:
+    if not isinstance(given, dict):
+        raise Invalid(f"Endpoint {endpoint.id}: {part} has to be an object")
+    endpoint.body[part] = {**(endpoint.body.get(part) or {}), **given}
+
+
+def _rounded(endpoint: Endpoint, location: Any) -> Any:
+    """Pinpoint keeps coordinates to one decimal."""
+    if not isinstance(location, dict):
+        return location
+    try:
+        return {
+            name: round(float(value), 1) if name in ("Latitude", "Longitude") else value
+            for name, value in location.items()
+        }
+    except (TypeError, ValueError):
+        raise Invalid(
+            f"Endpoint {endpoint.id}: Location has a coordinate that is no number"
+        ) from None
+
+
+def _merge_user(
+    endpoint: Endpoint,
+    given: Any,
+    user_attributes: dict[str, dict[str, Any]],
+    limits: Limits,
+) -> None:
+    if not isinstance(given, dict) or given.keys() - {"UserId", "UserAttributes"}:
+        raise Invalid(f"Endpoint {endpoint.id}: User has UserId and UserAttributes, nothing else")
+    if given.get("UserId"):
+        endpoint.user_id = str(given["UserId"])
+        nameless = endpoint.body.pop("UserAttributes", None)
+        if nameless:
+            known = user_attributes.setdefault(endpoint.user_id, {})
+            user_attributes[endpoint.user_id] = {**nameless, **known}
+    if given.get("UserAttributes"):
+        into: dict[str, Any] = endpoint.body
+        if endpoint.user_id is not None:
+            into = {"UserAttributes": user_attributes.get(endpoint.user_id)}
+        _merge_lists(endpoint, "UserAttributes", given["UserAttributes"], into, limits)
+        if endpoint.user_id is not None:
+            user_attributes[endpoint.user_id] = into["UserAttributes"]

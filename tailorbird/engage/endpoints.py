@@ -1,0 +1,268 @@
+"""Endpoints: one address of one person on one channel. Writing merges; an address has one active
+owner.
+
+Rules: Pinpoint API reference, "EndpointRequest"; developer guide, "Auto-inactive endpoints" and
+"Quotas".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from tailorbird.access import Caller
+from tailorbird.engage import apps, attributes
+from tailorbird.engage.apps import App
+from tailorbird.engage.definitions import (
+    PUSH_CHANNELS,
+    Endpoint,
+    Limits,
+    document,
+    key_of,
+    merge,
+    new,
+    response,
+)
+from tailorbird.engage.room import Engage
+from tailorbird.errors import Invalid, NotFound
+
+MAX_BATCH = 100
+COLUMNS = "key, id, user_id, channel, address, opt_out, status, cohort, effective, created, body"
+ADVISORY_LOCK = 7_411  # PostgreSQL: writers of one application's endpoints take turns
+ACCEPTED = "Accepted"
+
+_UPSERT = (
+    f"INSERT INTO engage_endpoints (app, {COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+    " ON CONFLICT (app, key) DO UPDATE SET user_id = excluded.user_id, channel = excluded.channel,"
+    " address = excluded.address, opt_out = excluded.opt_out, status = excluded.status,"
+    " effective = excluded.effective, body = excluded.body"
+)
+_UPSERT_USER = (
+    "INSERT INTO engage_users (app, user_id, attributes) VALUES (?,?,?)"
+    " ON CONFLICT (app, user_id) DO UPDATE SET attributes = excluded.attributes"
+)
+
+
+def update_endpoint(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    item = {**request["EndpointRequest"], "Id": request["EndpointId"]}
+    with room.db.write() as conn:
+        write(room, conn, apps.find(conn, caller, request["ApplicationId"]), [item])
+    return _accepted(caller)
+
+
+def update_endpoints_batch(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    """All of up to 100 endpoints, or none."""
+    items = request["EndpointBatchRequest"]["Item"]
+    if len(items) > MAX_BATCH:
+        raise Invalid(f"Item has {len(items)} endpoints; at most {MAX_BATCH} go in one batch")
+    with room.db.write() as conn:
+        write(room, conn, apps.find(conn, caller, request["ApplicationId"]), items)
+    return _accepted(caller)
+
+
+def update_endpoints(
+    room: Engage, account: str, application_id: str, endpoints: list[dict[str, Any]]
+) -> None:
+    """Merge endpoints (`EndpointBatchItem` dicts, each with its `Id`) for another room, all or
+    none.
+    """
+    with room.db.write() as conn:
+        write(room, conn, apps.find_for(conn, account, application_id), endpoints)
+
+
+def get_endpoint(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    with room.db.read() as conn:
+        app = apps.find(conn, caller, request["ApplicationId"])
+        endpoint = _one(room, conn, app, request["EndpointId"])
+        people = read_users(room, conn, app, [endpoint.user_id])
+    return {"EndpointResponse": response(endpoint, people.get(endpoint.user_id or ""), app.id)}
+
+
+def delete_endpoint(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    with room.db.write() as conn:
+        app = apps.find(conn, caller, request["ApplicationId"])
+        endpoint = _one(room, conn, app, request["EndpointId"])
+        people = read_users(room, conn, app, [endpoint.user_id])
+        conn.exec_driver_sql(
+            room.db.sql("DELETE FROM engage_endpoints WHERE app = ? AND key = ?"),
+            (app.number, endpoint.key),
+        )
+        forget_users(room, conn, app, [endpoint.user_id])
+    return {"EndpointResponse": response(endpoint, people.get(endpoint.user_id or ""), app.id)}
+
+
+def write(room: Engage, conn: Connection, app: App, items: list[dict[str, Any]]) -> None:
+    """Merge endpoints into the caller's transaction."""
+    if room.db.dialect == "postgresql":
+        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK}, {int(app.number)})")
+    now, limits = room.clock.now(), Limits.of(room.settings)
+    keys = [key_of(item.get("Id")) for item in items]
+    held = {endpoint.key: endpoint for endpoint in _by_keys(room, conn, app, keys)}
+    before = {key: endpoint.user_id for key, endpoint in held.items()}
+    people = read_users(room, conn, app, _people(items, held.values()))
+    known = dict(people)
+    for key, item in zip(keys, items, strict=True):
+        endpoint = held.get(key)
+        if endpoint is None:
+            endpoint = held[key] = new(app.id, item["Id"], now)
+        merge(endpoint, item, people, now, limits)
+    joined = [e for e in held.values() if e.user_id and e.user_id != before.get(e.key)]
+    _keep_user_limit(room, conn, app, joined, held)
+    _take_over_addresses(room, conn, app, [held[key] for key in keys])
+    attributes.note(room, conn, app, held.values(), people)
+    _store(room, conn, app, held.values(), limits)
+    changed = [uid for uid, values in people.items() if values is not known.get(uid)]
+    _store_users(room, conn, app, {uid: people[uid] for uid in changed})
+    left = [uid for key, uid in before.items() if uid and held[key].user_id != uid]
+    forget_users(room, conn, app, left)
+
+
+def read_users(
+    room: Engage, conn: Connection, app: App, user_ids: Iterable[str | None]
+) -> dict[str, dict[str, Any]]:
+    """User attributes by user id, for those who have any."""
+    wanted = sorted({uid for uid in user_ids if uid})
+    if not wanted:
+        return {}
+    rows = conn.exec_driver_sql(
+        room.db.sql(
+            "SELECT user_id, attributes FROM engage_users WHERE app = ? AND user_id IN"
+            f" ({_marks(wanted)})"
+        ),
+        (app.number, *wanted),
+    )
+    return {row[0]: room.db.load(row[1]) for row in rows}
+
+
+def forget_users(room: Engage, conn: Connection, app: App, user_ids: Iterable[str | None]) -> None:
+    """Drop the attributes of people who have no endpoint any more."""
+    wanted = sorted({uid for uid in user_ids if uid})
+    if wanted:
+        conn.exec_driver_sql(
+            room.db.sql(
+                f"DELETE FROM engage_users WHERE app = ? AND user_id IN ({_marks(wanted)})"
+                " AND NOT EXISTS (SELECT 1 FROM engage_endpoints e"
+                " WHERE e.app = engage_users.app AND e.user_id = engage_users.user_id)"
+            ),
+            (app.number, *wanted),
+        )
+
+
+def of_row(room: Engage, row: Any) -> Endpoint:
+    """An endpoint of a row selected with COLUMNS."""
+    return Endpoint(*row[:10], body=room.db.load(row[10]))
+
+
+def _by_keys(room: Engage, conn: Connection, app: App, keys: list[str]) -> list[Endpoint]:
+    if not keys:
+        return []
+    text = f"SELECT {COLUMNS} FROM engage_endpoints WHERE app = ? AND key IN ({_marks(keys)})"
+    rows = conn.exec_driver_sql(room.db.sql(text), (app.number, *keys))
+    return [of_row(room, row) for row in rows]
+
+
+def _one(room: Engage, conn: Connection, app: App, endpoint_id: str) -> Endpoint:
+    found = _by_keys(room, conn, app, [key_of(endpoint_id)])
+    if not found:
+        raise NotFound(f"There is no endpoint {endpoint_id} in application {app.id}")
+    return found[0]
+
+
+def _people(items: list[dict[str, Any]], held: Iterable[Endpoint]) -> set[str | None]:
+    users = (item.get("User") for item in items)
+    named = {str(user.get("UserId") or "") for user in users if isinstance(user, dict)}
+    return named | {endpoint.user_id for endpoint in held}
+
+
+def _store(
+    room: Engage, conn: Connection, app: App, endpoints: Iterable[Endpoint], limits: Limits
+) -> None:
+    rows = [
+        (app.number, e.key, e.id, e.user_id, e.channel, e.address, e.opt_out, e.status, e.cohort,
+         e.effective, e.created, document(e, limits))
+        for e in endpoints
+    ]  # fmt: skip
+    if rows:
+        conn.exec_driver_sql(room.db.sql(_UPSERT), rows)
+
+
+def _store_users(
+    room: Engage, conn: Connection, app: App, people: dict[str, dict[str, Any]]
+) -> None:
+    rows = [(app.number, uid, _user_document(room, uid, v)) for uid, v in people.items()]
+    if rows:
+        conn.exec_driver_sql(room.db.sql(_UPSERT_USER), rows)
+
+
+def _user_document(room: Engage, user_id: str, values: dict[str, Any]) -> str:
+    text = room.db.dump(values)
+    if "\\u0000" in text:
+        raise Invalid(f"User {user_id}: an attribute holds the character NUL")
+    return text
+
+
+def _take_over_addresses(room: Engage, conn: Connection, app: App, written: list[Endpoint]) -> None:
+    """Whoever is written last with an address owns it; others with it go INACTIVE."""
+    owners = {e.address: e for e in written if e.address and e.status == "ACTIVE"}
+    for endpoint in written:
+        if endpoint.address in owners and owners[endpoint.address] is not endpoint:
+            endpoint.status = "INACTIVE"
+    if not owners or not room.settings.engage_address_takeover:
+        return
+    addresses, keys = list(owners), [e.key for e in written]
+    conn.exec_driver_sql(
+        room.db.sql(
+            "UPDATE engage_endpoints SET status = 'INACTIVE' WHERE app = ?"
+            f" AND address IN ({_marks(addresses)}) AND key NOT IN ({_marks(keys)})"
+            " AND status = 'ACTIVE'"
+        ),
+        (app.number, *addresses, *keys),
+    )
+
+
+def _keep_user_limit(
+    room: Engage, conn: Connection, app: App, joined: list[Endpoint], held: dict[str, Endpoint]
+) -> None:
+    """At most 15 endpoints per user: a new push endpoint displaces the oldest one, any other is
+    refused.
+    """
+    limit = room.settings.engage_max_endpoints_per_user
+    if not joined or not limit:
+        return
+    owners = sorted({str(endpoint.user_id) for endpoint in joined})
+    text = f"SELECT {COLUMNS} FROM engage_endpoints WHERE app = ? AND user_id IN ({_marks(owners)})"
+    rows = conn.exec_driver_sql(room.db.sql(text), (app.number, *owners))
+    stored = [of_row(room, row) for row in rows]
+    owned: dict[str, list[Endpoint]] = {owner: [] for owner in owners}
+    for endpoint in [*(e for e in stored if e.key not in held), *held.values()]:
+        if endpoint.user_id in owned:
+            owned[endpoint.user_id].append(endpoint)
+    for owner, endpoints in owned.items():
+        newest = [e for e in joined if e.user_id == owner]
+        while len(endpoints) > limit:
+            endpoints.remove(_displaced(endpoints, newest[-1], limit, held))
+
+
+def _displaced(
+    endpoints: list[Endpoint], newest: Endpoint, limit: int, held: dict[str, Endpoint]
+) -> Endpoint:
+    older = [e for e in endpoints if e.channel in PUSH_CHANNELS and e is not newest]
+    if newest.channel not in PUSH_CHANNELS or not older:
+        raise Invalid(
+            f"Exceeded maximum endpoint per user count {limit} (user {newest.user_id},"
+            " setting engage_max_endpoints_per_user)"
+        )
+    oldest = min(older, key=lambda e: e.effective)
+    oldest.status, oldest.user_id = "INACTIVE", None
+    held[oldest.key] = oldest
+    return oldest
+
+
+def _marks(values: Iterable[Any]) -> str:
+    return ",".join("?" for _ in values)
+
+
+def _accepted(caller: Caller) -> dict[str, Any]:
+    return {"MessageBody": {"Message": ACCEPTED, "RequestID": caller.request_id}}

@@ -1,0 +1,169 @@
+"""The ledger: one row per endpoint and activity, with its final state and a reason a person can
+read.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tailorbird.clock import iso
+from tailorbird.engage import tables as t
+from tailorbird.engage.room import Engage
+from tailorbird.errors import NotFound
+
+SENT = "sent"
+HELD_OUT = "held_out"
+OPTED_OUT = "opted_out"
+INACTIVE = "inactive"
+MISSING_CHANNEL = "missing_channel"
+WRONG_CHANNEL = "wrong_channel"
+MISSING_ADDRESS = "missing_address"
+DUPLICATE_ADDRESS = "duplicate_address"
+CAPPED = "capped"
+HOOK_FILTERED = "hook_filtered"
+HOOK_FAILED = "hook_failed"
+RENDER_FAILED = "render_failed"
+CHANNEL_FAILED = "channel_failed"
+EXPIRED = "expired"
+CANCELLED = "cancelled"
+DELETED = "deleted"
+RUN_FAILED = "run_failed"
+
+
+class State(NamedTuple):
+    """What a state says to a person, and the ExecutionMetrics name it counts under."""
+
+    words: str
+    metric: str
+
+
+STATES = {
+    SENT: State("The message was handed over", "ENDPOINT_SENT"),
+    HELD_OUT: State("Held out: not sent to, for comparison", "TREATMENT_HOLDOUT"),
+    OPTED_OUT: State("The person opted out (OptOut is ALL)", "ENDPOINT_OPT_OUT"),
+    INACTIVE: State("The endpoint is INACTIVE", "ENDPOINT_INACTIVE"),
+    MISSING_CHANNEL: State("The endpoint has no ChannelType", "ENDPOINT_MISSING_CHANNEL"),
+    WRONG_CHANNEL: State(
+        "The campaign has no message for its channel", "ENDPOINT_CHANNEL_MISMATCH"
+    ),
+    MISSING_ADDRESS: State("The endpoint has no Address", "ENDPOINT_MISSING_ADDRESS"),
+    DUPLICATE_ADDRESS: State("Another endpoint has the same address", "DUPLICATE_ENDPOINT"),
+    CAPPED: State("A message limit was reached", "ENDPOINT_CAPPED"),
+    HOOK_FILTERED: State("The hook left it out", "FILTERED_OUT_BY_HOOK"),
+    HOOK_FAILED: State("The hook failed", "HOOK_FAILED"),
+    RENDER_FAILED: State("The message could not be rendered", "RENDER_FAILED"),
+    CHANNEL_FAILED: State("The channel refused the message", "CHANNEL_FAILED"),
+    EXPIRED: State("The campaign's MaximumDuration was over", "EXPIRED"),
+    CANCELLED: State("The campaign was deleted while it ran", "CANCELLED"),
+    DELETED: State("The endpoint was deleted while the campaign ran", "ENDPOINT_DELETED"),
+    RUN_FAILED: State("The run failed", "RUN_FAILED"),
+}
+
+_INSERT = (
+    "INSERT INTO engage_ledger (activity, endpoint, endpoint_id, state, reason, moment)"
+    " VALUES (?,?,?,?,?,?)"
+)
+
+
+class Entry(NamedTuple):
+    """The end of one endpoint in an activity. No reason: the state's own words are enough."""
+
+    endpoint: int
+    endpoint_id: str
+    state: str
+    reason: str | None = None
+
+
+def record(
+    room: Engage, conn: Connection, activity: int, entries: list[Entry], moment: float
+) -> None:
+    """Write final states; a second one for the same endpoint is an error."""
+    rows = [
+        (activity, entry.endpoint, entry.endpoint_id, entry.state, entry.reason, moment)
+        for entry in entries
+    ]
+    if rows:
+        conn.exec_driver_sql(room.db.sql(_INSERT), rows)
+
+
+def counts(conn: Connection, activity: int) -> dict[str, int]:
+    """Endpoints by final state."""
+    c = t.ledger.c
+    query = sa.select(c.state, sa.func.count()).where(c.activity == activity).group_by(c.state)
+    return {row[0]: row[1] for row in conn.execute(query)}
+
+
+def of_activity(
+    room: Engage, activity_id: str, state: str | None = None, limit: int = 100, after: int = 0
+) -> list[dict[str, Any]]:
+    """Rows of one activity (of one state), in the order of the endpoints' numbers."""
+    query = _rows().where(t.activities.c.id == activity_id, t.ledger.c.endpoint > after)
+    if state is not None:
+        query = query.where(t.ledger.c.state == state)
+    with room.db.read() as conn:
+        rows = conn.execute(query.order_by(t.ledger.c.endpoint).limit(limit)).mappings()
+        return [_show(row) for row in rows]
+
+
+def activities_of(room: Engage, campaign_id: str) -> list[str]:
+    """Ids of a campaign's activities, the newest first."""
+    a = t.activities.c
+    query = sa.select(a.id).where(a.campaign_id == campaign_id).order_by(a.number.desc())
+    with room.db.read() as conn:
+        found = list(conn.execute(query).scalars())
+    if not found:
+        raise NotFound(f"There is no activity of a campaign {campaign_id}")
+    return found
+
+
+def of_person(room: Engage, application_id: str, user_id: str) -> list[dict[str, Any]]:
+    """What became of a person's endpoints in every activity of an application, newest first."""
+    e = t.endpoints.c
+    app = sa.select(t.apps.c.number).where(t.apps.c.id == application_id).scalar_subquery()
+    mine = sa.select(e.number).where(e.app == app, e.user_id == user_id)
+    query = _rows().where(
+        t.activities.c.application_id == application_id, t.ledger.c.endpoint.in_(mine)
+    )
+    with room.db.read() as conn:
+        rows = conn.execute(query.order_by(t.activities.c.number.desc())).mappings()
+        return [_show(row) for row in rows]
+
+
+def reasons(room: Engage, activity_id: str, limit: int = 20) -> list[dict[str, Any]]:
+    """`{state, reason, count}` of an activity, the most frequent first."""
+    c = t.ledger.c
+    count = sa.func.count().label("count")
+    query = (
+        sa.select(c.state, c.reason, count)
+        .join_from(t.ledger, t.activities, t.activities.c.number == c.activity)
+        .where(t.activities.c.id == activity_id)
+        .group_by(c.state, c.reason)
+        .order_by(count.desc())
+        .limit(limit)
+    )
+    with room.db.read() as conn:
+        rows = conn.execute(query).fetchall()
+    return [{"state": s, "reason": r or STATES[s].words, "count": n} for s, r, n in rows]
+
+
+def _rows() -> sa.Select[Any]:
+    c = t.ledger.c
+    return sa.select(
+        c.endpoint, c.endpoint_id, c.state, c.reason, c.moment,
+        t.activities.c.id.label("activity_id"), t.activities.c.campaign_id,
+    ).join_from(t.ledger, t.activities, t.activities.c.number == c.activity)  # fmt: skip
+
+
+def _show(row: Any) -> dict[str, Any]:
+    return {
+        "number": row["endpoint"],
+        "endpoint_id": row["endpoint_id"],
+        "activity_id": row["activity_id"],
+        "campaign_id": row["campaign_id"],
+        "state": row["state"],
+        "reason": row["reason"] or STATES[row["state"]].words,
+        "moment": iso(row["moment"]),
+    }

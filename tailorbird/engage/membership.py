@@ -1,0 +1,80 @@
+"""A segment as one test: its dimensions, or its groups over source segments. Pure.
+
+Rules: Pinpoint API reference, "SegmentGroupList"; any number of groups is taken, circles of
+sources are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tailorbird.engage.dimensions import Test, all_of, combine, conditions, everybody
+from tailorbird.errors import Invalid
+
+# (segment id, version or None for the latest) -> {"id", "version", "body"}
+Find = Callable[[str, int | None], dict[str, Any]]
+
+
+class Membership(NamedTuple):
+    """The test, and which parts of an endpoint it looks at."""
+
+    test: Test
+    body: bool
+    person: bool
+
+
+def compiled(
+    segment: dict[str, Any], now: float, find: Find, path: tuple[str, ...] = ()
+) -> Membership:
+    """The test of a segment's body; Invalid when it cannot be tested or contains itself."""
+    if segment.get("SegmentGroups"):
+        return _groups(segment["SegmentGroups"], now, find, path)
+    return _dimensions([segment.get("Dimensions") or {}], "ALL", now, "Dimensions")
+
+
+def _groups(wanted: dict[str, Any], now: float, find: Find, path: tuple[str, ...]) -> Membership:
+    groups = [_group(group, now, find, path) for group in wanted.get("Groups") or []]
+    test = combine(wanted.get("Include"), [group.test for group in groups], "SegmentGroups.Include")
+    return _joined(test, groups)
+
+
+def _group(group: dict[str, Any], now: float, find: Find, path: tuple[str, ...]) -> Membership:
+    sources = [_source(source, now, find, path) for source in group.get("SourceSegments") or []]
+    base = combine(group.get("SourceType"), [source.test for source in sources], "SourceType")
+    own = _dimensions(group.get("Dimensions") or [], group.get("Type"), now, "Group.Type")
+    if base is everybody:
+        return own
+    test = base if own.test is everybody else all_of((base, own.test))
+    return _joined(test, [*sources, own])
+
+
+def _source(source: dict[str, Any], now: float, find: Find, path: tuple[str, ...]) -> Membership:
+    segment_id = source["Id"]
+    if segment_id in path:
+        circle = " -> ".join((*path, segment_id))
+        raise Invalid(f"SourceSegments make a circle: {circle}")
+    found = find(segment_id, source.get("Version"))
+    return compiled(found["body"], now, find, (*path, segment_id))
+
+
+def _dimensions(
+    wanted: list[dict[str, Any]], kind: str | None, now: float, where: str
+) -> Membership:
+    tests = []
+    for dimensions in wanted:
+        found = conditions(dimensions, now)
+        if found:
+            tests.append(all_of(condition.test for condition in found))
+        elif kind == "ANY":
+            tests.append(everybody)
+    body = any(
+        d.get("Attributes") or d.get("Metrics") or d.get("Demographic") or d.get("Location")
+        for d in wanted
+    )
+    person = any(d.get("UserAttributes") for d in wanted)
+    return Membership(combine(kind, tests, where), bool(body), bool(person))
+
+
+def _joined(test: Test, parts: list[Membership]) -> Membership:
+    return Membership(test, any(p.body for p in parts), any(p.person for p in parts))
