@@ -1,0 +1,106 @@
+"""Every command is named in the documents, and what they show can be parsed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from cyclopts import App
+
+from tailorbird.cli import app
+from tests.conftest import ROOT
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+HELP_SECONDS = 1.0  # a loaded machine; about 0.2 s on a quiet one
+
+
+def commands(of: App, before: str = "") -> Iterator[str]:
+    """Every command as it is typed, with those inside groups."""
+    for name in of:
+        if name.startswith("-"):
+            continue
+        inner = of[name]
+        below = list(commands(inner, f"{before}{name} "))
+        yield from below or [f"{before}{name}"]
+
+
+COMMANDS = sorted(commands(app))
+
+
+def text_of_documents() -> str:
+    return "\n".join(document.read_text() for document in DOCUMENTS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_documents(command: str) -> None:
+    assert f"tailorbird {command}" in text_of_documents()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    inner = app
+    for word in command.split():
+        inner = inner[word]
+    assert inner.help.strip()
+
+
+def test_no_document_names_a_command_that_is_not_there() -> None:
+    known = {command.split()[0] for command in COMMANDS}
+    named = set(re.findall(r"(?:`|/bin/|^\s*)tailorbird ([a-z]+)", text_of_documents(), re.M))
+    assert named <= known
+
+
+def code_blocks() -> list[tuple[str, str, str]]:
+    return [
+        (f"{document.name}:{number}", language, code)
+        for document in DOCUMENTS
+        for number, (language, code) in enumerate(BLOCK.findall(document.read_text()))
+    ]
+
+
+@pytest.mark.parametrize(("place", "language", "code"), code_blocks())
+def test_code_blocks_can_be_parsed(place: str, language: str, code: str) -> None:
+    if language == "python":
+        ast.parse(code)
+    elif language == "json":
+        json.loads(code)
+    elif language in ("sh", "shell", "bash"):
+        subprocess.run(["bash", "-n"], input=code, text=True, check=True)
+    else:
+        assert language in ("text", "toml", "http", "html", "sql", "javascript"), place
+
+
+def test_help_is_quick_because_rooms_are_imported_late() -> None:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "tailorbird", "--help"], check=True, capture_output=True)
+    assert time.perf_counter() - began < HELP_SECONDS
+    code = (
+        "import sys, tailorbird.cli; print([m for m in sys.modules if m.startswith('tailorbird.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert set(ast.literal_eval(done.stdout)) == {"tailorbird.cli", "tailorbird.errors"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["source", "list", "--data", "/nowhere"], "/nowhere holds no api_token"),
+        (["demo", "--exit", "--interactions", "/nowhere.csv"], "There is no file /nowhere.csv"),
+        (["ledger", "c", "--data", "/nowhere"], "There is no data folder /nowhere"),
+        (["invoke", "f", "{not json"], "payload is not valid JSON"),
+    ],
+)
+def test_a_refusal_is_one_clear_line_without_a_traceback(words: list[str], said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tailorbird", *words], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
