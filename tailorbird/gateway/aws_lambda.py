@@ -1,3 +1,17 @@
-"""Operations of this service: its own names -> the functions of the room."""
+"""AWS Lambda, operation by operation: the room's functions under the service's own names."""
 
-OPERATIONS: dict = {}
+from tailorbird.functions import catalog, invocations, permissions
+
+OPERATIONS = {
+    "AddPermission": permissions.add_permission,
+    "CreateFunction": catalog.create_function,
+    "DeleteFunction": catalog.delete_function,
+    "GetFunction": catalog.get_function,
+    "GetFunctionConfiguration": catalog.get_function_configuration,
+    "GetPolicy": permissions.get_policy,
+    "Invoke": invocations.invoke_function,
+    "ListFunctions": catalog.list_functions,
+    "RemovePermission": permissions.remove_permission,
+    "UpdateFunctionCode": catalog.update_function_code,
+    "UpdateFunctionConfiguration": catalog.update_function_configuration,
+}

@@ -1,0 +1,334 @@
+"""One execution environment: a process that speaks the Runtime API, and one invocation at a time.
+
+Whoever holds the environment does its input and output: there is no thread behind it, so a warm
+invocation is two socket reads and two writes in the caller's own thread.
+Source: Lambda developer guide, "Understanding the Lambda execution environment lifecycle".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tailorbird.functions import runtime_api
+from tailorbird.functions.runtime_api import BASE, ApiRequest, BadRequest, Reader
+
+MAX_OUTPUT_BYTES = (
+    4 * 1024 * 1024
+)  # per invocation; what is printed beyond it is cut, and the log says so
+READ_BYTES = 262_144
+DEATH_SECONDS = 5.0
+
+
+@dataclass
+class Launched:
+    """What the launcher hands over: the process and the ends of its channels."""
+
+    pid: int
+    output: int
+    status: int
+    listener: socket.socket | None
+    channel: socket.socket | None
+    others: list[socket.socket] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the runtime posted: a result, or an error when `error_type` is set."""
+
+    payload: bytes
+    error_type: str | None = None
+
+
+@dataclass(eq=False)
+class _Connection:
+    sock: socket.socket
+    reader: Reader = field(default_factory=Reader)
+    unsent: bytes = b""
+    waits: bool = False
+
+
+class Environment:
+    """A running runtime. States: starting, ready (parked on /next), busy, dead (`exit_code` set)."""
+
+    def __init__(self, launched: Launched, kill: Callable[[int], None]) -> None:
+        self.pid = launched.pid
+        self.exit_code: int | None = None
+        self.init_error: Answer | None = None
+        self._kill = kill
+        self._launched = launched
+        self._connections: dict[int, _Connection] = {}
+        self._parked: _Connection | None = None
+        self._request_id: str | None = None
+        self._answer: Answer | None = None
+        self._output = bytearray()
+        self._cut = 0
+        self._inner: int | None = None
+        self._peak = 0
+        self._epoll = select.epoll()
+        os.set_blocking(launched.output, False)
+        for fd in (launched.output, launched.status):
+            self._epoll.register(fd, select.EPOLLIN)
+        if launched.listener is not None:
+            launched.listener.setblocking(False)
+            self._epoll.register(launched.listener, select.EPOLLIN)
+        if launched.channel is not None:
+            self._adopt(launched.channel)
+
+    def wait_ready(self, deadline: float) -> bool:
+        """Run until the runtime asks for an invocation; False at the deadline (monotonic seconds).
+
+        A runtime that failed to start leaves `init_error` or `exit_code` behind.
+        """
+        return self._pump(lambda: self._parked is not None or self.init_error is not None, deadline)
+
+    @property
+    def is_ready(self) -> bool:
+        return self._parked is not None and self.exit_code is None
+
+    def invoke(self, request_id: str, message: bytes, deadline: float) -> Answer | None:
+        """Hand one invocation to the parked runtime; None when it died or the deadline passed."""
+        assert self._parked is not None
+        self._request_id, self._answer = request_id, None
+        parked, self._parked = self._parked, None
+        self._send(parked, message)
+        return self.wait_answer(deadline)
+
+    def wait_answer(self, deadline: float) -> Answer | None:
+        """Go on with the invocation that is running."""
+        self._pump(lambda: self._answer is not None, deadline)
+        answer = self._answer
+        if answer is not None:
+            self._request_id = self._answer = None
+            self._read_output()
+        return answer
+
+    def check(self) -> bool:
+        """Do what input and output is waiting; True while the process lives."""
+        self._pump(lambda: False, time.monotonic())
+        return self.exit_code is None
+
+    def take_output(self) -> str:
+        """What it printed since the last call."""
+        self._read_output()
+        text = self._output.decode("utf-8", errors="replace")
+        if self._cut:
+            text += f"\n[{self._cut} bytes more were printed and are not kept]\n"
+        self._output.clear()
+        self._cut = 0
+        return text
+
+    def peak_memory_mb(self) -> int:
+        """The most memory its largest process has held, 0 when that cannot be seen any more."""
+        if self._inner is None:
+            self._inner = _innermost(self.pid)
+        try:
+            with open(f"/proc/{self._inner}/status") as status:
+                peak = next((line for line in status if line.startswith("VmHWM:")), "0 0")
+        except OSError:
+            return self._peak
+        self._peak = max(self._peak, int(peak.split()[1]) // 1024)
+        return self._peak
+
+    def kill(self) -> None:
+        """End the process and everything it started, and free what it held."""
+        if self.exit_code is None:
+            self._kill(self.pid)
+            self._pump(lambda: False, time.monotonic() + DEATH_SECONDS)
+
+    def close(self) -> None:
+        self.kill()
+        self._read_output()
+        for connection in list(self._connections.values()):
+            self._drop(connection)
+        launched = self._launched
+        for fd in (launched.output, launched.status):
+            os.close(fd)
+        for sock in (launched.listener, *launched.others):
+            if sock is not None:
+                sock.close()
+        self._epoll.close()
+
+    # input and output
+
+    def _pump(self, until: Callable[[], bool], deadline: float) -> bool:
+        """Serve the environment's sockets until something is true, it dies, or the deadline."""
+        while not until():
+            if self.exit_code is not None:
+                return False
+            left = deadline - time.monotonic()
+            ready = self._epoll.poll(max(0.0, left))
+            for fd, events in ready:
+                self._serve(fd, events)
+            if not ready and left <= 0:
+                return False
+        return True
+
+    def _serve(self, fd: int, events: int) -> None:
+        launched = self._launched
+        if fd == launched.output:
+            self._read_output()
+        elif fd == launched.status:
+            self._died()
+        elif launched.listener is not None and fd == launched.listener.fileno():
+            self._accept(launched.listener)
+        elif (connection := self._connections.get(fd)) is not None:
+            if events & select.EPOLLOUT:
+                self._flush(connection)
+            if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+                self._receive(connection)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            sock, _ = listener.accept()
+        except BlockingIOError:
+            return
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._adopt(sock)
+
+    def _adopt(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._connections[sock.fileno()] = _Connection(sock)
+        self._epoll.register(sock, select.EPOLLIN)
+
+    def _receive(self, connection: _Connection) -> bool:
+        """Read and handle what has come; False when there was nothing (more) to read."""
+        try:
+            data = connection.sock.recv(READ_BYTES)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(connection)
+            return False
+        try:
+            for request in connection.reader.feed(data):
+                self._handle(connection, request)
+        except BadRequest:
+            self._drop(connection)
+            return False
+        if connection.reader.wants_continue():
+            self._send(connection, b"HTTP/1.1 100 Continue\r\n\r\n")
+        return connection.sock.fileno() >= 0
+
+    def _send(self, connection: _Connection, data: bytes) -> None:
+        connection.unsent = connection.unsent + data if connection.unsent else data
+        self._flush(connection)
+
+    def _flush(self, connection: _Connection) -> None:
+        try:
+            sent = connection.sock.send(connection.unsent)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._drop(connection)
+            return
+        connection.unsent = connection.unsent[sent:]
+        if bool(connection.unsent) != connection.waits:
+            connection.waits = bool(connection.unsent)
+            wanted = select.EPOLLIN | (select.EPOLLOUT if connection.waits else 0)
+            self._epoll.modify(connection.sock, wanted)
+
+    def _drop(self, connection: _Connection) -> None:
+        """Forget a closed connection, so that nothing is ever handed to it."""
+        if self._parked is connection:
+            self._parked = None
+        if self._connections.pop(connection.sock.fileno(), None) is not None:
+            with contextlib.suppress(OSError):
+                self._epoll.unregister(connection.sock)
+        connection.sock.close()
+
+    def _read_output(self) -> None:
+        while True:
+            try:
+                data = os.read(self._launched.output, READ_BYTES)
+            except BlockingIOError:
+                return
+            if not data:
+                with contextlib.suppress(OSError):
+                    self._epoll.unregister(self._launched.output)
+                return
+            room = MAX_OUTPUT_BYTES - len(self._output)
+            self._output += data[:room]
+            self._cut += max(0, len(data) - room)
+
+    def _died(self) -> None:
+        """Read the last words of a process that ended, then its exit code."""
+        for connection in list(self._connections.values()):
+            while self._receive(connection):
+                pass
+        self._read_output()
+        self._parked = None
+        text = os.read(self._launched.status, 16)
+        self.exit_code = int(text) if text else -9
+        with contextlib.suppress(OSError):
+            self._epoll.unregister(self._launched.status)
+
+    # the Runtime API
+
+    def _handle(self, connection: _Connection, request: ApiRequest) -> None:
+        path = request.path.removeprefix(BASE)
+        if path == "invocation/next" and request.method == "GET":
+            self._parked = connection
+        elif path == "init/error":
+            self._on_init_error(connection, request)
+        elif path.startswith("invocation/") and request.method == "POST":
+            self._on_answer(connection, path, request)
+        else:
+            self._send(connection, runtime_api.refusal(404, "NotFound", f"no such call: {path}"))
+
+    def _on_init_error(self, connection: _Connection, request: ApiRequest) -> None:
+        error_type = request.headers.get(runtime_api.ERROR_TYPE, "Runtime.Unknown")
+        self.init_error = Answer(request.body, error_type)
+        self._send(connection, runtime_api.ACCEPTED)
+
+    def _on_answer(self, connection: _Connection, path: str, request: ApiRequest) -> None:
+        _, request_id, kind = [*path.split("/", 2), "", ""][:3]
+        if request_id != self._request_id or self._answer is not None:
+            self._send(
+                connection, runtime_api.refusal(400, "InvalidRequestID", "Invalid request ID")
+            )
+            return
+        if request.too_large:
+            self._answer = Answer(_too_large(), "Function.ResponseSizeTooLarge")
+            message = _TOO_LARGE.format(runtime_api.MAX_RESPONSE_BYTES)
+            self._send(connection, runtime_api.refusal(413, "RequestEntityTooLarge", message))
+            return
+        self._answer = _answer(kind, request)
+        self._send(connection, runtime_api.ACCEPTED)
+
+
+_TOO_LARGE = "Response payload size exceeded maximum allowed payload size ({} bytes)."
+
+
+def _too_large() -> bytes:
+    message = _TOO_LARGE.format(runtime_api.MAX_RESPONSE_BYTES)
+    error = {"errorType": "Function.ResponseSizeTooLarge", "errorMessage": message}
+    return json.dumps(error, separators=(",", ":")).encode()
+
+
+def _answer(kind: str, request: ApiRequest) -> Answer:
+    error_type = request.headers.get(runtime_api.ERROR_TYPE)
+    if kind == "error":
+        return Answer(request.body, error_type or "Unhandled")
+    return Answer(request.body, error_type)
+
+
+def _innermost(pid: int) -> int:
+    """The process that runs the function, below the ones that built its walls."""
+    while True:
+        try:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        except OSError:
+            return pid
+        if len(children) != 1:
+            return pid
+        pid = int(children[0])

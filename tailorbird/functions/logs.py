@@ -1,0 +1,102 @@
+"""What functions print: one file per log stream, appended by its execution environment.
+
+A log group is `/aws/lambda/<name>`, a stream belongs to one environment, an event is one line
+`<epoch milliseconds> <text>`. Files: <data>/functions/logs/<account>/<region>/<name>/<stream>.log
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tailorbird import ids
+
+TAIL_BYTES = 4096
+READ_BACK_BYTES = 262_144
+
+
+@dataclass(frozen=True)
+class Event:
+    timestamp_ms: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Stream:
+    name: str
+    path: Path
+
+
+def folder(root: Path, account: str, region: str, name: str) -> Path:
+    return root / "logs" / account / region / name
+
+
+def new_stream(root: Path, account: str, region: str, name: str, version: str, day: str) -> Stream:
+    """A fresh stream named as Lambda names them: `2026/11/21/[$LATEST]<hex>`."""
+    stream = f"{day}/[{version}]{ids.hex32()}"
+    return Stream(stream, _path(folder(root, account, region, name), stream))
+
+
+def append(stream: Stream, timestamp_ms: int, text: str) -> None:
+    """Add lines to the stream, each an event with this time."""
+    lines = "".join(f"{timestamp_ms} {line}\n" for line in _lines(text))
+    if not lines:
+        return
+    try:
+        with stream.path.open("a", encoding="utf-8", errors="replace") as file:
+            file.write(lines)
+    except FileNotFoundError:
+        stream.path.parent.mkdir(parents=True, exist_ok=True)
+        with stream.path.open("a", encoding="utf-8", errors="replace") as file:
+            file.write(lines)
+
+
+def streams(root: Path, account: str, region: str, name: str) -> list[Stream]:
+    """The function's streams, the one written last at the end."""
+    base = folder(root, account, region, name)
+    files = sorted(base.glob("*.log"), key=lambda path: path.stat().st_mtime)
+    return [Stream(_name(file), file) for file in files]
+
+
+def read(stream: Stream, last_bytes: int | None = None) -> Iterator[Event]:
+    """The events of a stream in order, or those of its last bytes."""
+    with stream.path.open("rb") as file:
+        size = stream.path.stat().st_size
+        if last_bytes is not None and size > last_bytes:
+            file.seek(size - last_bytes)
+            file.readline()
+        for raw in file:
+            timestamp, _, text = raw.decode(errors="replace").rstrip("\n").partition(" ")
+            if timestamp.isdigit():
+                yield Event(int(timestamp), text)
+
+
+def tail(root: Path, account: str, region: str, name: str, count: int = 50) -> list[Event]:
+    """The last events of a function over all its streams, oldest first."""
+    events: list[Event] = []
+    for stream in reversed(streams(root, account, region, name)):
+        if len(events) >= count and stream.path.stat().st_mtime * 1000 < events[0].timestamp_ms:
+            break
+        events += read(stream, READ_BACK_BYTES)
+        events.sort(key=lambda event: event.timestamp_ms)
+        events = events[-count:]
+    return events
+
+
+def last_bytes(text: str) -> str:
+    """The last 4 KB: what an invocation with LogType Tail gets."""
+    return text.encode(errors="replace")[-TAIL_BYTES:].decode(errors="ignore")
+
+
+def _lines(text: str) -> list[str]:
+    return text.rstrip("\n").split("\n") if text else []
+
+
+def _path(base: Path, stream: str) -> Path:
+    return base / (stream.replace("/", "-") + ".log")
+
+
+def _name(file: Path) -> str:
+    day, bracket, rest = file.stem.partition("-[")
+    return f"{day.replace('-', '/')}/[{rest}" if bracket else file.stem

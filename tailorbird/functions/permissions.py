@@ -1,0 +1,329 @@
+"""Resource policies of functions, and the one question of every invocation: may this caller?
+
+Source: Lambda API reference, AddPermission; IAM user guide, "Policy evaluation logic".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from tailorbird import access, ids
+from tailorbird.access import Caller, Decision, Request
+from tailorbird.errors import Conflict, Denied, Invalid, NotFound
+from tailorbird.functions import catalog, names
+from tailorbird.functions.callers import RoleCaller, ServiceCaller
+from tailorbird.functions.names import LATEST, FunctionRef
+from tailorbird.functions.room import Functions
+from tailorbird.functions.tables import functions_policies
+from tailorbird.store import insert
+
+POLICY_MAX_BYTES = 20_480
+INVOKE = "lambda:InvokeFunction"
+_ACCOUNT = re.compile(r"\d{12}")
+_SERVICE = re.compile(r"[a-z0-9.-]+\.(amazonaws\.com(\.cn)?|amazon\.com|alexa\.com)")
+_PRINCIPAL_ARN = re.compile(r"arn:aws[a-z-]*:(iam|sts)::\d{12}:.+")
+_STALE = (
+    "The Revision Id provided does not match the latest Revision Id. Call the GetPolicy API to"
+    " retrieve the latest Revision Id"
+)
+
+
+def add_permission(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    ref = _ref(caller, request)
+    if ref.qualifier == LATEST:
+        raise _invalid("We currently do not support adding policies for $LATEST.")
+    statement = _statement(ref, request)
+    with room.db.write() as conn:
+        catalog.require(conn, ref)
+        policy = _policy(conn, ref)
+        _check_revision(policy, request)
+        statements = list(policy.statements) if policy else []
+        if any(old["Sid"] == statement["Sid"] for old in statements):
+            raise Conflict(
+                f"The statement id ({statement['Sid']}) provided already exists. Please provide a new"
+                " statement id, or remove the existing statement.",
+                code="ResourceConflictException",
+            )
+        statements.append(statement)
+        _check_size(statements)
+        _save(room, conn, ref, statements)
+    return {"Statement": _compact(statement)}
+
+
+def remove_permission(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    ref = _ref(caller, request)
+    sid = request["StatementId"]
+    with room.db.write() as conn:
+        catalog.require(conn, ref)
+        policy = _policy(conn, ref)
+        if policy is None:
+            raise NotFound("No policy is associated with the given resource.")
+        _check_revision(policy, request)
+        statements = [old for old in policy.statements if old["Sid"] != sid]
+        if len(statements) == len(policy.statements):
+            raise NotFound(f"Statement {sid} is not found in resource policy.")
+        _save(room, conn, ref, statements)
+    return {}
+
+
+def get_policy(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    ref = _ref(caller, request)
+    with room.db.read() as conn:
+        catalog.require(conn, ref)
+        policy = _policy(conn, ref)
+    if policy is None or not policy.statements:
+        raise NotFound("The resource you requested does not exist.")
+    return {"Policy": _compact(document(policy.statements)), "RevisionId": policy.revision_id}
+
+
+def document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The resource policy as one document."""
+    return {"Version": "2012-10-17", "Id": "default", "Statement": list(statements)}
+
+
+def check(
+    room: Functions,
+    ref: FunctionRef,
+    policy: Mapping[str, Any],
+    caller: Caller | ServiceCaller | RoleCaller,
+) -> None:
+    """Denied, with the command that would allow it, when the caller may not invoke the function."""
+    if isinstance(caller, ServiceCaller):
+        _check_service(ref, policy, caller)
+    elif isinstance(caller, RoleCaller):
+        _check_role(room, ref, policy, caller)
+    else:
+        _check_signed(room, ref, policy, caller)
+
+
+def _check_service(ref: FunctionRef, policy: Mapping[str, Any], caller: ServiceCaller) -> None:
+    """A service has no policy of its own: only the function's decides."""
+    context = {"aws:SourceArn": caller.source_arn, "aws:SourceAccount": caller.source_account}
+    given = {key: value for key, value in context.items() if value is not None}
+    decision = access.evaluate([policy], Request(caller.service, INVOKE, ref.guarded_arn, given))
+    if decision.allowed:
+        return
+    on_behalf = f" for {caller.source_arn}" if caller.source_arn else ""
+    raise Denied(
+        f"{caller.service}{on_behalf} may not invoke {ref.guarded_arn}: {_why(decision)}."
+        f" To allow it: {_add_permission_command(ref, caller, decision)}",
+        code="AccessDeniedException",
+    )
+
+
+def _check_role(
+    room: Functions, ref: FunctionRef, policy: Mapping[str, Any], caller: RoleCaller
+) -> None:
+    """Trust policy with its external id first, then what the role itself allows."""
+    trusted = access.trusts(
+        room.access, caller.role_arn, caller.principal, external_id=caller.external_id
+    )
+    if not trusted.allowed:
+        raise Denied(
+            f"{caller.principal} may not take on {caller.role_arn} with external id"
+            f" {caller.external_id!r}: {_why(trusted)}. To allow it: {_trust_command(caller)}",
+            code="AccessDeniedException",
+        )
+    own = access.role_allows(room.access, caller.role_arn, INVOKE, ref.guarded_arn)
+    by_policy = access.evaluate([policy], Request(caller.role_arn, INVOKE, ref.guarded_arn, {}))
+    if _combined(own, by_policy, caller.role_arn.split(":")[4] == ref.account):
+        return
+    raise Denied(
+        f"{caller.role_arn} does not allow {INVOKE} on {ref.guarded_arn}: {_why(own)}."
+        f" To allow it: {_role_command(ref, caller.role_arn)}",
+        code="AccessDeniedException",
+    )
+
+
+def _check_signed(
+    room: Functions, ref: FunctionRef, policy: Mapping[str, Any], caller: Caller
+) -> None:
+    """The account's own keys may; a session may what its role may; others need the policy."""
+    session = access.policies.role_of_session(caller.principal)
+    if session is None and caller.account == ref.account:
+        return
+    by_policy = access.evaluate([policy], Request(caller.principal, INVOKE, ref.guarded_arn, {}))
+    own = Decision(session is None, False, None, ["the account's own key"])
+    role_arn = caller.principal
+    if session is not None:
+        role = access.roles.get_role(room.access, *session)
+        role_arn = access.roles.arn_of(role)
+        own = access.role_allows(room.access, role_arn, INVOKE, ref.guarded_arn)
+    if _combined(own, by_policy, caller.account == ref.account):
+        return
+    fix = _role_command(ref, role_arn) if session else _cross_account_command(ref, caller)
+    raise Denied(
+        f"User: {caller.principal} is not authorized to perform: {INVOKE} on resource:"
+        f" {ref.guarded_arn} because no policy allows the {INVOKE} action. To allow it: {fix}",
+        code="AccessDeniedException",
+    )
+
+
+def _combined(own: Decision, by_policy: Decision, same_account: bool) -> bool:
+    """One Allow is enough inside an account, across accounts it takes both; a Deny always wins."""
+    if own.explicit_deny or by_policy.explicit_deny:
+        return False
+    if same_account:
+        return own.allowed or by_policy.allowed
+    return own.allowed and by_policy.allowed
+
+
+def _statement(ref: FunctionRef, request: Mapping[str, Any]) -> dict[str, Any]:
+    condition: dict[str, dict[str, str]] = {}
+    equals = {
+        "AWS:SourceAccount": request.get("SourceAccount"),
+        "aws:PrincipalOrgID": request.get("PrincipalOrgID"),
+        "lambda:FunctionUrlAuthType": request.get("FunctionUrlAuthType"),
+        "lambda:EventSourceToken": request.get("EventSourceToken"),
+    }
+    if given := {key: value for key, value in equals.items() if value is not None}:
+        condition["StringEquals"] = given
+    if request.get("SourceArn"):
+        condition["ArnLike"] = {"AWS:SourceArn": request["SourceArn"]}
+    statement = {
+        "Sid": request["StatementId"],
+        "Effect": "Allow",
+        "Principal": _principal(request["Principal"]),
+        "Action": request["Action"],
+        "Resource": ref.qualified_arn,
+    }
+    return statement | ({"Condition": condition} if condition else {})
+
+
+def _principal(text: str) -> str | dict[str, str]:
+    if text == "*":
+        return text
+    if _ACCOUNT.fullmatch(text):
+        return {"AWS": f"arn:aws:iam::{text}:root"}
+    if _PRINCIPAL_ARN.fullmatch(text):
+        return {"AWS": text}
+    if _SERVICE.fullmatch(text):
+        return {"Service": text}
+    raise _invalid("The provided principal was invalid. Please check the principal and try again.")
+
+
+def _ref(caller: Caller, request: Mapping[str, Any]) -> FunctionRef:
+    ref = names.parse(
+        request["FunctionName"], caller.account, caller.region, request.get("Qualifier")
+    )
+    if ref.account != caller.account or ref.region != caller.region:
+        raise NotFound(f"Function not found: {ref.qualified_arn}")
+    return ref
+
+
+def _policy(conn: Connection, ref: FunctionRef) -> Row[Any] | None:
+    return conn.execute(sa.select(functions_policies).where(*_is(ref))).first()
+
+
+def _is(ref: FunctionRef) -> tuple[sa.ColumnElement[bool], ...]:
+    c = functions_policies.c
+    return (
+        c.account == ref.account,
+        c.region == ref.region,
+        c.name == ref.name,
+        c.qualifier == (ref.qualifier or LATEST),
+    )
+
+
+def _save(
+    room: Functions, conn: Connection, ref: FunctionRef, statements: list[dict[str, Any]]
+) -> None:
+    row = {
+        "account": ref.account,
+        "region": ref.region,
+        "name": ref.name,
+        "qualifier": ref.qualifier or LATEST,
+    }
+    values = {"statements": statements, "revision_id": ids.uuid4()}
+    statement = insert(room.db, functions_policies).values(**row, **values)
+    conn.execute(statement.on_conflict_do_update(index_elements=list(row), set_=values))
+
+
+def _check_revision(policy: Row[Any] | None, request: Mapping[str, Any]) -> None:
+    wanted = request.get("RevisionId")
+    if wanted is not None and (policy is None or policy.revision_id != wanted):
+        raise Conflict(_STALE, code="PreconditionFailedException")
+
+
+def _check_size(statements: list[dict[str, Any]]) -> None:
+    size = len(_compact(document(statements)).encode())
+    if size > POLICY_MAX_BYTES:
+        raise Invalid(
+            f"The final policy size ({size}) is bigger than the limit ({POLICY_MAX_BYTES}).",
+            code="PolicyLengthExceededException",
+        )
+
+
+def _add_permission_command(ref: FunctionRef, caller: ServiceCaller, decision: Decision) -> str:
+    words = ["aws", "lambda", "add-permission", "--function-name", ref.name]
+    if ref.qualifier and ref.qualifier != LATEST:
+        words += ["--qualifier", ref.qualifier]
+    words += ["--statement-id", _statement_id(caller), "--action", INVOKE]
+    words += ["--principal", caller.service]
+    if caller.source_arn:
+        words += ["--source-arn", caller.source_arn]
+    if caller.source_account:
+        words += ["--source-account", caller.source_account]
+    command = shlex.join(words)
+    if decision.explicit_deny and decision.statement is not None:
+        sid = str(decision.statement.get("Sid"))
+        remove = ["aws", "lambda", "remove-permission", "--function-name", ref.name]
+        return f"{shlex.join([*remove, '--statement-id', sid])} && {command}"
+    return command
+
+
+def _statement_id(caller: ServiceCaller) -> str:
+    """A statement id that says who it lets in: the service and its resource."""
+    tail = (caller.source_arn or "").split(":", 5)[-1]
+    parts = [caller.service.split(".")[0], tail]
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", "-".join(filter(None, parts))).strip("-")[:100]
+
+
+def _cross_account_command(ref: FunctionRef, caller: Caller) -> str:
+    return shlex.join(
+        ["aws", "lambda", "add-permission", "--function-name", ref.name, "--statement-id"]
+        + [f"account-{caller.account}", "--action", INVOKE, "--principal", caller.account]
+    )
+
+
+def _trust_command(caller: RoleCaller) -> str:
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": {"AWS": caller.principal},
+        "Action": "sts:AssumeRole",
+    }
+    if caller.external_id is not None:
+        statement["Condition"] = {"StringEquals": {"sts:ExternalId": caller.external_id}}
+    trust = _compact({"Version": "2012-10-17", "Statement": [statement]})
+    name = caller.role_arn.rpartition("/")[2]
+    words = ["aws", "iam", "update-assume-role-policy", "--role-name", name]
+    return shlex.join([*words, "--policy-document", trust])
+
+
+def _role_command(ref: FunctionRef, role_arn: str) -> str:
+    statement = {"Effect": "Allow", "Action": INVOKE, "Resource": ref.guarded_arn}
+    policy = _compact({"Version": "2012-10-17", "Statement": [statement]})
+    name = role_arn.rpartition("/")[2]
+    words = ["aws", "iam", "put-role-policy", "--role-name", name, "--policy-name"]
+    return shlex.join([*words, f"invoke-{ref.name}", "--policy-document", policy])
+
+
+def _why(decision: Decision) -> str:
+    if decision.explicit_deny and decision.statement is not None:
+        return f"statement {decision.statement.get('Sid')!r} denies it"
+    return "; ".join(decision.trace) or "it has no policy"
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _invalid(message: str) -> Invalid:
+    return Invalid(message, code="InvalidParameterValueException")

@@ -1,0 +1,83 @@
+"""The workshop's state: what every operation is given first."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tailorbird.access import Access
+from tailorbird.clock import Clock
+from tailorbird.functions.names import FunctionRef
+from tailorbird.settings import Settings
+from tailorbird.store import Database, Jobs, Objects
+
+if TYPE_CHECKING:
+    from tailorbird.functions.supervisor import Supervisor
+
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
+
+
+@dataclass
+class Functions:
+    """Functions of one installation; environments start when the first invocation asks for one."""
+
+    db: Database
+    jobs: Jobs
+    objects: Objects
+    clock: Clock
+    settings: Settings
+    access: Access
+    known: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _supervisor: Supervisor | None = field(default=None, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def root(self) -> Path:
+        """The folder of code, logs and temporary files."""
+        return Path(self.settings.data) / "functions"
+
+    @property
+    def house(self) -> tuple[str, int]:
+        """Where functions reach every API of this house."""
+        return ANY_ADDRESS.get(self.settings.host, self.settings.host), self.settings.port
+
+    @property
+    def url(self) -> str:
+        host, port = self.house
+        return f"http://{host}:{port}"
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """The keeper of environments, started when first needed."""
+        with self._lock:
+            if self._supervisor is None:
+                from tailorbird.functions.supervisor import Supervisor
+
+                self._supervisor = Supervisor(self)
+            return self._supervisor
+
+    @property
+    def level(self) -> str:
+        """How functions are walled in: `bwrap`, `rlimit` or `none`, with the reason if not the best."""
+        walls = self.supervisor.walls
+        return f"{walls.level} ({walls.degraded})" if walls.degraded else walls.level
+
+    def start(self) -> None:
+        """Start the launcher, so that the first invocation does not wait for it."""
+        _ = self.supervisor
+
+    def stop(self) -> None:
+        """End every environment."""
+        with self._lock:
+            supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.stop()
+
+    def retire(self, ref: FunctionRef) -> None:
+        """Let no environment of the function's old state take another invocation."""
+        with self._lock:
+            supervisor = self._supervisor
+        if supervisor is not None:
+            supervisor.retire(ref)

