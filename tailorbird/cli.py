@@ -14,7 +14,7 @@ from urllib.parse import quote
 from cyclopts import App, Parameter
 
 from tailorbird import __version__
-from tailorbird.errors import Invalid, NotFound, TailorbirdError
+from tailorbird.errors import Invalid, TailorbirdError
 
 if TYPE_CHECKING:
     from tailorbird.remote import Remote
