@@ -100,13 +100,6 @@ def latest_activities(conn: Connection, limit: int) -> list[dict[str, Any]]:
     return [{**row, "name": row["body"].get("Name") or row["id"], "body": None} for row in found]
 
 
-def activities_of(conn: Connection, campaign: str) -> list[str]:
-    """The activities of a campaign, or the one of that id, the newest first."""
-    a = e.activities.c
-    asked = sa.or_(a.campaign_id == campaign, a.id == campaign)
-    return list(conn.execute(sa.select(a.id).where(asked).order_by(a.number.desc())).scalars())
-
-
 def people(conn: Connection) -> dict[str, int]:
     endpoints = e.endpoints.c
     return one(

@@ -93,7 +93,7 @@ def test_help_is_quick_because_rooms_are_imported_late() -> None:
     [
         (["source", "list", "--data", "/nowhere"], "/nowhere holds no api_token"),
         (["demo", "--exit", "--interactions", "/nowhere.csv"], "There is no file /nowhere.csv"),
-        (["ledger", "c", "--data", "/nowhere"], "There is no data folder /nowhere"),
+        (["ledger", "c", "--data", "/nowhere"], "/nowhere holds no api_token"),
         (["invoke", "f", "{not json"], "payload is not valid JSON"),
     ],
 )

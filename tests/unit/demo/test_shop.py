@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_some_people_buy_the_same_again_and_again(shop: Shop) -> None:
             bought[call.user_id, call.properties["sku"]].add(day)
     again = [
         days for days in map(sorted, bought.values())
-        if any(b - a >= RESTOCK_DAYS - 1 for a, b in zip(days, days[1:], strict=False))
+        if any(b - a >= RESTOCK_DAYS - 1 for a, b in pairwise(days))
     ]  # fmt: skip
     assert len(again) > 20
 
