@@ -163,7 +163,9 @@ def mails(server: Server, application_id: str, campaign_id: str) -> dict[str, st
     return found
 
 
-def train(server: Server, name: str, location: str, recipe: str = "aws-user-personalization") -> dict:
+def train(
+    server: Server, name: str, location: str, recipe: str = "aws-user-personalization"
+) -> dict:
     """Schema, dataset group, dataset, import, solution, version, campaign and tracker, in order."""
     client = server.client("personalize")
     schema = client.create_schema(name=name, schema=json.dumps(SCHEMA))["schemaArn"]

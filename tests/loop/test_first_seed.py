@@ -1,9 +1,10 @@
-"""The first seed, line by line: a Lambda function tailors a campaign's segment just before sending."""
+"""The first seed: a Lambda function tailors a campaign's segment just before sending."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+import sys
 
 import pytest
 
@@ -16,6 +17,13 @@ KEEP_EVEN = """
 def handler(event, context):
     return {k: v for k, v in event["Endpoints"].items() if int(k[-1]) % 2 == 0}
 """
+LOOK = """
+import json
+def handler(event, context):
+    print("EVENT", json.dumps(event))
+    return event["Endpoints"]
+"""
+TAILORBIRD = [sys.executable, "-m", "tailorbird"]
 
 
 @pytest.fixture
@@ -117,8 +125,7 @@ def test_without_a_function_policy_nobody_is_told_anything_and_the_remedy_is_sai
 
 def test_the_function_sees_the_documented_event(server: Server) -> None:
     application_id, segment_id = shop(server, PEOPLE[:2])
-    source = "def handler(event, context):\n    print('EVENT', __import__('json').dumps(event))\n    return event['Endpoints']"
-    aws.python_function(server, "look", source)
+    aws.python_function(server, "look", LOOK)
     aws.allow_pinpoint(server, "look", application_id)
     campaign_id = aws.create_campaign(
         server, application_id, segment_id, Hook={"LambdaFunctionName": "look", "Mode": "FILTER"}
@@ -135,9 +142,6 @@ def test_the_function_sees_the_documented_event(server: Server) -> None:
     definition = event["Endpoints"][PEOPLE[0]]
     assert definition["Address"] == f"{PEOPLE[0]}@example.com"
     assert not {"Id", "ApplicationId"} & definition.keys()
-
-
-TAILORBIRD = ["python", "-m", "tailorbird"]
 
 
 def shop(server: Server, people: list[str] = PEOPLE) -> tuple[str, str]:

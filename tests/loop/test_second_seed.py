@@ -1,24 +1,20 @@
-"""The second seed, line by line: collected calls train a campaign, live calls get recommendations back."""
+"""The second seed: collected calls train a campaign, live calls get recommendations back."""
 
 from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
-import urllib.request
 from typing import Any
 
 import pytest
 from segment.analytics.client import Client
 
-from tests import aws
+from tests import aws, segment
 from tests.conftest import Server, wait_for
 
 EVENTS = ("Product Clicked", "Product Added", "Order Completed")
 PEOPLE, PRODUCTS, CALLS_EACH = 60, 30, 25
 DESTINATION = aws.EXAMPLES / "segment-personalize"
-SEGMENT_ACCOUNT = "arn:aws:iam::595280932656:root"
 
 
 @pytest.fixture
@@ -30,8 +26,8 @@ def test_the_loop_from_collected_calls_to_recommendations_on_a_persons_endpoint(
     server: Server,
 ) -> None:
     sent = send_history(server)
-    source = api(server, "GET", "/segmentapis/sources")["data"]["sources"][0]
-    report = tailorbird(
+    source = segment.api(server, "GET", "/segmentapis/sources")["data"]["sources"][0]
+    report = segment.tailorbird(
         server, "prepare", source["id"], "s3://personalize-data/transformed/interactions.csv"
     )
     assert report["rows"] == sent
@@ -44,15 +40,13 @@ def test_the_loop_from_collected_calls_to_recommendations_on_a_persons_endpoint(
     application_id = aws.create_app(server)
     connect_pinpoint(server, source["id"], application_id)
     function = create_destination_function(server, trained, source)
-    role = create_role(server, function, external_id=source["id"])
+    role = segment.create_role(server, function, external_id=source["id"])
     connect_lambda(server, source["id"], function, role)
 
     sku = "sku-3"
     client = Client(server.write_key, host=server.url)
     client.identify("person-1", {"email": "person-1@example.com", "name": "Ann"})
-    client.track(
-        "person-1", "Product Added", {"sku": sku}, anonymous_id="anonymous-1"
-    )
+    client.track("person-1", "Product Added", {"sku": sku}, anonymous_id="anonymous-1")
     client.shutdown()
 
     def recommended() -> list[str] | None:
@@ -70,9 +64,9 @@ def test_the_loop_from_collected_calls_to_recommendations_on_a_persons_endpoint(
 def test_a_role_that_does_not_trust_the_source_delivers_nothing_and_says_so(
     server: Server,
 ) -> None:
-    source = api(server, "GET", "/segmentapis/sources")["data"]["sources"][0]
+    source = segment.api(server, "GET", "/segmentapis/sources")["data"]["sources"][0]
     function = aws.python_function(server, "listener", "def handler(e, c): return None")
-    role = create_role(server, function, external_id="somebody-else")
+    role = segment.create_role(server, function, external_id="somebody-else")
     destination = connect_lambda(server, source["id"], function, role)
     client = Client(server.write_key, host=server.url)
     client.track("person-1", "Product Added", {"sku": "sku-1"})
@@ -80,7 +74,7 @@ def test_a_role_that_does_not_trust_the_source_delivers_nothing_and_says_so(
 
     def failed() -> dict[str, Any] | None:
         path = f"/segmentapis/destinations/{destination}/delivery-metrics"
-        seen = api(server, "GET", path)["data"]
+        seen = segment.api(server, "GET", path)["data"]
         return seen if "Accessdenied" in json.dumps(seen) else None
 
     assert wait_for(failed, 30)
@@ -126,36 +120,6 @@ def create_destination_function(
     )
 
 
-def create_role(server: Server, function: str, external_id: str) -> str:
-    """The seed's policy and trust relationship."""
-    client = server.client("iam")
-    trust = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"AWS": SEGMENT_ACCOUNT},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"sts:ExternalId": [external_id, "another"]}},
-            }
-        ],
-    }
-    may = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Action": ["lambda:InvokeFunction"], "Resource": [function]}
-        ],
-    }
-    role = client.create_role(
-        RoleName="segment-invokes", AssumeRolePolicyDocument=json.dumps(trust)
-    )["Role"]["Arn"]
-    policy = client.create_policy(PolicyName="invoke", PolicyDocument=json.dumps(may))
-    client.attach_role_policy(
-        RoleName="segment-invokes", PolicyArn=policy["Policy"]["Arn"]
-    )
-    return str(role)
-
-
 def connect_lambda(server: Server, source_id: str, function: str, role: str) -> str:
     settings = {
         "function": function,
@@ -165,42 +129,11 @@ def connect_lambda(server: Server, source_id: str, function: str, role: str) -> 
         "logType": "Tail",
         "events": list(EVENTS),
     }
-    return connect(server, source_id, "Amazon Personalize", settings)
+    return segment.connect(server, source_id, "Amazon Personalize", settings)
 
 
 def connect_pinpoint(server: Server, source_id: str, application_id: str) -> str:
-    return connect(server, source_id, "Amazon Pinpoint", {"applicationId": application_id})
-
-
-def connect(server: Server, source_id: str, kind: str, settings: dict[str, Any]) -> str:
-    body = {
-        "sourceId": source_id,
-        "metadataId": kind,
-        "name": kind,
-        "enabled": True,
-        "settings": settings,
-    }
-    return str(api(server, "POST", "/segmentapis/destinations", body)["data"]["destination"]["id"])
-
-
-def api(server: Server, method: str, path: str, body: Any = None) -> dict[str, Any]:
-    request = urllib.request.Request(
-        server.url + path,
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {server.token}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return dict(json.loads(answer.read()))
-
-
-def tailorbird(server: Server, *words: str) -> dict[str, Any]:
-    """A command's answer, one JSON object."""
-    command = [sys.executable, "-m", "tailorbird", *words]
-    where = ["--data", str(server.data), "--url", server.url]
-    done = subprocess.run([*command, *where], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+    return segment.connect(server, source_id, "Amazon Pinpoint", {"applicationId": application_id})
 
 
 def quietly(look: Any) -> Any:
