@@ -37,6 +37,9 @@ JAVA_CLASSES = {
 
 WHOLE_NUMBER = re.compile(r"[-+]?[0-9]{1,30}").fullmatch
 
+# orjson makes no infinite or undefined floats, so any of its floats is a good one.
+PLAIN_TYPES: dict[str, type] = {"string": str, "boolean": bool, "float": float, "double": float}
+
 Check = Callable[[Any], Any]
 
 
@@ -77,9 +80,11 @@ def text(shape: Shape) -> Check:
     return parse
 
 
-def is_plain(shape: Shape) -> bool:
-    """Whether any string will do."""
-    return shape["type"] == "string" and not shape.keys() & {"min", "max", "pattern", "enum"}
+def plain_type(shape: Shape) -> type | None:
+    """The type of which any JSON value will do as it is."""
+    if shape.keys() & {"min", "max", "pattern", "enum"}:
+        return None
+    return PLAIN_TYPES.get(shape["type"])
 
 
 def size(shape: Shape) -> Callable[[Any, int], None] | None:
@@ -103,6 +108,8 @@ def _string(shape: Shape) -> Check:
     allowed = frozenset(shape.get("enum", ()))
     listed = ", ".join(shape.get("enum", ()))
     java = shape.get("pattern")
+    if allowed and java is None:
+        return _choice(allowed, listed, hide)
     whole = pattern(java).fullmatch if java else None
 
     def check(value: Any) -> str:
@@ -121,6 +128,17 @@ def _string(shape: Shape) -> Check:
             raise Refused(
                 f"Member must satisfy regular expression pattern: {java}", value, hide=hide
             )
+        return value
+
+    return check
+
+
+def _choice(allowed: frozenset[str], listed: str, hide: bool) -> Check:
+    def check(value: Any) -> str:
+        if type(value) is not str:
+            raise mistyped("a string", value)
+        if value not in allowed:
+            raise Refused(f"Member must satisfy enum value set: [{listed}]", value, hide=hide)
         return value
 
     return check

@@ -13,7 +13,7 @@ from tailorbird.gateway.wire.model import Model
 class Route:
     operation: str
     segments: tuple[str | None, ...]  # None is a label
-    labels: tuple[str, ...]
+    labels: tuple[tuple[str, int], ...]  # name and position in the path
     greedy: bool  # the last label takes the rest of the path
     query: tuple[tuple[str, str | None], ...]  # literals of the requestUri; None is any value
     query_members: tuple[str, ...]  # required parameters, which tell apart equal paths
@@ -34,6 +34,34 @@ class Route:
         return len(self.query), len(self.query_members) + len(self.header_members)
 
 
+class Node:
+    """Where the routes of one method part, segment by segment."""
+
+    def __init__(self) -> None:
+        self.literals: dict[str, Node] = {}
+        self.label: Node | None = None
+        self.routes: list[Route] = []
+
+    def add(self, route: Route) -> None:
+        node = self
+        for segment in route.segments:
+            if segment is not None:
+                node = node.literals.setdefault(segment, Node())
+            else:
+                node.label = node = node.label or Node()
+        node.routes.append(route)
+
+    def find(self, parts: list[str], at: int = 0) -> list[Route]:
+        """The routes of that path; a literal is preferred to a label."""
+        if at == len(parts):
+            return self.routes
+        part = parts[at]
+        literal = self.literals.get(part)
+        if literal is not None and (found := literal.find(parts, at + 1)):
+            return found
+        return self.label.find(parts, at + 1) if self.label is not None and part else []
+
+
 class Router:
     """All routes of one REST service.
 
@@ -43,30 +71,31 @@ class Router:
 
     def __init__(self, model: Model, built: Container[str]) -> None:
         self._s3 = model.name == "s3"
-        self._exact: dict[tuple[str, int], list[Route]] = {}
+        self._built = built
+        self._exact: dict[str, Node] = {}
         self._greedy: dict[str, list[Route]] = {}
-        routes = [_route(model, name) for name in model.operations]
-        routes.sort(key=lambda route: (route.greedy, -_literals(route)))
-        for route in routes:
-            method = model.operations[route.operation]["http"]["method"]
+        for name, operation in model.operations.items():
+            route = _route(model, name)
+            method = operation["http"]["method"]
             if route.greedy:
                 self._greedy.setdefault(method, []).append(route)
             else:
-                self._exact.setdefault((method, len(route.segments)), []).append(route)
-        self._built = built
+                self._exact.setdefault(method, Node()).add(route)
 
     def find(self, request: Request) -> str | None:
         """The operation's name, its labels left in `request.labels`; None when there is no such."""
         parts = self._parts(request.path)
-        candidates = _matching(self._exact.get((request.method, len(parts)), ()), parts)
+        root = self._exact.get(request.method)
+        candidates = root.find(parts) if root is not None else []
         if not candidates:
-            candidates = _matching(self._greedy.get(request.method, ()), parts)
+            candidates = _fitting(self._greedy.get(request.method, []), parts)
         if len(candidates) > 1 or (candidates and candidates[0].query):
             candidates = self._narrowest(candidates, request)
         if not candidates:
             return None
         route = candidates[0]
-        request.labels = _labels(route, parts)
+        if route.labels:
+            request.labels = _labels(route, parts)
         return route.operation
 
     def _narrowest(self, candidates: list[Route], request: Request) -> list[Route]:
@@ -87,7 +116,9 @@ def _route(model: Model, name: str) -> Route:
     operation = model.operations[name]
     path, _, query = operation["http"]["requestUri"].partition("?")
     segments = [s for s in path.split("/") if s]
-    labels = tuple(s.strip("{}").removesuffix("+") for s in segments if s.startswith("{"))
+    labels = tuple(
+        (s.strip("{}").removesuffix("+"), at) for at, s in enumerate(segments) if s[0] == "{"
+    )
     literals = [pair.partition("=") for pair in query.split("&") if pair]
     required = _required(model, operation)
     return Route(
@@ -113,27 +144,22 @@ def _required(model: Model, operation: dict) -> dict[str, list[str]]:
     return found
 
 
-def _literals(route: Route) -> int:
-    return sum(segment is not None for segment in route.segments)
-
-
-def _matching(routes: list[Route] | tuple[()], parts: list[str]) -> list[Route]:
-    found: list[Route] = []
-    for route in routes:
-        if found and _literals(route) < _literals(found[0]):
-            break
-        if len(route.segments) > len(parts):
-            continue
-        for segment, part in zip(route.segments, parts, strict=False):
-            if segment != part and (segment is not None or not part):
-                break
-        else:
-            found.append(route)
-    return found
+def _fitting(routes: list[Route], parts: list[str]) -> list[Route]:
+    """Greedy routes whose segments the path begins with."""
+    return [
+        route
+        for route in routes
+        if len(route.segments) <= len(parts)
+        and all(
+            segment == part or (segment is None and part)
+            for segment, part in zip(route.segments, parts, strict=False)
+        )
+    ]
 
 
 def _labels(route: Route, parts: list[str]) -> dict[str, str]:
-    values = [p for s, p in zip(route.segments, parts, strict=False) if s is None]
+    values = {name: decode(parts[at]) for name, at in route.labels}
     if route.greedy:
-        values[-1] = "/".join(parts[len(route.segments) - 1 :])
-    return {name: decode(value) for name, value in zip(route.labels, values, strict=True)}
+        name, at = route.labels[-1]
+        values[name] = decode("/".join(parts[at:]))
+    return values
