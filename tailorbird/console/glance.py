@@ -67,8 +67,8 @@ def glance(house: Any) -> Loop:
         learned = rooms.learn(conn)
         engaged = rooms.engage(conn)
         people = rooms.people(conn)
+        worked = rooms.functions(conn, house.functions)
         busy = running_kinds(conn)
-    worked = rooms.functions(house)
     mails = inbox.count(house.settings)
     return Loop(
         collect=collect_station(calls, busy),
@@ -202,9 +202,8 @@ def jobs_at_a_glance(house: Any) -> JobsGlance:
     """What runs now, then what failed or ended last, and how many there are of each."""
     j = jobs_table.c
     with house.db.read() as conn:
-        counts = dict(
-            conn.execute(sa.select(j.state, sa.func.count()).group_by(j.state)).tuples().all()
-        )
+        query = sa.select(j.state, sa.func.count()).group_by(j.state)
+        counts = {row[0]: row[1] for row in conn.execute(query)}
     running = house.jobs.list(state="running", limit=LATEST_JOBS)
     latest = house.jobs.list(limit=LATEST_JOBS)
     shown = {job["id"]: job for job in [*running, *latest]}

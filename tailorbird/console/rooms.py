@@ -11,6 +11,8 @@ from tailorbird.collect import counts
 from tailorbird.collect import tables as porch
 from tailorbird.engage import ledger
 from tailorbird.engage import tables as e
+from tailorbird.functions import Functions
+from tailorbird.functions.tables import functions_functions
 from tailorbird.learn import tables as study
 from tailorbird.store.jobs import DONE, FAILED, jobs_table
 
@@ -19,21 +21,18 @@ UNSENT = (ledger.HOOK_FAILED, ledger.RENDER_FAILED, ledger.CHANNEL_FAILED, ledge
 
 def collect(conn: Connection) -> dict[str, int]:
     numbers = porch.counts.c
-    steps: dict[str, int] = dict(
-        conn.execute(sa.select(numbers.step, sa.func.sum(numbers.n)).group_by(numbers.step))
-        .tuples()
-        .all()
-    )
+    query = sa.select(numbers.step, sa.func.sum(numbers.n)).group_by(numbers.step)
+    steps = {row[0]: int(row[1]) for row in conn.execute(query)}
     return one(
         conn,
         sources=number_of(porch.sources),
         destinations=number_of(porch.destinations),
         waiting=number_of(porch.deliveries, porch.deliveries.c.state == 0),
     ) | {
-        "calls": int(steps.get(counts.RECEIVED, 0)),
-        "refused": int(steps.get(counts.FAILED_ON_INGEST, 0)),
-        "delivered": int(steps.get(counts.DELIVERED, 0)),
-        "undelivered": int(steps.get(counts.FAILED_DELIVERY, 0)),
+        "calls": steps.get(counts.RECEIVED, 0),
+        "refused": steps.get(counts.FAILED_ON_INGEST, 0),
+        "delivered": steps.get(counts.DELIVERED, 0),
+        "undelivered": steps.get(counts.FAILED_DELIVERY, 0),
     }
 
 
@@ -64,11 +63,20 @@ def learn(conn: Connection) -> dict[str, int]:
     )
 
 
+def functions(conn: Connection, room: Functions) -> dict[str, int]:
+    counted = room.counts()
+    return one(conn, functions=number_of(functions_functions)) | {
+        "invocations": counted.get("invocations", 0),
+        "errors": counted.get("errors", 0),
+        "warm": counted.get("idle", 0),
+        "running": counted.get("environments", 0) - counted.get("idle", 0),
+    }
+
+
 def engage(conn: Connection) -> dict[str, int]:
     state = e.ledger.c.state
-    states: dict[str, int] = dict(
-        conn.execute(sa.select(state, sa.func.count()).group_by(state)).tuples().all()
-    )
+    query = sa.select(state, sa.func.count()).group_by(state)
+    states = {row[0]: int(row[1]) for row in conn.execute(query)}
     activities = e.activities.c
     return one(
         conn,

@@ -98,7 +98,7 @@ def _ready(supervisor: Supervisor, version: FunctionVersion, request_id: str) ->
 
 
 def _initialise(supervisor: Supervisor, version: FunctionVersion, run: _Run) -> _Run:
-    """Wait for the runtime to start; one that takes too long is started again on the function's time."""
+    """Wait for the runtime to start; too slow a one starts again on the function's own time."""
     begun = time.monotonic()
     slot = run.slot
     if not slot.environment.wait_ready(begun + INIT_SECONDS) and slot.environment.exit_code is None:
@@ -161,6 +161,7 @@ def _conclude(supervisor: Supervisor, run: _Run, answer: Answer | None) -> Invoc
         supervisor.release(slot)
     else:
         supervisor.discard(slot, keep_tmp=True)
+    supervisor.ended(failed=answer.error_type is not None)
     return Invocation(
         status=200,
         payload=answer.payload,
@@ -186,7 +187,8 @@ def _exited(run: _Run, code: int) -> Answer:
     if code == 0:
         said = "Runtime exited without providing a reason"
     elif code < 0 or code in SIGNALS:
-        said = f"Runtime exited with error: signal: {SIGNALS.get(code if code > 0 else 128 - code, f'signal {-code}')}"
+        name = SIGNALS.get(code if code > 0 else 128 - code, f"signal {-code}")
+        said = f"Runtime exited with error: signal: {name}"
     else:
         said = f"Runtime exited with error: exit status {code}"
     message = f"RequestId: {run.request_id} Error: {said}"
@@ -251,10 +253,8 @@ def _start_line(run: _Run) -> str:
 
 
 def _init_start(slot: Slot) -> str:
-    return (
-        f"INIT_START Runtime Version: {slot.runtime.name}"
-        f"\tRuntime Version ARN: arn:aws:lambda:{slot.version.ref.region}::runtime:{slot.runtime.version}\n"
-    )
+    arn = f"arn:aws:lambda:{slot.version.ref.region}::runtime:{slot.runtime.version}"
+    return f"INIT_START Runtime Version: {slot.runtime.name}\tRuntime Version ARN: {arn}\n"
 
 
 def _init_timeout(begun: float) -> str:

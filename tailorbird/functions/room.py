@@ -60,9 +60,15 @@ class Functions:
 
     @property
     def level(self) -> str:
-        """How functions are walled in: `bwrap`, `rlimit` or `none`, with the reason if not the best."""
+        """How functions are walled in: `bwrap`, `rlimit` or `none`, and why not better."""
         walls = self.supervisor.walls
         return f"{walls.level} ({walls.degraded})" if walls.degraded else walls.level
+
+    def counts(self) -> dict[str, int]:
+        """Environments and invocations of this process, for the console."""
+        with self._lock:
+            supervisor = self._supervisor
+        return supervisor.counts() if supervisor else {}
 
     def start(self) -> None:
         """Start the launcher, so that the first invocation does not wait for it."""

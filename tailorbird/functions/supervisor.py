@@ -1,4 +1,4 @@
-"""The keeper of execution environments: one invocation each, kept warm, bounded, evicted when idle."""
+"""The keeper of execution environments: one invocation each, kept warm, bounded, let go idle."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ class Supervisor:
         self._idle_seconds = settings.functions_idle_seconds
         self._wait_seconds = settings.functions_wait_seconds
         self._turn = threading.Condition()
+        self._ended = self._failed = 0
         self._idle: dict[tuple[str, str, str], list[Slot]] = defaultdict(list)
         self._slots: set[Slot] = set()
         self._numbers = set(range(sandbox.SLOTS))
@@ -149,10 +150,21 @@ class Supervisor:
         shutil.rmtree(_tmp_root(self._room.root), ignore_errors=True)
 
     def counts(self) -> dict[str, int]:
-        """Environments alive and how many of them are idle, for the console."""
+        """Environments alive, how many of them are idle, and invocations since the start."""
         with self._turn:
             idle = sum(len(slots) for slots in self._idle.values())
-            return {"environments": len(self._slots), "idle": idle}
+            return {
+                "environments": len(self._slots),
+                "idle": idle,
+                "invocations": self._ended,
+                "errors": self._failed,
+            }
+
+    def ended(self, *, failed: bool) -> None:
+        """Count an invocation that is over."""
+        with self._turn:
+            self._ended += 1
+            self._failed += failed
 
     # choosing
 
