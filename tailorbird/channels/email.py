@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from tailorbird.channels import mime, smtp
-from tailorbird.channels.inbox import Inbox
+from tailorbird.channels.inbox import Inbox, path_of
 from tailorbird.channels.messages import (
     PERMANENT_FAILURE,
     SUCCESSFUL,
@@ -41,8 +41,7 @@ class Email:
         places: list[int] = []
         for place, message in enumerate(messages):
             try:
-                extra = self.extra_headers(message) if self.extra_headers else None
-                mails.append(envelope.build(message, extra))
+                mails.append(self._build(envelope, message))
                 places.append(place)
             except Invalid as refusal:
                 receipts[place] = receipt(message, PERMANENT_FAILURE, refusal.message)
@@ -53,6 +52,12 @@ class Email:
     def close(self) -> None:
         if self._pool is not None:
             self._pool.close()
+
+    def _build(self, envelope: mime.Envelope, message: Message) -> smtp.Mail:
+        if self._copy_to_inbox:
+            path_of(self._inbox.root, message)  # refuses ids that cannot name a file
+        extra = self.extra_headers(message) if self.extra_headers else None
+        return envelope.build(message, extra)
 
     def _deliver(
         self, messages: Sequence[Message], places: Sequence[int], mails: Sequence[smtp.Mail]

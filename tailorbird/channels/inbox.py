@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from email import policy
 from email.message import EmailMessage
@@ -16,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tailorbird.channels.messages import Message
-from tailorbird.errors import Invalid, NotFound
+from tailorbird.errors import Invalid, NotFound, Unavailable
 from tailorbird.settings import Settings
 
 FOLDER = "inbox"
@@ -40,19 +41,25 @@ class Inbox:
         self._folders: set[Path] = set()
 
     def put(self, message: Message, content: bytes) -> Path:
-        """Write one mail; the same message id again replaces it."""
+        """Write one mail, whole or not at all; the same message id again replaces it."""
         path = path_of(self.root, message)
-        if path.parent not in self._folders:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folders.add(path.parent)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary = path.with_name(f".{path.name}.{threading.get_ident()}.tmp")
         try:
-            self._write(temporary, content)
-        except FileNotFoundError:  # somebody emptied the inbox while we run
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._write(temporary, content)
-        temporary.replace(path)
+            if path.parent not in self._folders:
+                self._make(path.parent)
+            try:
+                self._write(temporary, content)
+            except FileNotFoundError:  # somebody emptied the inbox while we run
+                self._make(path.parent)
+                self._write(temporary, content)
+            temporary.replace(path)
+        except OSError as error:
+            raise Unavailable(f"The inbox cannot be written: {error}") from None
         return path
+
+    def _make(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folders.add(folder)
 
     def _write(self, path: Path, content: bytes) -> None:
         with path.open("wb") as file:
@@ -79,12 +86,12 @@ def count(settings: Settings, app: str | None = None, campaign: str | None = Non
 def read(settings: Settings, path: str) -> dict[str, Any]:
     """One mail by its path below the inbox: headers, text, html and the raw source."""
     root = (settings.data / FOLDER).resolve()
-    file = (root / path).resolve()
+    file = (root / path.replace("\0", "?")).resolve()
     if not file.is_relative_to(root) or file.suffix != ".eml":
         raise Invalid(f"{path!r} is not a path of the inbox: app/campaign/message.eml")
     try:
         raw = file.read_bytes()
-    except FileNotFoundError:
+    except OSError:
         raise NotFound(f"There is no mail {path!r} in the inbox") from None
     mail: EmailMessage = BytesParser(EmailMessage, policy=policy.default).parsebytes(raw)
     return {
@@ -143,7 +150,7 @@ def _folders(root: Path, name: str | None) -> Iterator[Path]:
 
 def _content(mail: EmailMessage, kind: str) -> str:
     part = mail.get_body(preferencelist=(kind,))
-    return part.get_content() if part is not None else ""
+    return part.get_content().replace("\r\n", "\n") if part is not None else ""
 
 
 def _name(text: str) -> str:

@@ -143,16 +143,18 @@ class Pool:
         """The reply for this mail, and the connection if it is still good."""
         sender, recipient, content = mail
         try:
-            first = await _ask(client.mail(sender))
+            reply = await _address(client, sender, recipient)
         except smtp_errors.SMTPServerDisconnected:
             # Servers close connections that were kept open; a fresh one tells if it is away.
             client = await self._connect()
-            first = await _ask(client.mail(sender))
-        try:
-            reply = await _hand_over(client, first, recipient, content)
-        except (smtp_errors.SMTPServerDisconnected, smtp_errors.SMTPTimeoutError, OSError) as error:
-            client.close()
-            return Reply(0, f"The server did not confirm it ({error}); it may have it or not"), None
+            reply = await _address(client, sender, recipient)
+        if reply.accepted:
+            try:
+                reply = await _ask(client.data(content))
+            except (smtp_errors.SMTPException, OSError) as error:
+                client.close()
+                words = f"The server did not confirm it ({error}); it may have it or not"
+                return Reply(0, words), None
         if reply.code == SERVICE_CLOSING:
             client.close()
             return reply, None
@@ -194,18 +196,19 @@ class Pool:
                 await self._idle.pop().quit()
 
 
-async def _hand_over(
-    client: aiosmtplib.SMTP, first: Reply, recipient: str, content: bytes
-) -> Reply:
-    """The last word of the server on one mail whose sender it answered with `first`."""
-    if not first.accepted:
-        return first
-    reply = await _ask(client.rcpt(recipient))
-    if not reply.accepted:
-        if reply.code != SERVICE_CLOSING:
+async def _address(client: aiosmtplib.SMTP, sender: str, recipient: str) -> Reply:
+    """The server's word on sender and recipient; nothing of the mail has been said yet."""
+    try:
+        reply = await _ask(client.mail(sender))
+        if not reply.accepted:
+            return reply
+        reply = await _ask(client.rcpt(recipient))
+        if not reply.accepted and reply.code != SERVICE_CLOSING:
             await _ask(client.rset())
-        return reply
-    return await _ask(client.data(content))
+    except (smtp_errors.SMTPException, OSError):
+        client.close()
+        raise
+    return reply
 
 
 async def _ask(command: Coroutine[Any, Any, aiosmtplib.SMTPResponse]) -> Reply:

@@ -1,0 +1,141 @@
+"""A real mail server in the same process, which can refuse, hang up, go away and come back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+
+from tailorbird.channels import Channels, Message
+from tailorbird.clock import TestClock
+from tailorbird.settings import Settings
+from tests.conftest import free_port
+
+NOON = 1_600_513_200.0  # Sat, 19 Sep 2020 11:00:00 +0000
+
+
+@dataclass
+class Sink:
+    """What the server answers, and what it has taken."""
+
+    port: int
+    taken: list[Envelope] = field(default_factory=list)
+    answers: dict[str, str] = field(default_factory=dict)  # recipient -> reply to RCPT
+    data_answers: dict[str, str] = field(default_factory=dict)  # recipient -> reply to the mail
+    connections: int = 0
+    hang_up_after: int | None = None  # mails on one connection
+    controller: Controller | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self.controller = Controller(
+            Answers(self), hostname="127.0.0.1", port=self.port, server_hostname="sink",
+            **self.options,
+        )  # fmt: skip
+        self.controller.start()
+
+    def stop(self) -> None:
+        if self.controller is not None:
+            self.controller.stop(no_assert=True)
+            self.controller = None
+
+    def recipients(self) -> list[str]:
+        return [recipient for envelope in self.taken for recipient in envelope.rcpt_tos]
+
+
+class Answers:
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+
+    async def handle_EHLO(
+        self,
+        server: SMTP,
+        session: Session,
+        envelope: Envelope,
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
+        self.sink.connections += 1
+        session.host_name = hostname
+        return responses
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address in self.sink.answers:
+            return self.sink.answers[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        answer = self.sink.data_answers.get(envelope.rcpt_tos[0], "250 taken")
+        if answer == "hang":
+            await asyncio.sleep(30)
+        if answer == "drop":
+            assert server.transport is not None
+            server.transport.abort()
+            return "250 too late"
+        if answer.startswith("250"):
+            self.sink.taken.append(envelope)
+        if self.sink.hang_up_after and len(self.sink.taken) % self.sink.hang_up_after == 0:
+            asyncio.get_running_loop().call_soon(server.transport.close)
+        return answer
+
+
+def only_this_password(
+    server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
+) -> AuthResult:
+    good = (data.login, data.password) == (b"shop", b"s:cret/")
+    return AuthResult(success=good, handled=False)
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    sink = Sink(free_port())
+    sink.start()
+    yield sink
+    sink.stop()
+
+
+OpenRoom = Callable[..., Channels]
+
+
+@pytest.fixture
+def open_room(settings: Settings) -> Iterator[OpenRoom]:
+    """Opens a room with these settings; closed at the end of the test."""
+    rooms: list[Channels] = []
+
+    def open_one(**given: Any) -> Channels:
+        rooms.append(Channels(None, TestClock(NOON), settings.replace(**given)))
+        return rooms[-1]
+
+    yield open_one
+    for room in rooms:
+        room.stop()
+
+
+def mail(address: str = "ana@example.com", **fields: Any) -> Message:
+    """A mail as the engage room hands it over."""
+    return Message(
+        **{
+            "id": f"id-{address}",
+            "application_id": "app1",
+            "campaign_id": "camp1",
+            "channel_type": "EMAIL",
+            "address": address,
+            "from_address": "shop@example.org",
+            "subject": "Hello",
+            "html": "<p>Hello</p>",
+            "text": "Hello",
+            **fields,
+        }
+    )
