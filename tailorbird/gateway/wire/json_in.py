@@ -34,23 +34,21 @@ def document(body: bytes) -> Any:
     return value
 
 
-def refuse_nul(value: Any) -> None:
-    """Refuse strings with a NUL character anywhere in a value, naming the member."""
-    if isinstance(value, str):
-        if "\0" in value:
-            raise Refused("must not hold the NUL character (\\u0000)", mistyped=True)
-        return
-    pairs: Any = ()
-    if isinstance(value, dict):
-        pairs = value.items()
-    elif isinstance(value, list):
-        pairs = ((_position(n), item) for n, item in enumerate(value))
-    for name, item in pairs:
-        try:
-            refuse_nul(item)
-            refuse_nul(name) if isinstance(name, str) else None
-        except Refused as refused:
-            raise refused.under(name.replace("\0", "\\u0000")) from None
+def refuse_nul(document: Any) -> None:
+    """Refuse a NUL character anywhere in a value, naming the member: no database can store it."""
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), document)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, str) and "\0" in value:
+            refused = Refused("must not hold the NUL character (\\u0000)", mistyped=True)
+            for name in reversed(path):
+                refused.under(name.replace("\0", "\\u0000"))
+            raise refused
+        if isinstance(value, dict):
+            waiting.extend(((*path, name), name) for name in value)
+            waiting.extend(((*path, name), item) for name, item in value.items())
+        elif isinstance(value, list):
+            waiting.extend(((*path, _position(n)), item) for n, item in enumerate(value))
 
 
 class JsonReader:

@@ -55,7 +55,7 @@ def _label(name: str, ref: Ref, model: Model, _: bool) -> Take:
     parse = check.text(model.shape(ref))
 
     def take(request: Request, out: dict[str, Any]) -> None:
-        out[name] = _named(parse, request.labels[wire_name], wire_name)
+        out[name] = _named(parse, request.labels[wire_name], name)
 
     return take
 
@@ -72,9 +72,9 @@ def _query(name: str, ref: Ref, model: Model, required: bool) -> Take:
     def take(request: Request, out: dict[str, Any]) -> None:
         values = request.query.get(wire_name)
         if values:
-            out[name] = _named(parse, values[0], wire_name)
+            out[name] = _named(parse, values[0], name)
         elif required:
-            raise missing(wire_name)
+            raise missing(name)
 
     return take
 
@@ -91,9 +91,9 @@ def _query_list(name: str, wire_name: str, model: Model, shape: Shape, required:
     def take(request: Request, out: dict[str, Any]) -> None:
         values = request.query.get(wire_name)
         if values:
-            out[name] = _named(parse_all, values, wire_name)
+            out[name] = _named(parse_all, values, name)
         elif required:
-            raise missing(wire_name)
+            raise missing(name)
 
     return take
 
@@ -107,9 +107,9 @@ def _header(name: str, ref: Ref, model: Model, required: bool) -> Take:
     def take(request: Request, out: dict[str, Any]) -> None:
         value = request.headers.get(lower)
         if value is not None:
-            out[name] = _named(parse, value, wire_name)
+            out[name] = _named(parse, value, name)
         elif required:
-            raise missing(wire_name)
+            raise missing(name)
 
     return take
 
@@ -135,11 +135,11 @@ def _header_map(name: str, ref: Ref, model: Model, _: bool) -> Take:
     return take
 
 
-def _named(parse: Callable[[Any], Any], value: Any, wire_name: str) -> Any:
+def _named(parse: Callable[[Any], Any], value: Any, name: str) -> Any:
     try:
         return parse(value)
     except Refused as refused:
-        raise refused.under(wire_name) from None
+        raise refused.under(name) from None
 
 
 def _header_out(name: str, ref: Ref, model: Model) -> Give:

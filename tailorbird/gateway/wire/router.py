@@ -100,8 +100,9 @@ class Router:
 
     def _narrowest(self, candidates: list[Route], request: Request) -> list[Route]:
         taking = [route for route in candidates if route.takes(request)]
-        taking.sort(key=lambda route: (route.narrowness, route.operation in self._built))
-        return taking[-1:]
+        if not taking:
+            return []
+        return [max(taking, key=lambda route: (route.narrowness, route.operation in self._built))]
 
     def _parts(self, path: str) -> list[str]:
         path = path.removeprefix("/")
