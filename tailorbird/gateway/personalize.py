@@ -1,3 +1,50 @@
-"""Operations of this service: its own names -> the functions of the room."""
+"""Amazon Personalize, operation by operation: the room's functions under the service's own names."""
 
-OPERATIONS: dict = {}
+from tailorbird.learn import (
+    campaigns,
+    catalogue,
+    datasets,
+    groups,
+    imports,
+    schemas,
+    solutions,
+    trackers,
+    training,
+)
+
+OPERATIONS = {
+    "CreateSchema": schemas.create_schema,
+    "DescribeSchema": schemas.describe_schema,
+    "ListSchemas": schemas.list_schemas,
+    "DeleteSchema": schemas.delete_schema,
+    "CreateDatasetGroup": groups.create_dataset_group,
+    "DescribeDatasetGroup": groups.describe_dataset_group,
+    "ListDatasetGroups": groups.list_dataset_groups,
+    "DeleteDatasetGroup": groups.delete_dataset_group,
+    "CreateDataset": datasets.create_dataset,
+    "DescribeDataset": datasets.describe_dataset,
+    "ListDatasets": datasets.list_datasets,
+    "DeleteDataset": datasets.delete_dataset,
+    "CreateDatasetImportJob": imports.create_dataset_import_job,
+    "DescribeDatasetImportJob": imports.describe_dataset_import_job,
+    "ListDatasetImportJobs": imports.list_dataset_import_jobs,
+    "ListRecipes": catalogue.list_recipes,
+    "DescribeRecipe": catalogue.describe_recipe,
+    "CreateSolution": solutions.create_solution,
+    "DescribeSolution": solutions.describe_solution,
+    "ListSolutions": solutions.list_solutions,
+    "DeleteSolution": solutions.delete_solution,
+    "CreateSolutionVersion": training.create_solution_version,
+    "DescribeSolutionVersion": training.describe_solution_version,
+    "ListSolutionVersions": training.list_solution_versions,
+    "GetSolutionMetrics": training.get_solution_metrics,
+    "CreateCampaign": campaigns.create_campaign,
+    "DescribeCampaign": campaigns.describe_campaign,
+    "ListCampaigns": campaigns.list_campaigns,
+    "UpdateCampaign": campaigns.update_campaign,
+    "DeleteCampaign": campaigns.delete_campaign,
+    "CreateEventTracker": trackers.create_event_tracker,
+    "DescribeEventTracker": trackers.describe_event_tracker,
+    "ListEventTrackers": trackers.list_event_trackers,
+    "DeleteEventTracker": trackers.delete_event_tracker,
+}

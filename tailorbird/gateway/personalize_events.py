@@ -1,3 +1,7 @@
-"""Operations of this service: its own names -> the functions of the room."""
+"""Amazon Personalize Events, operation by operation: the room's functions under the service's own names."""
 
-OPERATIONS: dict = {}
+from tailorbird.learn import events
+
+OPERATIONS = {
+    "PutEvents": events.put_events,
+}

@@ -1,3 +1,8 @@
-"""Operations of this service: its own names -> the functions of the room."""
+"""Amazon Personalize Runtime, operation by operation: the room's functions under the service's own names."""
 
-OPERATIONS: dict = {}
+from tailorbird.learn import serving
+
+OPERATIONS = {
+    "GetRecommendations": serving.get_recommendations,
+    "GetPersonalizedRanking": serving.get_personalized_ranking,
+}

@@ -111,9 +111,7 @@ MIN_CASE_SHARE = 0.1
 MAX_TARGET_ROWS = 20
 
 
-def _cut_in_time(
-    data: Interactions, limit: int, seed: int
-) -> tuple[np.ndarray, list[Case]] | None:
+def _cut_in_time(data: Interactions, limit: int, seed: int) -> tuple[np.ndarray, list[Case]] | None:
     if len(data) == 0:
         return None
     cut = float(np.quantile(data.time, TIME_CUT_QUANTILE))
@@ -196,9 +194,7 @@ def _top(scores: np.ndarray, count: int) -> np.ndarray:
     return np.take_along_axis(best, order, axis=1)
 
 
-def _row(
-    scorers: dict[str, Scorer], case: Case
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _row(scorers: dict[str, Scorer], case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scores of one case's candidates: the best of every scorer, and the targets."""
     vectors = [standard(scorer.score(case.history)) for scorer in scorers.values()]
     count = min(CANDIDATES_PER_SCORER, len(vectors[0]))

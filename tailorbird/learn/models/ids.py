@@ -1,6 +1,7 @@
 """A table of ids (users or items): sorted, memory mapped, found by binary search."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,7 +14,7 @@ class Ids:
     def __init__(self, text: np.ndarray, offsets: np.ndarray) -> None:
         self._text = text
         self._offsets = offsets
-        self._bytes = memoryview(np.ascontiguousarray(text)).cast("B")
+        self._bytes = memoryview(np.ascontiguousarray(text).data).cast("B")
 
     @classmethod
     def of(cls, ids: Iterable[str]) -> "Ids":
@@ -60,7 +61,7 @@ def unpacked(text: np.ndarray, offsets: np.ndarray) -> list[str]:
     """The strings that `packed` was given."""
     raw = text.tobytes()
     bounds = offsets.tolist()
-    return [raw[a:b].decode() for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [raw[a:b].decode() for a, b in pairwise(bounds)]
 
 
 def _packed(encoded: list[bytes]) -> tuple[np.ndarray, np.ndarray]:

@@ -83,9 +83,7 @@ def linseq(
     return Linear(data.item_count, rows, last=lags, decay=decay, distinct=False)
 
 
-def ease(
-    data: Interactions, max_items: int, ridge: float = 400.0, decay: float = 0.95
-) -> Linear:
+def ease(data: Interactions, max_items: int, ridge: float = 400.0, decay: float = 0.95) -> Linear:
     """Fit EASE on the set of items of each user; at serving, older items vote less."""
     cover, number = covered(data, max_items)
     code = number[data.item]

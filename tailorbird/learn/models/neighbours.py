@@ -94,9 +94,7 @@ class SessionNeighbours:
             turned.indices[order].astype(np.int32),
             np.zeros(0, dtype=np.float32),
         )
-        by_user = Rows(
-            sets.indptr.astype(np.int64), sets.indices.astype(np.int32), sets.data
-        )
+        by_user = Rows(sets.indptr.astype(np.int64), sets.indices.astype(np.int32), sets.data)
         seen = np.maximum(np.diff(turned.indptr), 1)
         idf = np.log(max(users, 2) / seen).astype(np.float32)
         return cls(data.item_count, by_item, by_user, idf)
@@ -117,7 +115,9 @@ class SessionNeighbours:
 
     def by_user_sum(self, people: np.ndarray, voice: np.ndarray) -> np.ndarray:
         begin, end = self.by_user.starts[people], self.by_user.starts[people + 1]
-        columns = np.concatenate([self.by_user.columns[a:b] for a, b in zip(begin, end, strict=True)])
+        columns = np.concatenate(
+            [self.by_user.columns[a:b] for a, b in zip(begin, end, strict=True)]
+        )
         return np.bincount(columns, np.repeat(voice, end - begin), minlength=self.size).astype(
             np.float32
         )

@@ -21,9 +21,7 @@ class Rules:
     decay: float
 
     @classmethod
-    def fit(
-        cls, data: Interactions, window: int = 3, last: int = 5, decay: float = 0.7
-    ) -> "Rules":
+    def fit(cls, data: Interactions, window: int = 3, last: int = 5, decay: float = 0.7) -> "Rules":
         counts = None
         for lag in range(1, window + 1):
             left, right = lagged(data, lag)

@@ -47,11 +47,11 @@ def personalize_metrics(lists: Iterable[Ranked], catalogue: int) -> dict[str, fl
 def honest_metrics(lists: Iterable[Ranked]) -> dict[str, float]:
     """Recall, hit rate and NDCG over everything that was relevant, with the standard error of NDCG@10."""
     rows = list(lists)
-    ndcg = np.array([_ndcg(one, 10) for one in rows] or [0.0])
+    ndcg = np.array([_ndcg(one, 10) for one in rows] or [0.0], dtype=np.float64)
     recall = [
         np.isin(one.relevant, one.items[:25]).mean() if len(one.relevant) else 0.0 for one in rows
     ]
-    hit = [bool(np.isin(one.items[:10], one.relevant).any()) for one in rows]
+    hit = [float(np.isin(one.items[:10], one.relevant).any()) for one in rows]
     return {
         "ndcg_at_10": round(float(ndcg.mean()), 4),
         "ndcg_at_10_standard_error": round(float(ndcg.std() / np.sqrt(len(ndcg))), 4),

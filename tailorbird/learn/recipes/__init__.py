@@ -1,0 +1,29 @@
+"""Recipes: one file each, listed here."""
+
+from tailorbird.learn.recipes import (
+    hrnn,
+    hrnn_coldstart,
+    hrnn_metadata,
+    personalized_ranking,
+    personalized_ranking_v2,
+    popularity_count,
+    sims,
+    user_personalization,
+    user_personalization_v2,
+)
+from tailorbird.learn.recipes.recipe import Recipe
+
+RECIPES: dict[str, Recipe] = {
+    module.RECIPE.arn: module.RECIPE
+    for module in (
+        user_personalization_v2,
+        user_personalization,
+        personalized_ranking_v2,
+        personalized_ranking,
+        sims,
+        popularity_count,
+        hrnn,
+        hrnn_metadata,
+        hrnn_coldstart,
+    )
+}

@@ -1,8 +1,112 @@
-"""Tables of the room (see its tables.py)."""
+"""Personalize's resources, parts of imported data, live interaction events."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from tailorbird.store.database import Document, Serial
 
 revision = "0003_learn"
 down_revision = "0002_functions"
 
 
 def upgrade() -> None:
-    pass
+    _resource("learn_schemas")
+    _resource("learn_dataset_groups")
+    _resource(
+        "learn_datasets",
+        _text("group_arn", index=True),
+        _text("type"),
+        _text("schema_arn", index=True),
+    )
+    _resource(
+        "learn_import_jobs",
+        _text("dataset_arn", index=True),
+        sa.Column("report", Document),
+    )
+    _resource("learn_solutions", _text("group_arn", index=True))
+    _resource(
+        "learn_solution_versions",
+        _text("solution_arn", index=True),
+        _text("group_arn", index=True),
+        _text("recipe_arn"),
+        sa.Column("training_hours", sa.Double),
+        sa.Column("metrics", Document),
+        sa.Column("report", Document),
+        sa.Column("artifact", sa.Text),
+    )
+    _resource(
+        "learn_campaigns",
+        _text("solution_arn", index=True),
+        _text("version_arn"),
+        sa.Column("change", Document),
+    )
+    _resource(
+        "learn_event_trackers",
+        _text("group_arn", unique=True),
+        _text("tracking_id", unique=True),
+    )
+    _parts()
+    _events()
+
+
+def _text(name: str, **options: bool) -> sa.Column:
+    return sa.Column(name, sa.Text, nullable=False, **options)
+
+
+def _resource(name: str, *own: sa.Column) -> None:
+    op.create_table(
+        name,
+        sa.Column("arn", sa.Text, primary_key=True),
+        _text("account"),
+        _text("region"),
+        _text("name"),
+        _text("status"),
+        sa.Column("failure", sa.Text),
+        sa.Column("definition", Document, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("updated", sa.Double, nullable=False),
+        *own,
+    )
+    op.create_index(f"ix_{name}_listed", name, ["account", "region", "created", "arn"])
+
+
+def _parts() -> None:
+    op.create_table(
+        "learn_parts",
+        sa.Column("id", Serial, primary_key=True, autoincrement=True),
+        _text("dataset_arn", index=True),
+        _text("job_arn"),
+        _text("uri"),
+        sa.Column("rows", sa.BigInteger, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+    )
+
+
+def _events() -> None:
+    op.create_table(
+        "learn_events",
+        sa.Column("id", Serial, primary_key=True, autoincrement=True),
+        _text("group_arn"),
+        _text("person"),
+        _text("session_id"),
+        sa.Column("user_id", sa.Text),
+        _text("event_id"),
+        _text("event_type"),
+        sa.Column("event_value", sa.Double),
+        sa.Column("item_id", sa.Text),
+        sa.Column("time", sa.Double, nullable=False),
+        sa.Column("details", Document, nullable=False),
+        sa.Column("received", sa.Double, nullable=False),
+        sa.Column("unusable", sa.Text),
+    )
+    op.create_index(
+        "ux_learn_events_event_id", "learn_events", ["group_arn", "event_id"], unique=True
+    )
+    op.create_index("ix_learn_events_person", "learn_events", ["group_arn", "person", "id"])
+    op.create_index("ix_learn_events_session", "learn_events", ["group_arn", "session_id"])
+    op.create_table(
+        "learn_sessions",
+        sa.Column("group_arn", sa.Text, primary_key=True),
+        sa.Column("session_id", sa.Text, primary_key=True),
+        _text("user_id"),
+    )

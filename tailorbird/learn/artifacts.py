@@ -1,0 +1,144 @@
+"""A trained solution version as files: manifest.json and one .npy for each array, read memory mapped.
+
+Nothing is pickled. The manifest is written last; a version's row points at the folder only when all is there.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tailorbird.errors import Unavailable
+from tailorbird.learn.models.blend import Blend
+from tailorbird.learn.models.engine import LOADERS
+from tailorbird.learn.models.ids import Arrays, Ids
+from tailorbird.learn.models.interactions import History, Interactions
+from tailorbird.store import Objects
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+NO_HISTORY = History(
+    np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float64), np.zeros(0, dtype=np.int16), 0.0
+)
+
+
+@dataclass
+class Trained:
+    """A model with everything an answer needs: ids, the histories it was trained on, the last event in them."""
+
+    blend: Blend
+    items: Ids
+    users: Ids
+    kinds: list[str]
+    offsets: np.ndarray
+    item: np.ndarray
+    time: np.ndarray
+    kind: np.ndarray
+    recipe: str
+    last_event: int  # learn_events up to this id are part of the histories
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    def history(self, user_id: str) -> History:
+        """The user's rows at the time of training; empty for an unknown user."""
+        user = self.users.find(user_id)
+        if user < 0:
+            return NO_HISTORY
+        rows = slice(int(self.offsets[user]), int(self.offsets[user + 1]))
+        times = self.time[rows]
+        return History(
+            self.item[rows], times, self.kind[rows], float(times[-1]) if len(times) else 0.0
+        )
+
+
+def save(
+    folder: Path, data: Interactions, blend: Blend, about: dict[str, Any], keep_rows: int
+) -> None:
+    """Write a model and the newest `keep_rows` rows of every user into an empty folder."""
+    from_end = data.offsets[data.user + 1] - np.arange(len(data))
+    data = data.keep(from_end <= keep_rows)
+    arrays: Arrays = {
+        "offsets": data.offsets,
+        "item": data.item,
+        "time": data.time,
+        "kind": data.kind,
+    }
+    for name, table in (("item_ids", data.items), ("user_ids", data.users)):
+        arrays |= {f"{name}.{part}": array for part, array in table.arrays().items()}
+    for name, scorer in blend.scorers.items():
+        arrays |= {f"{name}.{part}": array for part, array in scorer.arrays().items()}
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+    manifest = about | {
+        "format": FORMAT,
+        "kinds": data.kinds,
+        "scorers": list(blend.scorers),
+        "weights": blend.weights,
+        "seen_penalty": blend.seen_penalty,
+        "fallback": blend.fallback,
+        "alone": blend.alone,
+        "files": sorted(f"{name}.npy" for name in arrays),
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def store(objects: Objects, folder: Path, uri: str) -> None:
+    """Put the folder's files below `uri`, the manifest last."""
+    for path in sorted(folder.iterdir(), key=lambda one: one.name == MANIFEST):
+        objects.put(f"{uri}/{path.name}", path)
+
+
+def drop(objects: Objects, uri: str) -> None:
+    for info in list(objects.list(f"{uri}/")):
+        objects.delete(info.uri)
+
+
+def load(objects: Objects, uri: str) -> Trained:
+    """Open a model; its arrays stay on disk until they are read."""
+    manifest = json.loads(objects.get(f"{uri}/{MANIFEST}"))
+    if manifest["format"] != FORMAT:
+        raise Unavailable(f"{uri} has format {manifest['format']}; this server reads {FORMAT}")
+    with ExitStack() as stack:
+        arrays = {
+            name.removesuffix(".npy"): np.load(
+                stack.enter_context(objects.fetch(f"{uri}/{name}")),
+                mmap_mode="r",
+                allow_pickle=False,
+            )
+            for name in manifest["files"]
+        }
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    scorers = {
+        name: LOADERS[name.partition("-")[0]](_under(arrays, name)) for name in manifest["scorers"]
+    }
+    blend = Blend(
+        scorers,
+        manifest["weights"],
+        manifest["seen_penalty"],
+        manifest["fallback"],
+        manifest["alone"],
+    )
+    return Trained(
+        blend=blend,
+        items=Ids(**_under(arrays, "item_ids")),
+        users=Ids(**_under(arrays, "user_ids")),
+        kinds=manifest["kinds"],
+        offsets=arrays["offsets"],
+        item=arrays["item"],
+        time=arrays["time"],
+        kind=arrays["kind"],
+        recipe=manifest["recipe"],
+        last_event=manifest["last_event"],
+        manifest=manifest,
+    )
+
+
+def _under(arrays: Arrays, name: str) -> Arrays:
+    prefix = f"{name}."
+    return {
+        key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)
+    }

@@ -1,0 +1,360 @@
+"""Rows of CSV files as columns of numbers and distinct strings; every row that cannot be read is counted.
+
+The header decides which column is which: any order, any case, extra columns are passed over.
+Quotes may be escaped by doubling or by a backslash.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from tailorbird.errors import Invalid
+from tailorbird.learn.schemas import Column, Schema
+
+CHUNK_LINES = 100_000
+MAX_LINES_A_RECORD = 100  # an open quote swallows no more than this
+MAX_ID_CHARACTERS = 256
+MAX_CATEGORICAL_CHARACTERS = 1_000
+MAX_TEXTUAL_CHARACTERS = 20_000  # longer texts are cut, as the service does
+MILLISECONDS_FROM = 100_000_000_000  # as seconds this would be the year 5138
+REJECTED_KEPT = 20
+TIME_COLUMNS = ("TIMESTAMP", "CREATION_TIMESTAMP", "EXPIRATION_TIMESTAMP")
+ID_COLUMNS = ("USER_ID", "ITEM_ID", "ACTION_ID")
+
+Seen = Callable[[int, int], None]  # bytes read, rows read
+
+
+@dataclass
+class Report:
+    """What an import saw."""
+
+    rows: int = 0
+    rejected: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)  # field and reason -> rows
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    files: int = 0
+    ignored_columns: list[str] = field(default_factory=list)
+
+    def reject(self, source: str, line: int, name: str, reason: str, text: list[str]) -> None:
+        self.rejected += 1
+        key = f"{name}: {reason}" if name else reason
+        self.reasons[key] = self.reasons.get(key, 0) + 1
+        if len(self.examples) < REJECTED_KEPT:
+            shown = ",".join(text)[:300]
+            self.examples.append(
+                {"file": source, "line": line, "field": name, "reason": reason, "row": shown}
+            )
+
+    def sentence(self) -> str:
+        """The first rejected row and the count, for a failure reason."""
+        first = self.examples[0]
+        where = f"{first['file']}, line {first['line']}"
+        what = f"{first['field']}: {first['reason']}" if first["field"] else first["reason"]
+        return (
+            f"{self.rejected} of {self.rows + self.rejected} rows cannot be read. {where}: {what}"
+        )
+
+
+class Strings:
+    """A column of strings: the distinct values and each row's number."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self.codes: list[np.ndarray] = []
+
+    def add(self, values: list[str]) -> None:
+        numbers = self.numbers
+        for value in set(values).difference(numbers):
+            numbers[value] = len(numbers)
+        codes = np.fromiter(map(numbers.__getitem__, values), dtype=np.int32, count=len(values))
+        self.codes.append(codes)
+
+
+class Numbers:
+    """A column of numbers; empty cells are NaN."""
+
+    def __init__(self) -> None:
+        self.chunks: list[np.ndarray] = []
+
+    def add(self, values: np.ndarray) -> None:
+        self.chunks.append(values)
+
+
+Columns = dict[str, Strings | Numbers]
+
+
+def read(sources: Iterable[tuple[str, Path]], schema: Schema, seen: Seen) -> tuple[Columns, Report]:
+    """All rows of all files; Invalid when a file has no right header."""
+    columns: Columns = {
+        column.name: Strings() if column.type in ("string", "boolean") else Numbers()
+        for column in schema.columns
+    }
+    report = Report()
+    for source, path in sources:
+        report.files += 1
+        _read_file(source, path, schema, columns, report, seen)
+    return columns, report
+
+
+def _read_file(
+    source: str, path: Path, schema: Schema, columns: Columns, report: Report, seen: Seen
+) -> None:
+    with path.open("rb") as raw:
+        lines = _lines(raw, source)
+        header = _header(next(lines, b""), source, schema, report)
+        before = report.rows + report.rejected
+        line = 2
+        for chunk in _chunks(lines):
+            _take(source, line, chunk, header, schema, columns, report)
+            line += len(chunk)
+            seen(raw.tell(), report.rows + report.rejected - before)
+
+
+def _lines(raw: IO[bytes], source: str) -> Iterator[bytes]:
+    """Lines of a file that may be gzipped, whatever it is called."""
+    magic = raw.read(2)
+    raw.seek(0)
+    if magic != b"\x1f\x8b":
+        yield from raw
+        return
+    try:
+        yield from gzip.GzipFile(fileobj=raw)
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise Invalid(f"{source} is not whole gzip data: {error}") from None
+
+
+def _header(line: bytes, source: str, schema: Schema, report: Report) -> list[int]:
+    """The place of every schema column in the file, -1 for a nullable one that is absent."""
+    try:
+        names = next(csv.reader([line.decode("utf-8-sig")]), [])
+    except UnicodeDecodeError:
+        raise Invalid(f"{source}, line 1: not UTF-8") from None
+    places = {name.strip().strip('"').upper(): n for n, name in enumerate(names)}
+    if not places:
+        raise Invalid(f"{source} is empty; a header row and rows are needed")
+    missing = [c.name for c in schema.columns if c.name not in places and not c.nullable]
+    if missing:
+        raise Invalid(
+            f"Input CSV is missing the following columns:[{', '.join(missing)}]. "
+            f"{source}, line 1 has {', '.join(places)}"
+        )
+    known = {column.name for column in schema.columns}
+    report.ignored_columns = sorted({*report.ignored_columns, *(set(places) - known)})
+    return [places.get(column.name, -1) for column in schema.columns]
+
+
+def _chunks(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
+    chunk: list[bytes] = []
+    for line in lines:
+        chunk.append(line)
+        if len(chunk) >= CHUNK_LINES and _even(chunk[-1]):
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _even(line: bytes) -> bool:
+    """Whether the line could end a record: its quotes are paired."""
+    return (line.count(b'"') - line.count(b'\\"')) % 2 == 0
+
+
+def _take(
+    source: str,
+    first: int,
+    chunk: list[bytes],
+    header: list[int],
+    schema: Schema,
+    columns: Columns,
+    report: Report,
+) -> None:
+    """Add a chunk's good rows to the columns."""
+    records, places = _records(source, first, chunk, report)
+    width = max(header) + 1
+    if any(len(record) < width for record in records):
+        records, places = _full(source, records, places, width, schema, header, report)
+    if not records:
+        return
+    table = list(zip(*records, strict=False))
+    good = np.ones(len(records), dtype=bool)
+    read_columns = []
+    for column, place in zip(schema.columns, header, strict=True):
+        cells = list(table[place]) if place >= 0 else [""] * len(records)
+        values, wrong = _values(column, cells)
+        for row, reason in wrong.items():
+            if good[row]:
+                good[row] = False
+                report.reject(source, places[row], column.name, reason, records[row])
+        read_columns.append((column.name, values))
+    for name, values in read_columns:
+        _keep(columns[name], values, good)
+    report.rows += int(good.sum())
+
+
+def _keep(column: Strings | Numbers, values: Any, good: np.ndarray) -> None:
+    whole = bool(good.all())
+    if isinstance(column, Strings):
+        column.add(values if whole else [v for v, ok in zip(values, good, strict=True) if ok])
+    else:
+        column.add(values if whole else values[good])
+
+
+def _records(
+    source: str, first: int, chunk: list[bytes], report: Report
+) -> tuple[list[list[str]], list[int]]:
+    """The chunk's records and the line each begins on."""
+    try:
+        text = [line.decode() for line in chunk]
+        records = list(csv.reader(text, escapechar="\\"))
+    except (UnicodeDecodeError, csv.Error):
+        return _one_by_one(source, first, chunk, report)
+    if len(records) != len(chunk):  # a quote spans lines
+        return _one_by_one(source, first, chunk, report)
+    places = list(range(first, first + len(records)))
+    if all(records):
+        return records, places
+    kept = [(record, place) for record, place in zip(records, places, strict=True) if record]
+    return [record for record, _ in kept], [place for _, place in kept]
+
+
+def _one_by_one(
+    source: str, first: int, chunk: list[bytes], report: Report
+) -> tuple[list[list[str]], list[int]]:
+    """Records read line by line: an open quote or bad bytes cost their own row only."""
+    records, places = [], []
+    at = 0
+    while at < len(chunk):
+        end = _end_of_record(chunk, at)
+        try:
+            record = _one(chunk[at:end])
+        except (UnicodeDecodeError, csv.Error, ValueError) as error:
+            what = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+            report.reject(source, first + at, "", what, [repr(chunk[at][:100])])
+            at += 1
+            continue
+        if record:
+            records.append(record)
+            places.append(first + at)
+        at = end
+    return records, places
+
+
+def _end_of_record(chunk: list[bytes], at: int) -> int:
+    even = True
+    for end in range(at, min(at + MAX_LINES_A_RECORD, len(chunk))):
+        even = even == _even(chunk[end])
+        if even:
+            return end + 1
+    return at + 1
+
+
+def _one(lines: list[bytes]) -> list[str]:
+    if len(lines) == 1 and not _even(lines[0]):
+        raise ValueError("a quote is opened and never closed")
+    records = list(csv.reader([line.decode() for line in lines], escapechar="\\", strict=True))
+    return records[0] if records else []
+
+
+def _full(
+    source: str,
+    records: list[list[str]],
+    places: list[int],
+    width: int,
+    schema: Schema,
+    header: list[int],
+    report: Report,
+) -> tuple[list[list[str]], list[int]]:
+    """The records that reach the last column needed; shorter ones are rejected by the column they lack."""
+    names = {place: column.name for column, place in zip(schema.columns, header, strict=True)}
+    kept, lines = [], []
+    for record, line in zip(records, places, strict=True):
+        if len(record) < width:
+            lacking = min(place for place in names if place >= len(record))
+            report.reject(source, line, names[lacking], "the row ends before this column", record)
+        else:
+            kept.append(record)
+            lines.append(line)
+    return kept, lines
+
+
+def _values(column: Column, cells: list[str]) -> tuple[Any, dict[int, str]]:
+    """A column's values, and the reason for each row whose cell is wrong."""
+    if column.type in ("string", "boolean"):
+        return _strings(column, cells)
+    return _numbers(column, cells)
+
+
+def _strings(column: Column, cells: list[str]) -> tuple[list[str], dict[int, str]]:
+    limit = MAX_CATEGORICAL_CHARACTERS
+    if column.name in ID_COLUMNS:
+        limit = MAX_ID_CHARACTERS
+        if "" not in set(cells) and max(map(len, cells)) <= limit:
+            return cells, {}
+    if column.textual:
+        cells = [cell[:MAX_TEXTUAL_CHARACTERS] for cell in cells]
+        limit = MAX_TEXTUAL_CHARACTERS
+    wrong: dict[int, str] = {}
+    distinct = set(cells)
+    if "" in distinct and not column.nullable:
+        wrong |= {n: "empty" for n, cell in enumerate(cells) if not cell}
+    if max(map(len, distinct)) > limit and (column.categorical or column.name in ID_COLUMNS):
+        reason = f"Length cannot be more than {limit} characters for {column.name}"
+        wrong |= {n: reason for n, cell in enumerate(cells) if len(cell) > limit}
+    if column.type == "boolean":
+        bad = {cell for cell in distinct if cell and cell.lower() not in ("true", "false")}
+        wrong |= {
+            n: f"{cell!r} is not true or false" for n, cell in enumerate(cells) if cell in bad
+        }
+    return cells, wrong
+
+
+def _numbers(column: Column, cells: list[str]) -> tuple[np.ndarray, dict[int, str]]:
+    wrong: dict[int, str] = {}
+    try:
+        values = np.array(cells, dtype=np.float64)
+    except ValueError:
+        values, wrong = _numbers_one_by_one(column, cells)
+    bad = ~np.isfinite(values)
+    for n in np.flatnonzero(bad).tolist():
+        if n not in wrong and (cells[n].strip() or not column.nullable):
+            wrong[n] = f"{cells[n]!r} is not a number" if cells[n].strip() else "empty"
+    if column.type in ("int", "long"):
+        odd = ~bad & (values != np.floor(values))
+        wrong |= {n: f"{cells[n]!r} is not a whole number" for n in np.flatnonzero(odd).tolist()}
+    if column.name in TIME_COLUMNS:
+        wrong |= _bad_times(cells, values)
+    return values, wrong
+
+
+def _numbers_one_by_one(column: Column, cells: list[str]) -> tuple[np.ndarray, dict[int, str]]:
+    values = np.full(len(cells), np.nan)
+    wrong: dict[int, str] = {}
+    for n, cell in enumerate(cells):
+        if not cell.strip():
+            continue
+        try:
+            values[n] = float(cell)
+        except ValueError:
+            kind = "whole epoch seconds" if column.name in TIME_COLUMNS else "a number"
+            wrong[n] = f"{cell[:60]!r} is not {kind}"
+    return values, wrong
+
+
+def _bad_times(cells: list[str], values: np.ndarray) -> dict[int, str]:
+    with np.errstate(invalid="ignore"):
+        late, early = values >= MILLISECONDS_FROM, values < 0
+    wrong = {
+        n: f"{cells[n]} looks like milliseconds; whole epoch seconds are right"
+        for n in np.flatnonzero(late).tolist()
+    }
+    return wrong | {
+        n: f"{cells[n]} lies before 1970; whole epoch seconds are right"
+        for n in np.flatnonzero(early).tolist()
+    }

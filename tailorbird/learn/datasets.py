@@ -1,0 +1,122 @@
+"""Datasets: Interactions, Items, Users (and Actions) of a dataset group, each under a schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tailorbird.access import Caller
+from tailorbird.errors import AlreadyExists, Invalid
+from tailorbird.learn import records, schemas
+from tailorbird.learn.room import Learn
+from tailorbird.learn.tables import (
+    learn_dataset_groups,
+    learn_datasets,
+    learn_events,
+    learn_import_jobs,
+    learn_parts,
+    learn_schemas,
+    learn_sessions,
+    learn_solution_versions,
+)
+
+TYPES = ("INTERACTIONS", "ITEMS", "USERS", "ACTIONS", "ACTION_INTERACTIONS")
+
+
+def create_dataset(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    """A new empty dataset, ACTIVE at once; a group has one of each type."""
+    kind = dataset_type(request["datasetType"])
+    group_arn, schema_arn = request["datasetGroupArn"], request["schemaArn"]
+    with room.db.write() as conn:
+        group = records.active(conn, learn_dataset_groups, caller, group_arn, "dataset group")
+        schema = records.find(conn, learn_schemas, caller, schema_arn, "schema")
+        parsed = schemas.parse(schema["definition"]["schema"], schema["definition"].get("domain"))
+        if parsed.dataset_type != kind:
+            raise Invalid(
+                f"The schema {schema_arn} is for {parsed.dataset_type}, the dataset for {kind}"
+            )
+        arn = records.arn_of(caller, f"dataset/{group['name']}/{kind}")
+        if _exists(conn, arn):
+            raise AlreadyExists(f"The dataset group {group_arn} has a dataset of type {kind}")
+        records.add(
+            room,
+            conn,
+            learn_datasets,
+            caller,
+            "dataset",
+            arn=arn,
+            name=request["name"],
+            status=records.ACTIVE,
+            definition=request,
+            group_arn=group_arn,
+            type=kind,
+            schema_arn=schema_arn,
+        )
+    return {"datasetArn": arn}
+
+
+def describe_dataset(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    with room.db.read() as conn:
+        row = records.find(conn, learn_datasets, caller, request["datasetArn"], "dataset")
+    shown = {"datasetGroupArn": row["group_arn"], "schemaArn": row["schema_arn"]}
+    return {"dataset": _summary(row) | shown}
+
+
+def list_datasets(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    """All datasets, or those of a group."""
+    group = request.get("datasetGroupArn")
+    where = () if group is None else (learn_datasets.c.group_arn == group,)
+    return records.page(room, learn_datasets, caller, request, "datasets", _summary, *where)
+
+
+def delete_dataset(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
+    """Gone with its data, unless an import or a training of its group is under way."""
+    arn = request["datasetArn"]
+    with room.db.write() as conn:
+        row = records.find(conn, learn_datasets, caller, arn, "dataset")
+        imports = sa.select(learn_import_jobs.c.arn).where(
+            learn_import_jobs.c.dataset_arn == arn,
+            learn_import_jobs.c.status.in_(records.BUSY),
+        )
+        records.refuse_while(conn, imports, f"The dataset {arn} is being imported into")
+        versions = sa.select(learn_solution_versions.c.arn).where(
+            learn_solution_versions.c.group_arn == row["group_arn"],
+            learn_solution_versions.c.status.in_(records.BUSY),
+        )
+        records.refuse_while(conn, versions, f"The dataset {arn} is being trained on")
+        parts = sa.delete(learn_parts).where(learn_parts.c.dataset_arn == arn)
+        gone = conn.execute(parts.returning(learn_parts.c.uri)).scalars().all()
+        conn.execute(sa.delete(learn_import_jobs).where(learn_import_jobs.c.dataset_arn == arn))
+        if row["type"] == "INTERACTIONS":
+            group = row["group_arn"]
+            conn.execute(sa.delete(learn_events).where(learn_events.c.group_arn == group))
+            conn.execute(sa.delete(learn_sessions).where(learn_sessions.c.group_arn == group))
+        records.remove(conn, learn_datasets, arn)
+    for uri in gone:
+        room.objects.delete(uri)
+
+
+def dataset_type(given: str) -> str:
+    """The type in capitals; Invalid when there is no such type."""
+    kind = given.upper().replace("-", "_")
+    if kind not in TYPES:
+        raise Invalid(f"datasetType is {given!r}; one of {', '.join(TYPES)} is right")
+    return kind
+
+
+def schema_of(conn: Connection, caller: Caller, dataset: records.Row) -> schemas.Schema:
+    """The columns of a dataset."""
+    row = records.find(conn, learn_schemas, caller, dataset["schema_arn"], "schema")
+    return schemas.parse(row["definition"]["schema"], row["definition"].get("domain"))
+
+
+def _exists(conn: Connection, arn: str) -> bool:
+    query = sa.select(learn_datasets.c.arn).where(learn_datasets.c.arn == arn)
+    return conn.execute(query).scalar() is not None
+
+
+def _summary(row: records.Row) -> dict[str, Any]:
+    shown = {"name": row["name"], "datasetArn": row["arn"], "datasetType": row["type"]}
+    return shown | records.state(row) | records.times(row)

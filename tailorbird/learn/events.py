@@ -1,0 +1,218 @@
+"""PutEvents: interaction events, durable when it answers, part of the user's next recommendations.
+
+An event belongs to its user, or to its session until an event with both ids links them.
+Source: Personalize developer guide, "Recording real-time events", current and of 2019.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tailorbird import ids
+from tailorbird.access import Caller
+from tailorbird.errors import Invalid
+from tailorbird.learn import csvs, parts
+from tailorbird.learn.room import Learn
+from tailorbird.learn.tables import learn_event_trackers, learn_events, learn_sessions
+
+MAX_ITEM_ID_CHARACTERS = 256
+SETTLED_SECONDS = 5.0  # younger events may have neighbours that are not committed yet
+FORBIDDEN = {"userid", "sessionid", "eventtype", "timestamp", "recommendationid", "impression"}
+NO_ITEM = "the event names no item: itemId is neither in it nor in its properties"
+
+INSERT = (
+    "INSERT INTO learn_events (group_arn, person, session_id, user_id, event_id, event_type,"
+    " event_value, item_id, time, details, received, unusable)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (group_arn, event_id) DO NOTHING"
+)
+LINK = (
+    "INSERT INTO learn_sessions (group_arn, session_id, user_id) VALUES (?, ?, ?)"
+    " ON CONFLICT (group_arn, session_id) DO UPDATE SET user_id = excluded.user_id"
+)
+
+
+def put_events(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
+    """Keep the events; one with a known eventId is not kept twice."""
+    session, user = request["sessionId"], request.get("userId")
+    read = [_event(event, n) for n, event in enumerate(request["eventList"])]
+    now = room.clock.now()
+    with room.db.write() as conn:
+        group = _group(conn, caller, request["trackingId"])
+        person = _link(room, conn, group, session, user)
+        rows = [
+            (
+                group,
+                person,
+                session,
+                user,
+                event["eventId"],
+                event["eventType"],
+                event["eventValue"],
+                event["itemId"],
+                event["sentAt"],
+                room.db.dump(event["details"]),
+                now,
+                None if event["itemId"] else NO_ITEM,
+            )
+            for event in read
+        ]
+        conn.exec_driver_sql(room.db.sql(INSERT), rows)
+
+
+def inspect(room: Learn, group_arn: str) -> dict[str, Any]:
+    """How many live events a group has, of how many people, linked or not, and why some are unusable."""
+    c = learn_events.c
+    with room.db.read() as conn:
+        counts = sa.select(
+            sa.func.count(),
+            sa.func.count(sa.distinct(c.person)),
+            sa.func.count(c.user_id),
+        ).where(c.group_arn == group_arn)
+        received, people, with_user = conn.execute(counts).one()
+        reasons = (
+            sa.select(c.unusable, sa.func.count())
+            .where(c.group_arn == group_arn, c.unusable.is_not(None))
+            .group_by(c.unusable)
+        )
+        unusable = {row[0]: row[1] for row in conn.execute(reasons)}
+    return {
+        "received": received,
+        "people": people,
+        "with_user": with_user,
+        "unusable": unusable,
+    }
+
+
+def export(room: Learn, group_arn: str, path: Path) -> int:
+    """Write the events a training may see as a part; the id of the last one.
+
+    Sessions that were never linked to a user are not trained on. Events of the last seconds are left
+    to serving: on PostgreSQL ids are given before they are committed.
+    """
+    c = learn_events.c
+    settled = sa.select(sa.func.max(c.id)).where(
+        c.group_arn == group_arn, c.received <= room.clock.now() - SETTLED_SECONDS
+    )
+    with room.db.read() as conn:
+        last = conn.execute(settled).scalar() or 0
+        rows = conn.execute(
+            sa.select(c.person, c.item_id, c.event_type, c.time, c.event_value)
+            .where(
+                c.group_arn == group_arn,
+                c.id <= last,
+                c.unusable.is_(None),
+                sa.or_(c.user_id.is_not(None), c.person != c.session_id),
+            )
+            .order_by(c.id)
+        ).fetchall()
+    columns: csvs.Columns = {}
+    for n, name in enumerate(("USER_ID", "ITEM_ID", "EVENT_TYPE")):
+        strings = csvs.Strings()
+        strings.add([row[n] for row in rows])
+        columns[name] = strings
+    for n, name in ((3, "TIMESTAMP"), (4, "EVENT_VALUE")):
+        numbers = csvs.Numbers()
+        numbers.add(np.array([row[n] for row in rows], dtype=np.float64))  # None becomes NaN
+        columns[name] = numbers
+    parts.write(path, columns)
+    return last
+
+
+def _group(conn: Connection, caller: Caller, tracking_id: str) -> str:
+    query = sa.select(learn_event_trackers.c.group_arn).where(
+        learn_event_trackers.c.tracking_id == tracking_id,
+        learn_event_trackers.c.account == caller.account,
+        learn_event_trackers.c.region == caller.region,
+    )
+    group = conn.execute(query).scalar()
+    if group is None:
+        raise Invalid(
+            f"There is no event tracker with trackingId {tracking_id} in {caller.region}; "
+            "DescribeEventTracker shows the right one"
+        )
+    return group
+
+
+def _link(room: Learn, conn: Connection, group: str, session: str, user: str | None) -> str:
+    """Whose history these events join; a session that gets a user hands over what it did before."""
+    sessions = learn_sessions.c
+    if user is None:
+        linked = sa.select(sessions.user_id).where(
+            sessions.group_arn == group, sessions.session_id == session
+        )
+        return conn.execute(linked).scalar() or session
+    conn.exec_driver_sql(room.db.sql(LINK), (group, session, user))
+    conn.execute(
+        sa.update(learn_events)
+        .where(
+            learn_events.c.group_arn == group,
+            learn_events.c.session_id == session,
+            learn_events.c.user_id.is_(None),
+            learn_events.c.person == session,
+        )
+        .values(person=user)
+    )
+    return user
+
+
+def _event(event: dict[str, Any], number: int) -> dict[str, Any]:
+    """An event of either shape: itemId and eventValue in it, or in its properties (the form of 2019)."""
+    where = f"eventList[{number}]"
+    properties = _properties(event.get("properties"), where)
+    item = event.get("itemId")
+    if item is None:
+        item = properties.get("itemId")
+    if item is not None:
+        item = str(item)
+        if not 0 < len(item) <= MAX_ITEM_ID_CHARACTERS:
+            raise Invalid(f"{where}.itemId has {len(item)} characters; 1 to 256 are right")
+    value = event.get("eventValue")
+    if value is None:
+        value = properties.get("eventValue")
+    details: dict[str, Any] = {
+        name: event[name]
+        for name in ("recommendationId", "impression", "metricAttribution")
+        if name in event
+    }
+    if properties:
+        details["properties"] = properties
+    return {
+        "eventId": event.get("eventId") or ids.uuid4(),
+        "eventType": event["eventType"],
+        "eventValue": _value(value),
+        "itemId": item,
+        "sentAt": float(event["sentAt"]),
+        "details": details,
+    }
+
+
+def _properties(text: Any, where: str) -> dict[str, Any]:
+    """`properties` travels as a JSON string."""
+    if text is None:
+        return {}
+    try:
+        properties = orjson.loads(text) if isinstance(text, str | bytes) else text
+    except orjson.JSONDecodeError as error:
+        raise Invalid(
+            f"{where}.properties is not JSON: {error.msg} at position {error.pos}"
+        ) from None
+    if not isinstance(properties, dict):
+        raise Invalid(f"{where}.properties has to be a JSON object")
+    for name in properties:
+        if name.lower() in FORBIDDEN:
+            raise Invalid(f"{where}.properties may not hold {name!r}; it is a member of its own")
+    return properties
+
+
+def _value(value: Any) -> float | None:
+    """A number, also as a string; other texts (old code sends them) are no value."""
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError):
+        return None

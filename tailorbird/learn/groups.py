@@ -1,0 +1,67 @@
+"""Dataset groups: what belongs together: datasets, solutions, campaigns, one event tracker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from tailorbird.access import Caller
+from tailorbird.learn import records
+from tailorbird.learn.room import Learn
+from tailorbird.learn.tables import (
+    learn_dataset_groups,
+    learn_datasets,
+    learn_event_trackers,
+    learn_events,
+    learn_sessions,
+    learn_solutions,
+)
+
+
+def create_dataset_group(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    """A new group, ACTIVE at once."""
+    arn = records.arn_of(caller, f"dataset-group/{request['name']}")
+    with room.db.write() as conn:
+        records.add(
+            room,
+            conn,
+            learn_dataset_groups,
+            caller,
+            "dataset group",
+            arn=arn,
+            name=request["name"],
+            status=records.ACTIVE,
+            definition=request,
+        )
+    domain = {"domain": request["domain"]} if "domain" in request else {}
+    return {"datasetGroupArn": arn} | domain
+
+
+def describe_dataset_group(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    arn = request["datasetGroupArn"]
+    with room.db.read() as conn:
+        row = records.find(conn, learn_dataset_groups, caller, arn, "dataset group")
+    return {"datasetGroup": _summary(row) | records.given(row, "roleArn", "kmsKeyArn")}
+
+
+def list_dataset_groups(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    return records.page(room, learn_dataset_groups, caller, request, "datasetGroups", _summary)
+
+
+def delete_dataset_group(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
+    """Gone, once its event tracker, solutions and datasets are."""
+    arn = request["datasetGroupArn"]
+    with room.db.write() as conn:
+        records.find(conn, learn_dataset_groups, caller, arn, "dataset group")
+        for table in (learn_event_trackers, learn_solutions, learn_datasets):
+            users = sa.select(table.c.arn).where(table.c.group_arn == arn)
+            records.refuse_while(conn, users, f"Delete what the dataset group {arn} holds first")
+        conn.execute(sa.delete(learn_events).where(learn_events.c.group_arn == arn))
+        conn.execute(sa.delete(learn_sessions).where(learn_sessions.c.group_arn == arn))
+        records.remove(conn, learn_dataset_groups, arn)
+
+
+def _summary(row: records.Row) -> dict[str, Any]:
+    shown = {"name": row["name"], "datasetGroupArn": row["arn"]}
+    return shown | records.state(row) | records.times(row) | records.given(row, "domain")

@@ -1,0 +1,39 @@
+"""How good a version is beside the simplest rival: popularity, measured on the same kept-out users."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from tailorbird.errors import NotFound
+from tailorbird.learn.room import Learn
+from tailorbird.learn.tables import learn_solution_versions
+
+MAIN = "normalized_discounted_cumulative_gain_at_25"
+
+
+def report(room: Learn, solution_version_arn: str) -> dict[str, Any]:
+    """Everything a training measured and chose: metrics, honest metrics, popularity's, weights, CPU seconds."""
+    table = learn_solution_versions
+    with room.db.read() as conn:
+        query = sa.select(table.c.report).where(table.c.arn == solution_version_arn)
+        found = conn.execute(query).scalar()
+    if found is None:
+        raise NotFound(f"The solution version {solution_version_arn} has no report")
+    return found
+
+
+def against_popularity(
+    room: Learn, solution_version_arn: str, metric: str = MAIN
+) -> dict[str, Any]:
+    """One metric of the version and of popularity on the same split, and their ratio (None when popularity has 0)."""
+    found = report(room, solution_version_arn)
+    ours, theirs = found["metrics"][metric], found["popularity"][metric]
+    return {
+        "metric": metric,
+        "version": ours,
+        "popularity": theirs,
+        "ratio": round(ours / theirs, 2) if theirs else None,
+        "test_users": found["test_users"],
+    }

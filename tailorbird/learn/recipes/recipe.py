@@ -1,0 +1,75 @@
+"""What a recipe is: its entry in Personalize's catalogue, how it is fitted, and what a request must name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tailorbird.learn.models.blend import Blend
+from tailorbird.learn.models.interactions import Interactions
+
+USER_PERSONALIZATION = "USER_PERSONALIZATION"
+PERSONALIZED_RANKING = "PERSONALIZED_RANKING"
+RELATED_ITEMS = "RELATED_ITEMS"
+POPULAR_ITEMS = "POPULAR_ITEMS"
+
+# The moment the public catalogue's recipes were made; only for display.
+CREATED = 1_559_890_800.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a solution asks of its recipe, and the bounds of this machine."""
+
+    hyperparameters: Mapping[str, str]
+    dense_items: int  # catalogue size up to which the dense models cover every item
+    seed: int
+    progress: Callable[[str], None]
+
+    def number(self, name: str, default: float) -> float:
+        """A hyperparameter (they travel as strings)."""
+        return float(self.hyperparameters.get(name, default))
+
+
+Fit = Callable[[Interactions, Options], Blend]
+Refit = Callable[[Blend, Interactions, Options], Blend]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A hyperparameter as DescribeAlgorithm shows it: kind is integer, continuous or categorical."""
+
+    kind: str
+    default: str
+    low: float | None = None
+    high: float | None = None
+    values: tuple[str, ...] = ()
+    tunable: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One recipe; adding a recipe is adding a file with one of these."""
+
+    name: str
+    type: str
+    description: str
+    fit: Fit  # chooses what is to be chosen, on the rows given
+    refit: Refit  # the same choices on more rows
+    algorithm: str = ""
+    feature_transformation: str = ""
+    hyperparameters: Mapping[str, Parameter] = field(default_factory=dict)
+    scored: bool = True  # whether answers carry scores
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:personalize:::recipe/{self.name}"
+
+    @property
+    def algorithm_arn(self) -> str:
+        return f"arn:aws:personalize:::algorithm/{self.algorithm or self.name}"
+
+    @property
+    def feature_transformation_arn(self) -> str:
+        name = self.feature_transformation or "JSON-percentile-filtering"
+        return f"arn:aws:personalize:::feature-transformation/{name}"

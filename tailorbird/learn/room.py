@@ -1,0 +1,27 @@
+"""What the room holds: the store, the clock, the settings, and the models it has open."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tailorbird.clock import Clock
+from tailorbird.settings import Settings
+from tailorbird.store import Database, Jobs, Objects
+
+if TYPE_CHECKING:
+    from tailorbird.learn.artifacts import Trained
+
+
+@dataclass
+class Learn:
+    """Personalize's side of the house."""
+
+    db: Database
+    jobs: Jobs
+    objects: Objects
+    clock: Clock
+    settings: Settings
+    models: dict[str, Trained] = field(default_factory=dict, repr=False)  # by solution version ARN
+    opening: threading.Lock = field(default_factory=threading.Lock, repr=False)

@@ -1,0 +1,186 @@
+"""Solutions: a recipe and its configuration for a dataset group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from tailorbird.access import Caller
+from tailorbird.errors import Invalid, NotBuilt
+from tailorbird.learn import artifacts, catalogue, records
+from tailorbird.learn.recipes.recipe import Recipe
+from tailorbird.learn.room import Learn
+from tailorbird.learn.tables import (
+    learn_campaigns,
+    learn_dataset_groups,
+    learn_solution_versions,
+    learn_solutions,
+)
+
+GIVEN = ("performHPO", "performAutoML", "recipeArn", "eventType", "solutionConfig")
+NOT_BUILT_CONFIG = (
+    "hpoConfig",
+    "autoMLConfig",
+    "optimizationObjective",
+    "trainingDataConfig",
+    "autoTrainingConfig",
+    "featureTransformationParameters",
+)
+
+
+def create_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    """A new solution, ACTIVE at once; what cannot be trained is refused here."""
+    arn = records.arn_of(caller, f"solution/{request['name']}")
+    group_arn = request["datasetGroupArn"]
+    check_definition(request)
+    with room.db.write() as conn:
+        records.active(conn, learn_dataset_groups, caller, group_arn, "dataset group")
+        records.add(
+            room,
+            conn,
+            learn_solutions,
+            caller,
+            "solution",
+            arn=arn,
+            name=request["name"],
+            status=records.ACTIVE,
+            definition=request,
+            group_arn=group_arn,
+        )
+    return {"solutionArn": arn}
+
+
+def describe_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    arn = request["solutionArn"]
+    with room.db.read() as conn:
+        row = records.find(conn, learn_solutions, caller, arn, "solution")
+        newest = (
+            sa.select(learn_solution_versions)
+            .where(learn_solution_versions.c.solution_arn == arn)
+            .order_by(learn_solution_versions.c.created.desc())
+            .limit(1)
+        )
+        version = conn.execute(newest).mappings().first()
+    shown = {"performHPO": False, "performAutoML": False} | _summary(row)
+    shown |= {"datasetGroupArn": row["group_arn"]}
+    shown |= records.given(row, *GIVEN, "performAutoTraining", "performIncrementalUpdate")
+    if version is not None:
+        shown["latestSolutionVersion"] = version_summary(version)
+    return {"solution": shown}
+
+
+def list_solutions(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    """All solutions, or those of a dataset group."""
+    group = request.get("datasetGroupArn")
+    where = () if group is None else (learn_solutions.c.group_arn == group,)
+    return records.page(room, learn_solutions, caller, request, "solutions", _summary, *where)
+
+
+def delete_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
+    """Gone with all its versions, unless a campaign uses it or a training is under way."""
+    arn = request["solutionArn"]
+    versions = learn_solution_versions
+    with room.db.write() as conn:
+        records.find(conn, learn_solutions, caller, arn, "solution")
+        campaigns = sa.select(learn_campaigns.c.arn).where(learn_campaigns.c.solution_arn == arn)
+        records.refuse_while(conn, campaigns, f"The solution {arn} has a campaign; delete it first")
+        busy = sa.select(versions.c.arn).where(
+            versions.c.solution_arn == arn, versions.c.status.in_(records.BUSY)
+        )
+        records.refuse_while(conn, busy, f"A version of the solution {arn} is being trained")
+        gone = sa.delete(versions).where(versions.c.solution_arn == arn)
+        stored = conn.execute(gone.returning(versions.c.artifact)).scalars().all()
+        records.remove(conn, learn_solutions, arn)
+    for uri in filter(None, stored):
+        artifacts.drop(room.objects, uri)
+
+
+def check_definition(request: dict[str, Any]) -> Recipe:
+    """The solution's recipe; Invalid or NotBuilt names the member that cannot be honoured."""
+    if request.get("performAutoML"):
+        raise NotBuilt("performAutoML is not built; name a recipeArn")
+    if request.get("performHPO"):
+        raise NotBuilt(
+            "performHPO is not built; the engine searches its weights by itself at every training"
+        )
+    for flag in ("performAutoTraining", "performIncrementalUpdate"):
+        if request.get(flag):
+            raise NotBuilt(f"{flag} is not built; start trainings with CreateSolutionVersion")
+    if not request.get("recipeArn"):
+        raise Invalid("recipeArn is missing; ListRecipes names what can be trained")
+    recipe = catalogue.find(request["recipeArn"])
+    config = request.get("solutionConfig") or {}
+    for member in NOT_BUILT_CONFIG:
+        if config.get(member):
+            raise NotBuilt(f"solutionConfig.{member} is not built")
+    _check_hyperparameters(recipe, config.get("algorithmHyperParameters") or {})
+    choice_of(request)
+    return recipe
+
+
+def choice_of(definition: dict[str, Any]) -> dict[str, Any]:
+    """Which interactions a solution trains on: event type, value threshold, weights by event type."""
+    config = definition.get("solutionConfig") or {}
+    choice: dict[str, Any] = {}
+    if definition.get("eventType"):
+        choice["event_type"] = definition["eventType"]
+    if config.get("eventValueThreshold"):
+        choice["threshold"] = _number(
+            config["eventValueThreshold"], "solutionConfig.eventValueThreshold"
+        )
+    rules = (config.get("eventsConfig") or {}).get("eventParametersList") or []
+    if rules and choice:
+        raise Invalid("eventsConfig cannot stand beside eventType or eventValueThreshold")
+    if rules:
+        choice["event_weights"] = {_event_type(rule): _event_rule(rule) for rule in rules}
+    return choice
+
+
+def version_summary(row: records.Row) -> dict[str, Any]:
+    """A solution version as lists show it."""
+    shown = {"solutionVersionArn": row["arn"]} | records.state(row) | records.times(row)
+    mode = row["definition"].get("trainingMode", "FULL")
+    return shown | {"trainingMode": mode, "trainingType": "MANUAL"}
+
+
+def _summary(row: records.Row) -> dict[str, Any]:
+    shown = {"name": row["name"], "solutionArn": row["arn"]} | records.state(row)
+    return shown | records.times(row) | records.given(row, "recipeArn")
+
+
+def _check_hyperparameters(recipe: Recipe, given: dict[str, str]) -> None:
+    for name, text in given.items():
+        parameter = recipe.hyperparameters.get(name)
+        if parameter is None:
+            known = ", ".join(recipe.hyperparameters) or "none"
+            raise Invalid(f"{recipe.name} has no hyperparameter {name!r}; it has {known}")
+        if parameter.kind == "categorical":
+            if text.lower() not in parameter.values:
+                raise Invalid(f"{name} is {text!r}; one of {', '.join(parameter.values)} is right")
+            continue
+        value = _number(text, name)
+        assert parameter.low is not None and parameter.high is not None
+        if not parameter.low <= value <= parameter.high:
+            raise Invalid(f"{name} is {text}; {parameter.low} to {parameter.high} is right")
+
+
+def _event_type(rule: dict[str, Any]) -> str:
+    if not rule.get("eventType"):
+        raise Invalid("eventsConfig.eventParametersList: an entry has no eventType")
+    return rule["eventType"]
+
+
+def _event_rule(rule: dict[str, Any]) -> dict[str, Any]:
+    threshold = rule.get("eventValueThreshold")
+    return {
+        "weight": rule.get("weight"),
+        "threshold": threshold if threshold is None else float(threshold),
+    }
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise Invalid(f"{what} is {text!r}; a number is right") from None

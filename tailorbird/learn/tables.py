@@ -1,0 +1,117 @@
+"""What the room keeps: Personalize's resources, parts of imported data, live interaction events.
+
+Every resource has the same columns; `definition` is the create request as it was given.
+"""
+
+import sqlalchemy as sa
+
+from tailorbird.store import Document, Serial, metadata
+
+
+def _resource(name: str, *own: sa.Column | sa.Index) -> sa.Table:
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("arn", sa.Text, primary_key=True),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("region", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("failure", sa.Text),
+        sa.Column("definition", Document, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("updated", sa.Double, nullable=False),
+        *own,
+        sa.Index(f"ix_{name}_listed", "account", "region", "created", "arn"),
+    )
+
+
+learn_schemas = _resource("learn_schemas")
+
+learn_dataset_groups = _resource("learn_dataset_groups")
+
+learn_datasets = _resource(
+    "learn_datasets",
+    sa.Column("group_arn", sa.Text, nullable=False, index=True),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("schema_arn", sa.Text, nullable=False, index=True),
+)
+
+learn_import_jobs = _resource(
+    "learn_import_jobs",
+    sa.Column("dataset_arn", sa.Text, nullable=False, index=True),
+    sa.Column("report", Document),
+)
+
+learn_solutions = _resource(
+    "learn_solutions",
+    sa.Column("group_arn", sa.Text, nullable=False, index=True),
+)
+
+learn_solution_versions = _resource(
+    "learn_solution_versions",
+    sa.Column("solution_arn", sa.Text, nullable=False, index=True),
+    sa.Column("group_arn", sa.Text, nullable=False, index=True),
+    sa.Column("recipe_arn", sa.Text, nullable=False),
+    sa.Column("training_hours", sa.Double),
+    sa.Column("metrics", Document),
+    sa.Column("report", Document),
+    sa.Column("artifact", sa.Text),
+)
+
+# `version_arn` is the version that serves; `change` the latest update, `$LATEST` stays in both documents.
+learn_campaigns = _resource(
+    "learn_campaigns",
+    sa.Column("solution_arn", sa.Text, nullable=False, index=True),
+    sa.Column("version_arn", sa.Text, nullable=False),
+    sa.Column("change", Document),
+)
+
+learn_event_trackers = _resource(
+    "learn_event_trackers",
+    sa.Column("group_arn", sa.Text, nullable=False, unique=True),
+    sa.Column("tracking_id", sa.Text, nullable=False, unique=True),
+)
+
+# Imported rows lie in immutable columnar objects; a part counts from the moment its row is here.
+learn_parts = sa.Table(
+    "learn_parts",
+    metadata,
+    sa.Column("id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("dataset_arn", sa.Text, nullable=False, index=True),
+    sa.Column("job_arn", sa.Text, nullable=False),
+    sa.Column("uri", sa.Text, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+)
+
+# Interaction events of PutEvents. `person` is whose history the event belongs to: the user's id,
+# else the session's until an event with both ids links them.
+learn_events = sa.Table(
+    "learn_events",
+    metadata,
+    sa.Column("id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("group_arn", sa.Text, nullable=False),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("session_id", sa.Text, nullable=False),
+    sa.Column("user_id", sa.Text),
+    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("event_type", sa.Text, nullable=False),
+    sa.Column("event_value", sa.Double),
+    sa.Column("item_id", sa.Text),
+    sa.Column("time", sa.Double, nullable=False),
+    sa.Column("details", Document, nullable=False),
+    sa.Column("received", sa.Double, nullable=False),
+    sa.Column("unusable", sa.Text),
+    sa.Index("ux_learn_events_event_id", "group_arn", "event_id", unique=True),
+    sa.Index("ix_learn_events_person", "group_arn", "person", "id"),
+    sa.Index("ix_learn_events_session", "group_arn", "session_id"),
+)
+
+learn_sessions = sa.Table(
+    "learn_sessions",
+    metadata,
+    sa.Column("group_arn", sa.Text, primary_key=True),
+    sa.Column("session_id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, nullable=False),
+)

@@ -1,0 +1,222 @@
+"""Solution versions: trained by a job in a child process; a version is ACTIVE when its model is stored whole."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tailorbird import ids
+from tailorbird.access import Caller
+from tailorbird.errors import InUse, Invalid, NotBuilt
+from tailorbird.learn import artifacts, campaigns, catalogue, child, events, records, solutions
+from tailorbird.learn.room import Learn
+from tailorbird.learn.tables import (
+    learn_datasets,
+    learn_parts,
+    learn_solution_versions,
+    learn_solutions,
+)
+from tailorbird.store import Job
+
+KIND = "learn.train"
+QUEUE = "learn"
+ATTEMPTS = 3
+STEPS_TYPICAL = 24  # what a blend takes; shown as the total until more are known
+SECONDS_PER_HOUR = 3600.0
+FULL = "FULL"
+
+
+def create_solution_version(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    """Start a training; the version is PENDING until a worker takes it."""
+    if request.get("trainingMode", FULL) != FULL:
+        raise NotBuilt(f"trainingMode {request['trainingMode']} is not built; FULL is")
+    solution_arn = request["solutionArn"]
+    name = request.get("name") or ids.hex8()
+    arn = f"{solution_arn}/{name}"
+    with room.db.write() as conn:
+        solution = records.active(conn, learn_solutions, caller, solution_arn, "solution")
+        if not _dataset(conn, solution["group_arn"], "INTERACTIONS"):
+            raise Invalid(
+                f"The dataset group {solution['group_arn']} has no Interactions dataset to train on"
+            )
+        records.add(
+            room,
+            conn,
+            learn_solution_versions,
+            caller,
+            "solution version",
+            arn=arn,
+            name=f"{solution['name']}/{name}" if "name" not in request else name,
+            status=records.PENDING,
+            definition={**solution["definition"], **request},
+            solution_arn=solution_arn,
+            group_arn=solution["group_arn"],
+            recipe_arn=solution["definition"]["recipeArn"],
+        )
+        room.jobs.enqueue(conn, KIND, {"arn": arn}, queue=QUEUE, max_attempts=ATTEMPTS)
+    return {"solutionVersionArn": arn}
+
+
+def describe_solution_version(
+    room: Learn, caller: Caller, request: dict[str, Any]
+) -> dict[str, Any]:
+    row = find(room, caller, request["solutionVersionArn"])
+    shown = solutions.version_summary(row) | {
+        "name": row["name"],
+        "solutionArn": row["solution_arn"],
+        "datasetGroupArn": row["group_arn"],
+        "recipeArn": row["recipe_arn"],
+        "performHPO": False,
+        "performAutoML": False,
+        "solutionConfig": {},
+    }
+    if row["training_hours"] is not None:
+        shown["trainingHours"] = round(row["training_hours"], 3)
+    return {"solutionVersion": shown | records.given(row, *solutions.GIVEN)}
+
+
+def list_solution_versions(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    """All versions, or those of a solution."""
+    solution = request.get("solutionArn")
+    where: tuple[Any, ...] = ()
+    if solution is not None:
+        with room.db.read() as conn:
+            records.find(conn, learn_solutions, caller, solution, "solution")
+        where = (learn_solution_versions.c.solution_arn == solution,)
+    return records.page(
+        room,
+        learn_solution_versions,
+        caller,
+        request,
+        "solutionVersions",
+        solutions.version_summary,
+        *where,
+    )
+
+
+def get_solution_metrics(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    """The metrics on users kept out of the fit, under Personalize's names and definitions."""
+    row = find(room, caller, request["solutionVersionArn"])
+    if row["status"] in records.BUSY:
+        raise InUse(f"The solution version {row['arn']} is in state {row['status']}")
+    if row["metrics"] is None:
+        raise Invalid(f"The solution version {row['arn']} has no metrics: {row['failure']}")
+    return {"solutionVersionArn": row["arn"], "metrics": row["metrics"]}
+
+
+def find(room: Learn, caller: Caller, arn: str) -> records.Row:
+    with room.db.read() as conn:
+        return records.find(conn, learn_solution_versions, caller, arn, "solution version")
+
+
+def run(room: Learn, job: Job) -> None:
+    """The job: hand the material to a child process, store its model, then let the version be ACTIVE."""
+    arn, wall = job.payload["arn"], time.monotonic()
+    row = _begin(room, arn)
+    uri = f"s3://{room.settings.learn_bucket}/models/{job.id}-{job.attempt}"
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tailorbird-train-")))
+        out = folder / "model"
+        out.mkdir()
+        spec = _spec(room, stack, row, folder) | {"out": str(out)}
+
+        def said(progress: dict[str, Any]) -> None:
+            total = max(STEPS_TYPICAL, progress["step"] + 1)
+            job.progress(progress["step"], total, "steps")
+
+        result = child.run("train", spec, said, threads=spec["threads"])
+        artifacts.store(room.objects, out, uri)
+    _commit(room, job, arn, uri, result, (time.monotonic() - wall) / SECONDS_PER_HOUR)
+
+
+def failed(room: Learn, conn: Connection, job: Job, reason: str) -> None:
+    records.change(
+        room,
+        conn,
+        learn_solution_versions,
+        job.payload["arn"],
+        status=records.FAILED,
+        failure=reason,
+    )
+
+
+def _begin(room: Learn, arn: str) -> records.Row:
+    table = learn_solution_versions
+    with room.db.write() as conn:
+        row = conn.execute(sa.select(table).where(table.c.arn == arn)).mappings().first()
+        if row is None:
+            raise Invalid(f"{arn} was deleted")
+        records.change(room, conn, table, arn, status=records.IN_PROGRESS)
+    return row
+
+
+def _spec(room: Learn, stack: ExitStack, row: records.Row, folder: Path) -> dict[str, Any]:
+    """What the child needs to know: files of the material, the recipe and the bounds."""
+    definition, settings = row["definition"], room.settings
+    with room.db.read() as conn:
+        interactions = _uris(conn, row["group_arn"], "INTERACTIONS")
+        items = _uris(conn, row["group_arn"], "ITEMS")
+    live = folder / "events.npz"
+    last_event = events.export(room, row["group_arn"], live)
+    config = definition.get("solutionConfig") or {}
+    fetch = [str(stack.enter_context(room.objects.fetch(uri))) for uri in interactions]
+    return {
+        "parts": [*fetch, str(live)],
+        "item_parts": [str(stack.enter_context(room.objects.fetch(uri))) for uri in items],
+        "last_event": last_event,
+        "recipe": catalogue.find(row["recipe_arn"]).arn,
+        "hyperparameters": config.get("algorithmHyperParameters") or {},
+        "choice": solutions.choice_of(definition),
+        "minimum": {
+            "interactions": settings.learn_min_interactions,
+            "users": settings.learn_min_users,
+            "share": settings.learn_min_returning_share,
+        },
+        "dense_items": settings.learn_dense_items,
+        "threads": settings.learn_training_threads,
+        "seed": settings.learn_seed,
+    }
+
+
+def _commit(
+    room: Learn, job: Job, arn: str, uri: str, result: dict[str, Any], hours: float
+) -> None:
+    with room.db.write() as conn:
+        there = records.change(
+            room,
+            conn,
+            learn_solution_versions,
+            arn,
+            status=records.ACTIVE,
+            failure=None,
+            metrics=result["metrics"],
+            report=result,
+            artifact=uri,
+            training_hours=hours,
+        )
+        if not there:
+            raise Invalid(f"{arn} was deleted while it was trained")
+        campaigns.follow_latest(room, conn, arn.rpartition("/")[0], arn)
+        job.finish(conn, {"interactions": result["interactions"]})
+
+
+def _dataset(conn: Connection, group_arn: str, kind: str) -> str | None:
+    query = sa.select(learn_datasets.c.arn).where(
+        learn_datasets.c.group_arn == group_arn, learn_datasets.c.type == kind
+    )
+    return conn.execute(query).scalar()
+
+
+def _uris(conn: Connection, group_arn: str, kind: str) -> list[str]:
+    query = (
+        sa.select(learn_parts.c.uri)
+        .where(learn_parts.c.dataset_arn == _dataset(conn, group_arn, kind))
+        .order_by(learn_parts.c.id)
+    )
+    return list(conn.execute(query).scalars())

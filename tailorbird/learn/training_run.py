@@ -1,0 +1,72 @@
+"""A training as its child process runs it: parts in, a model folder out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from tailorbird.learn import artifacts, evaluation, material
+from tailorbird.learn.child import Said
+from tailorbird.learn.recipes import RECIPES
+from tailorbird.learn.recipes.recipe import Options
+
+HISTORY_ROWS = 500  # newest rows of a user that a served model knows
+
+
+def run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
+    """Read the material, choose, measure on users kept out, refit on all, write the folder."""
+    with threadpool_limits(spec["threads"]):
+        return _run(spec, said)
+
+
+def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
+    started, step = time.process_time(), 0
+
+    def progress(text: str) -> None:
+        nonlocal step
+        step += 1
+        said({"step": step, "text": text})
+
+    recipe = RECIPES[spec["recipe"]]
+    options = Options(spec["hyperparameters"], spec["dense_items"], spec["seed"], progress)
+    progress("read interactions")
+    choice = spec["choice"]
+    data = material.read([Path(path) for path in spec["parts"]], choice)
+    material.check(data, material.Minimum(**spec["minimum"]), choice)
+    rows, cases = evaluation.split(data, spec["seed"])
+    train = data.keep(rows)
+    blend = recipe.fit(train, options)
+    progress("measure")
+    quality = evaluation.measure(recipe, blend, train, cases, _catalogue(data.items, spec))
+    final = recipe.refit(blend, data, options)
+    progress("write the model")
+    kinds = material.event_types(choice)
+    about = {
+        "recipe": recipe.arn,
+        "last_event": spec["last_event"],
+        "event_types": sorted(kinds) if kinds else None,
+    }
+    artifacts.save(Path(spec["out"]), data, final, about, HISTORY_ROWS)
+    return quality | {
+        "interactions": len(data),
+        "users": len(data.users),
+        "items": data.item_count,
+        "test_users": len(cases),
+        "weights": blend.weights,
+        "seen_penalty": blend.seen_penalty,
+        "alone": blend.alone,
+        "cpu_seconds": round(time.process_time() - started, 2),
+    }
+
+
+def _catalogue(items: Any, spec: dict[str, Any]) -> int:
+    """Distinct items of Interactions and Items."""
+    known = set(items)
+    for path in spec["item_parts"]:
+        with np.load(path, allow_pickle=False) as arrays:
+            known.update(material.parts.unpacked(arrays["ITEM_ID/text"], arrays["ITEM_ID/offsets"]))
+    return len(known)
