@@ -1,0 +1,50 @@
+"""How far each reader of the log has come: `archive:<source>`, `destination:<id>`, `profiles`."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tailorbird.collect import tables
+from tailorbird.store import Database, insert
+
+START = 1  # the first call's number
+
+
+def get(conn: Connection, name: str) -> int:
+    """The number of the next call this reader wants."""
+    query = sa.select(tables.cursors.c.number).where(tables.cursors.c.name == name)
+    return conn.execute(query).scalar_one_or_none() or START
+
+
+def put(db: Database, conn: Connection, name: str, number: int) -> None:
+    row = insert(db, tables.cursors).values(name=name, number=number)
+    conn.execute(row.on_conflict_do_update(index_elements=["name"], set_={"number": number}))
+
+
+def advance(conn: Connection, name: str, old: int, new: int) -> bool:
+    """Move on, unless another process has moved it: then False, and the caller rolls back."""
+    c = tables.cursors.c
+    moved = sa.update(tables.cursors).where(c.name == name, c.number == old).values(number=new)
+    if conn.execute(moved).rowcount == 1:
+        return True
+    if old != START or conn.execute(sa.select(c.number).where(c.name == name)).first():
+        return False
+    conn.execute(tables.cursors.insert().values(name=name, number=new))
+    return True
+
+
+def drop(conn: Connection, name: str) -> None:
+    conn.execute(sa.delete(tables.cursors).where(tables.cursors.c.name == name))
+
+
+def slowest(conn: Connection, source_id: str) -> int:
+    """What every reader of a source has passed: archive, profiles and enabled destinations."""
+    d = tables.destinations.c
+    mine = sa.select(d.id).where(d.source_id == source_id, d.enabled)
+    readers = [f"destination:{name}" for name in conn.execute(mine).scalars()]
+    a = tables.archives.c
+    planned = sa.select(sa.func.min(a.first)).where(a.source_id == source_id, a.written.is_(None))
+    unwritten = conn.execute(planned).scalar()
+    come = [get(conn, name) for name in ("profiles", f"archive:{source_id}", *readers)]
+    return min(come if unwritten is None else [*come, unwritten])

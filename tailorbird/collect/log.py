@@ -1,0 +1,337 @@
+"""The log: calls are durable before they are answered.
+
+Requests that arrive while one commit runs share the next one (group commit). A message id that was
+seen today or yesterday (UTC) is dropped: Segment looks back at least 24 hours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tailorbird.clock import Clock
+from tailorbird.collect import counts
+from tailorbird.collect.calls import Kept
+from tailorbird.collect.counts import Tally
+from tailorbird.collect.receive import Refused
+from tailorbird.collect.tables import cursors
+from tailorbird.collect.tables import log as log_table
+from tailorbird.errors import Throttled, Unavailable
+from tailorbird.store import Database
+
+SECONDS_PER_DAY = 86_400
+GROUP_MAX_BYTES = 8 * 1024 * 1024  # of one commit
+WAITING_MAX_BYTES = 128 * 1024 * 1024  # beyond it clients are asked to come back
+ROW_MAX_CALLS = 2_500  # the largest batch
+FORGET_ROWS = 20_000
+HEAD = "head"
+DUPLICATE = "duplicate"
+
+log = logging.getLogger("tailorbird.collect")
+
+TAKE_NUMBERS = "UPDATE collect_cursors SET number = number + ? WHERE name = 'head' RETURNING number"
+# One statement for a whole group: the driver lets go of Python's lock while it runs.
+FIND_SEEN = {
+    "sqlite": "SELECT value FROM json_each(?)"
+    " WHERE EXISTS (SELECT 1 FROM collect_seen WHERE day = ? AND message_id = value)"
+    " OR EXISTS (SELECT 1 FROM collect_seen WHERE day = ? AND message_id = value)",
+    "postgresql": "SELECT value FROM jsonb_array_elements_text(?::jsonb) AS given (value)"
+    " JOIN collect_seen ON collect_seen.message_id = value AND collect_seen.day IN (?, ?)",
+}
+ADD_SEEN = {
+    "sqlite": "INSERT INTO collect_seen (day, message_id, number)"
+    " SELECT ?, value, ? + key FROM json_each(?)",
+    "postgresql": "INSERT INTO collect_seen (day, message_id, number)"
+    " SELECT ?, value, ? + place - 1"
+    " FROM jsonb_array_elements_text(?::jsonb) WITH ORDINALITY AS given (value, place)",
+}
+ADD_ROW = (
+    "INSERT INTO collect_log (first, count, source_id, received, function, lines)"
+    " VALUES (?, ?, ?, ?, ?, ?)"
+)
+
+DROP_SEEN = (
+    "DELETE FROM collect_seen WHERE day < ? AND (day, message_id) IN"
+    " (SELECT day, message_id FROM collect_seen WHERE day < ? LIMIT ?)"
+)
+
+
+@dataclass(slots=True)
+class Entry:
+    """What one request brings to the log."""
+
+    source_id: str
+    received: float
+    kept: Sequence[Kept]
+    refused: Sequence[Refused] = ()
+    function: str | None = None
+    bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.bytes = sum(len(kept.line) for kept in self.kept)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    entry: Entry
+    done: Callable[[int | BaseException], None]
+
+
+def write(db: Database, conn: Connection, entries: Sequence[Entry], now: float) -> list[int]:
+    """Append entries in one transaction; how many calls of each were new."""
+    tally = Tally()
+    for entry in entries:
+        _tell_refused(tally, entry)
+    size = sum(len(entry.kept) for entry in entries)
+    fresh = [0] * len(entries)
+    if size:
+        # Taking the numbers first makes writers queue: the log has no gaps a reader could miss.
+        start = _take_numbers(db, conn, size)
+        fresh = _append(db, conn, entries, start, now, tally)
+    counts.write(db, conn, tally, now)
+    return fresh
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A stretch of the log: calls first .. first + count - 1 of one source."""
+
+    first: int
+    count: int
+    source_id: str
+    received: float
+    function: str | None
+    lines: bytes
+
+    def calls(self) -> Iterator[tuple[int, bytes]]:
+        return enumerate(self.lines.split(b"\n"), self.first)
+
+
+def read(
+    conn: Connection, source_id: str, start: int, limit: int, max_bytes: int = GROUP_MAX_BYTES
+) -> list[Row]:
+    """Rows of one source from number `start` on, in order."""
+    c = log_table.c
+    query = (
+        sa.select(c.first, c.count, c.source_id, c.received, c.function, c.lines)
+        .where(c.source_id == source_id, c.first + c.count > start, c.first > start - ROW_MAX_CALLS)
+        .order_by(c.first)
+        .limit(limit)
+    )
+    rows: list[Row] = []
+    size = 0
+    for found in conn.execute(query):
+        rows.append(Row(*found))
+        size += len(rows[-1].lines)
+        if size >= max_bytes:
+            break
+    return rows
+
+
+def head(conn: Connection) -> int:
+    """The number that the next call will have."""
+    query = sa.select(cursors.c.number).where(cursors.c.name == HEAD)
+    return conn.execute(query).scalar_one_or_none() or 1
+
+
+def prune(conn: Connection, source_id: str, before: float, read_up_to: int) -> int:
+    """Drop the rows of a source that are older than `before` and that every reader has passed."""
+    c = log_table.c
+    mine = (c.source_id == source_id, c.received < before, c.first + c.count <= read_up_to)
+    return conn.execute(sa.delete(log_table).where(*mine)).rowcount
+
+
+def forget(db: Database, now: float) -> None:
+    """Drop the message ids of days before yesterday, some at a time."""
+    day = int(now // SECONDS_PER_DAY) - 1
+    gone = FORGET_ROWS
+    while gone == FORGET_ROWS:
+        with db.write() as conn:
+            values = (day, day, FORGET_ROWS)
+            gone = conn.exec_driver_sql(db.sql(DROP_SEEN), values).rowcount
+
+
+class Log:
+    """One writer thread that commits whatever is waiting, all of it at once."""
+
+    def __init__(self, db: Database, clock: Clock, durable: bool = True) -> None:
+        self.db = db
+        self.clock = clock
+        self.durable = durable
+        self.appended: list[Callable[[int], None]] = []  # told the bytes after every commit
+        self._waiting: list[_Waiting] = []
+        self._bytes = 0
+        self._change = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="collect-log", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commit what is waiting, then end."""
+        with self._change:
+            self._stopping = True
+            self._change.notify()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    async def append(self, entry: Entry) -> int:
+        """Durable when this returns; how many calls were new. Unavailable when it could not be."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+        self._submit(entry, lambda answer: loop.call_soon_threadsafe(_settle, future, answer))
+        return await future
+
+    def append_and_wait(self, entry: Entry, timeout: float = 30.0) -> int:
+        """The same for a caller in a thread."""
+        future: Future[int] = Future()
+        self._submit(entry, lambda answer: _settle(future, answer))
+        return future.result(timeout)
+
+    def _submit(self, entry: Entry, done: Callable[[int | BaseException], None]) -> None:
+        with self._change:
+            if self._stopping or self._thread is None:
+                raise Unavailable("the log is not running; try again in a moment")
+            if self._bytes + entry.bytes > WAITING_MAX_BYTES:
+                raise Throttled("more calls are waiting than can be written; try again in a second")
+            self._bytes += entry.bytes
+            self._waiting.append(_Waiting(entry, done))
+            self._change.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._change:
+                while not self._waiting and not self._stopping:
+                    self._change.wait()
+                group = self._next_group()
+            if not group:
+                return
+            self._commit(group)
+
+    def _next_group(self) -> list[_Waiting]:
+        size = 0
+        for n, waiting in enumerate(self._waiting):
+            size += waiting.entry.bytes
+            if size > GROUP_MAX_BYTES and n:
+                group, self._waiting = self._waiting[:n], self._waiting[n:]
+                break
+        else:
+            group, self._waiting = self._waiting, []
+        self._bytes -= sum(waiting.entry.bytes for waiting in group)
+        return group
+
+    def _commit(self, group: list[_Waiting]) -> None:
+        try:
+            with self.db.write(durable=self.durable) as conn:
+                fresh = write(self.db, conn, [w.entry for w in group], self.clock.now())
+        except Exception as error:
+            log.error("%d requests could not be logged", len(group), exc_info=error)
+            refusal = Unavailable(f"the call could not be stored ({type(error).__name__})")
+            for waiting in group:
+                waiting.done(refusal)
+            return
+        for waiting, new in zip(group, fresh, strict=True):
+            waiting.done(new)
+        size = sum(waiting.entry.bytes for waiting in group)
+        for tell in self.appended:
+            tell(size)
+
+
+def _settle(future: Any, answer: int | BaseException) -> None:
+    if future.done():  # the client went away
+        return
+    if isinstance(answer, BaseException):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
+
+
+def _append(
+    db: Database, conn: Connection, entries: Sequence[Entry], number: int, now: float, tally: Tally
+) -> list[int]:
+    day = int(now // SECONDS_PER_DAY)
+    ids = [kept.message_id for entry in entries for kept in entry.kept]
+    known = {
+        row[0]
+        for row in conn.exec_driver_sql(
+            db.sql(FIND_SEEN[db.dialect]), (db.dump(ids), day, day - 1)
+        ).fetchall()
+    }
+    new_ids: list[str] = []
+    rows: list[tuple[Any, ...]] = []
+    fresh: list[int] = []
+    for group in _stretches(entries):
+        lines: list[bytes] = []
+        for entry in group:
+            before = len(lines)
+            for kept in entry.kept:
+                if kept.message_id in known:
+                    tally.add(entry.source_id, counts.FILTERED_AT_SOURCE, DUPLICATE, kept.type)
+                    continue
+                known.add(kept.message_id)
+                new_ids.append(kept.message_id)
+                lines.append(kept.line)
+                tally.add(entry.source_id, counts.RECEIVED, "", kept.type)
+            fresh.append(len(lines) - before)
+        first = group[0]
+        if lines:
+            joined = b"\n".join(lines)
+            row = (number, len(lines), first.source_id, first.received, first.function, joined)
+            rows.append(row)
+        number += len(lines)
+    if rows:
+        start = number - len(new_ids)
+        conn.exec_driver_sql(db.sql(ADD_SEEN[db.dialect]), (day, start, db.dump(new_ids)))
+        conn.exec_driver_sql(db.sql(ADD_ROW), rows)
+    return fresh
+
+
+def _take_numbers(db: Database, conn: Connection, size: int) -> int:
+    top = conn.exec_driver_sql(db.sql(TAKE_NUMBERS), (size,)).scalar_one_or_none()
+    if top is None:  # the very first call
+        conn.execute(cursors.insert().values(name=HEAD, number=1 + size))
+        return 1
+    return int(top) - size
+
+
+def _stretches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Neighbouring entries that share a row: same source, function and day, not too many calls."""
+    group: list[Entry] = []
+    calls = 0
+    for entry in entries:
+        if group and (_kin(entry) != _kin(group[0]) or calls + len(entry.kept) > ROW_MAX_CALLS):
+            yield group
+            group, calls = [], 0
+        group.append(entry)
+        calls += len(entry.kept)
+    if group:
+        yield group
+
+
+def _kin(entry: Entry) -> tuple[str, str | None, int]:
+    return entry.source_id, entry.function, int(entry.received // SECONDS_PER_DAY)
+
+
+def _tell_refused(tally: Tally, entry: Entry) -> None:
+    for refused in entry.refused:
+        tally.add(
+            entry.source_id, counts.FAILED_ON_INGEST, refused.reason, refused.type, refused.count
+        )
+        tally.sample(entry.source_id, refused.reason, refused.message, refused.sample)
+
+
+def unread(items: Iterable[tuple[int, bytes]], start: int) -> list[tuple[int, bytes]]:
+    """The calls of a row from `start` on."""
+    return [(number, line) for number, line in items if number >= start]

@@ -1,0 +1,57 @@
+"""The porch's state: what every deed of collect is given first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tailorbird.clock import Clock
+from tailorbird.collect.log import Log
+from tailorbird.collect.sources import Keyring
+from tailorbird.functions import Functions
+from tailorbird.learn import Learn
+from tailorbird.settings import Settings
+from tailorbird.store import Database, Jobs, Objects
+
+if TYPE_CHECKING:
+    from tailorbird.collect.delivery import Delivery
+
+UpdateEndpoints = Callable[[str, str, list[dict[str, Any]]], None]
+
+
+@dataclass
+class Collect:
+    """Segment's side of one installation; calls are taken between `start` and `stop`."""
+
+    db: Database
+    jobs: Jobs
+    objects: Objects
+    clock: Clock
+    settings: Settings
+    functions: Functions
+    learn: Learn
+    update_endpoints: UpdateEndpoints
+    keys: Keyring = field(init=False)
+    log: Log = field(init=False)
+    delivery: Delivery = field(init=False)
+
+    def __post_init__(self) -> None:
+        from tailorbird.collect.delivery import Delivery
+
+        self.keys = Keyring(self.db)
+        self.log = Log(self.db, self.clock, self.settings.collect_fsync)
+        self.delivery = Delivery(self)
+
+    def start(self) -> None:
+        """Take calls, deliver what is waiting, archive on the hour."""
+        from tailorbird.collect import archive
+
+        self.log.start()
+        self.delivery.start()
+        archive.schedule(self)
+
+    def stop(self) -> None:
+        """Commit what was taken; deliveries go on at the next start."""
+        self.log.stop()
+        self.delivery.stop()
