@@ -54,7 +54,7 @@ class Entrance:
             house.settings,
             house.clock,
         )
-        self.own: App = own.app(house.jobs, house.engage, token)
+        self.own: App = own.app(house.jobs, house.collect, house.prepare, house.engage, token)
         self.console: App = console.app(house)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
+from tailorbird.errors import Invalid
 from tailorbird.remote import Remote
+
+POLL_SECONDS = 0.05
 
 
 def prepare_interactions(
     server: Remote, source_id: str, output: str, events: list[str]
 ) -> dict[str, Any]:
     """What became of the calls of a source's archive: `rows` written to `output`, and the rest."""
-    body: dict[str, Any] = {"sourceId": source_id, "output": output}
-    if events:
-        body["events"] = events
-    return dict(server.call("POST", "/segmentapis/interactions", body)["data"])
+    mapping = {"events": events} if events else {}
+    body = {"source": source_id, "output": output, "mapping": mapping}
+    job = server.call("POST", "/_/interactions", body)["job"]
+    while (found := server.call("GET", f"/_/jobs/{job}")["job"])["state"] != "done":
+        if found["state"] == "failed":
+            raise Invalid(f"Preparing {output} failed: {found['error']}")
+        time.sleep(POLL_SECONDS)
+    return dict(found["result"])
 
 
 def create_bucket(server: Remote, bucket: str) -> None:

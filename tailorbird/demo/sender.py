@@ -10,7 +10,7 @@ from typing import Any
 
 from tailorbird.demo.shop import Call, Person
 
-CLIENTS = 4
+CLIENTS = 2
 UPLOAD_SIZE = 400  # calls in one batch; the SDK cuts at 475 kB by itself
 POLL_SECONDS = 0.1
 

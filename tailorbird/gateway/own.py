@@ -4,6 +4,7 @@ GET  /_/jobs[?kind=&state=]          GET /_/jobs/{id}
 GET  /_/ledger?activity=|campaign=   [&state=&limit=&after=]
 GET  /_/ledger?application=&user=
 GET  /_/ledger/reasons?activity=|campaign=
+POST /_/interactions                 {"source": id, "output": "s3://....csv", "mapping": {...}}
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tailorbird import prepare
+from tailorbird.collect import Collect, archive, sources
 from tailorbird.engage import Engage, ledger
 from tailorbird.errors import Denied, Invalid, NotFound, TailorbirdError
+from tailorbird.prepare import Prepare
 from tailorbird.store import Jobs
 
 LEDGER_ROWS_MAX = 1000
@@ -29,7 +33,7 @@ STATUS: dict[type[TailorbirdError], int] = {Denied: 401, NotFound: 404, Invalid:
 Answer = dict[str, Any]
 
 
-def app(jobs: Jobs, parlour: Engage, token: str) -> Starlette:
+def app(jobs: Jobs, porch: Collect, kitchen: Prepare, parlour: Engage, token: str) -> Starlette:
     """The ASGI application."""
     doors: dict[str, Callable[[Request], Answer]] = {
         "/_/jobs": lambda request: _jobs(jobs, request),
@@ -37,8 +41,14 @@ def app(jobs: Jobs, parlour: Engage, token: str) -> Starlette:
         "/_/ledger": lambda request: _ledger(parlour, request),
         "/_/ledger/reasons": lambda request: _reasons(parlour, request),
     }
+
+    def interactions(request: Request) -> Answer:
+        return _prepare(porch, kitchen, request.state.body)
+
+    routes = [Route(path, _guarded(door, token)) for path, door in doors.items()]
+    routes.append(Route("/_/interactions", _guarded(interactions, token), methods=["POST"]))
     return Starlette(
-        routes=[Route(path, _guarded(door, token)) for path, door in doors.items()],
+        routes=routes,
         exception_handlers={TailorbirdError: _refuse},
     )
 
@@ -51,6 +61,8 @@ def _guarded(door: Callable[[Request], Answer], token: str) -> Callable[[Request
             raise Denied(
                 "This needs `Authorization: Bearer <token>`; the data folder holds api_token"
             )
+        if request.method == "POST":
+            request.state.body = _object(await request.body())
         return _json(200, await run_in_threadpool(door, request))
 
     return endpoint
@@ -59,6 +71,32 @@ def _guarded(door: Callable[[Request], Answer], token: str) -> Callable[[Request
 def _jobs(jobs: Jobs, request: Request) -> Answer:
     given = request.query_params
     return {"jobs": list(jobs.list(given.get("kind"), given.get("state"), _limit(request, 100)))}
+
+
+def _prepare(porch: Collect, kitchen: Prepare, body: Answer) -> Answer:
+    """Archive what the source has in its log and begin; the job's result is the report."""
+    unknown = body.keys() - {"source", "output", "mapping"}
+    if unknown:
+        raise Invalid(f"There is no {', '.join(sorted(unknown))}; source, output and mapping are")
+    source, output, mapping = (body.get(name) for name in ("source", "output", "mapping"))
+    if not isinstance(source, str) or not isinstance(output, str):
+        raise Invalid("source (an id) and output (s3://... ending in .csv) are needed, as texts")
+    if not isinstance(mapping or {}, dict):
+        raise Invalid('mapping is an object, for example {"events": ["Product Added"]}')
+    chosen = prepare.from_dict(mapping or {})
+    sources.get(porch.db, source)
+    archive.flush(porch, source)
+    return {"job": prepare.start(kitchen, source, output, chosen)}
+
+
+def _object(body: bytes) -> Answer:
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Invalid(f"The body is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise Invalid("The body is not a JSON object")
+    return found
 
 
 def _ledger(parlour: Engage, request: Request) -> Answer:
