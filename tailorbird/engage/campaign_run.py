@@ -34,7 +34,7 @@ from tailorbird.engage.apps import App
 from tailorbird.engage.batches import Member, Outcome, Run
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid, Unavailable
-from tailorbird.store import Job, Kind, insert
+from tailorbird.store import Job, Kind
 from tailorbird.store.jobs import Later
 
 STRETCH = "engage.stretch"
@@ -42,6 +42,15 @@ QUEUE = "engage"
 STRETCH_BATCHES = 20
 AWAY_SECONDS = 10.0  # between two tries while a channel is away
 CHANNEL = "EMAIL"
+
+_CLAIM_BATCH = (
+    "INSERT INTO engage_batches (activity, batch, kept, sent, failure, finished)"
+    " VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING"
+)
+_LOG_ATTEMPT = (
+    "INSERT INTO engage_hook_attempts (activity, batch, attempt, started, duration_ms, outcome,"
+    " detail, request_id) VALUES (?,?,?,?,?,?,?,?)"
+)
 
 
 def job_kinds(room: Engage) -> dict[str, Kind]:
@@ -261,11 +270,7 @@ def _commit(room: Engage, number: int, outcomes: list[Outcome]) -> bool:
         ledger.record(room, conn, number, [e for o in fresh for e in o.entries], now)
         lines = [(number, o.batch, *line) for o in fresh for line in o.attempts]
         if lines:
-            text = (
-                "INSERT INTO engage_hook_attempts (activity, batch, attempt, started, duration_ms,"
-                " outcome, detail, request_id) VALUES (?,?,?,?,?,?,?,?)"
-            )
-            conn.exec_driver_sql(room.db.sql(text), lines)
+            conn.exec_driver_sql(room.db.sql(_LOG_ATTEMPT), lines)
         settled = sum(len(o.entries) for o in fresh)
         state = _count(conn, number, settled, sum(o.sent for o in fresh))
         _end_if_settled(room, conn, number)
@@ -274,12 +279,8 @@ def _commit(room: Engage, number: int, outcomes: list[Outcome]) -> bool:
 
 def _first(room: Engage, conn: Connection, number: int, outcome: Outcome, now: float) -> bool:
     """Claim the batch's row: whoever writes it first has settled the batch."""
-    row = {
-        "activity": number, "batch": outcome.batch, "kept": outcome.kept, "sent": outcome.sent,
-        "failure": outcome.failure, "finished": now,
-    }  # fmt: skip
-    statement = insert(room.db, t.batches).values(row).on_conflict_do_nothing()
-    return conn.execute(statement).rowcount == 1
+    row = (number, outcome.batch, outcome.kept, outcome.sent, outcome.failure, now)
+    return conn.exec_driver_sql(room.db.sql(_CLAIM_BATCH), row).rowcount == 1
 
 
 def _count(conn: Connection, number: int, settled: int, sent: int) -> str | None:

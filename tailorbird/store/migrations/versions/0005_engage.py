@@ -30,7 +30,7 @@ def _apps() -> None:
     op.create_table(
         "engage_apps",
         sa.Column("number", Serial, primary_key=True, autoincrement=True),
-        sa.Column("id", sa.Text, nullable=False, unique=True),
+        sa.Column("id", sa.Text, nullable=False),
         sa.Column("account", sa.Text, nullable=False),
         sa.Column("region", sa.Text, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
@@ -38,6 +38,7 @@ def _apps() -> None:
         sa.Column("settings", Document, nullable=False),
         sa.Column("settings_modified", sa.Double),
         sa.Column("created", sa.Double, nullable=False),
+        sa.UniqueConstraint("id", name="uq_engage_apps_id"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_engage_apps_account_region", "engage_apps", ["account", "region"])
@@ -73,7 +74,7 @@ def _endpoints() -> None:
         sa.Column("effective", sa.Double, nullable=False),
         sa.Column("created", sa.Double, nullable=False),
         sa.Column("body", Document, nullable=False),
-        sa.UniqueConstraint("app", "key"),
+        sa.UniqueConstraint("app", "key", name="uq_engage_endpoints_app_key"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_engage_endpoints_app_number", "engage_endpoints", ["app", "number"])
@@ -151,7 +152,7 @@ def _activities() -> None:
     op.create_table(
         "engage_activities",
         sa.Column("number", Serial, primary_key=True, autoincrement=True),
-        sa.Column("id", sa.Text, nullable=False, unique=True),
+        sa.Column("id", sa.Text, nullable=False),
         sa.Column("application_id", sa.Text, nullable=False),
         sa.Column("campaign_id", sa.Text, nullable=False),
         sa.Column("campaign_version", sa.Integer, nullable=False),
@@ -170,6 +171,7 @@ def _activities() -> None:
         sa.Column("batch_size", sa.Integer, nullable=False),
         sa.Column("paced_until", sa.Double, nullable=False),
         sa.Column("metrics", Document, nullable=False),
+        sa.UniqueConstraint("id", name="uq_engage_activities_id"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_engage_activities_application_id", "engage_activities", ["application_id"])
