@@ -20,7 +20,8 @@ def segment(room: Engage, app_id: str, **dimensions: Any) -> str:
 
 def campaign(room: Engage, app_id: str, **given: Any) -> dict[str, Any]:
     wanted = {
-        "Name": "news", "MessageConfiguration": MAIL, "Schedule": {"StartTime": "IMMEDIATE"}, **given,
+        "Name": "news", "MessageConfiguration": MAIL,
+        "Schedule": {"StartTime": "IMMEDIATE"}, **given,
     }  # fmt: skip
     wanted.setdefault("SegmentId", segment(room, app_id))
     request = {"ApplicationId": app_id, "WriteCampaignRequest": wanted}
