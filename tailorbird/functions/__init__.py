@@ -1,4 +1,4 @@
-"""The workshop: customers' own code, in Lambda's words, behind walls and only for callers who may."""
+"""The workshop: customers' own code in Lambda's words, behind walls, for callers who may."""
 
 from tailorbird.functions.callers import RoleCaller, ServiceCaller
 from tailorbird.functions.execution import Invocation

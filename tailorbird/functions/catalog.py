@@ -14,6 +14,7 @@ from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.errors import AlreadyExists, Conflict, Invalid, NotBuilt, NotFound
 from tailorbird.functions import configuration, names, packages
+from tailorbird.functions.credentials import check_role
 from tailorbird.functions.names import LATEST, FunctionRef
 from tailorbird.functions.packages import Package
 from tailorbird.functions.room import Functions
@@ -38,6 +39,7 @@ def create_function(room: Functions, caller: Caller, request: dict[str, Any]) ->
     with room.db.read() as conn:
         if _row(conn, ref) is not None:
             raise _exists(ref)
+    check_role(room, settled["Role"])
     package = _package(room, request["Code"])
     now = room.clock.now()
     key = {"account": ref.account, "region": ref.region, "name": ref.name}
@@ -127,6 +129,8 @@ def update_function_configuration(
     room: Functions, caller: Caller, request: dict[str, Any]
 ) -> dict[str, Any]:
     ref = _ref(room, caller, request, qualified=False)
+    if request.get("Role"):
+        check_role(room, request["Role"])
     most = room.settings.functions_max_timeout_seconds
     return _update(
         room, ref, request, lambda old: configuration.changed(old, request, ref.name, most), None

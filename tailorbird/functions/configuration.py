@@ -1,6 +1,6 @@
 """A function's configuration: Lambda's defaults and limits, and its shape on the wire.
 
-Source: Lambda API reference, CreateFunction and FunctionConfiguration; developer guide, "Lambda quotas".
+Source: Lambda API reference, CreateFunction; developer guide, "Lambda quotas".
 """
 
 from __future__ import annotations
@@ -22,11 +22,26 @@ STORAGE_MB = (512, 10_240)
 ENVIRONMENT_BYTES = 4096
 MAX_LAYERS = 5
 RESERVED_VARIABLES = frozenset(
-    "_HANDLER _X_AMZN_TRACE_ID AWS_DEFAULT_REGION AWS_REGION AWS_EXECUTION_ENV"
-    " AWS_LAMBDA_FUNCTION_NAME AWS_LAMBDA_FUNCTION_MEMORY_SIZE AWS_LAMBDA_FUNCTION_VERSION"
-    " AWS_LAMBDA_INITIALIZATION_TYPE AWS_LAMBDA_LOG_GROUP_NAME AWS_LAMBDA_LOG_STREAM_NAME"
-    " AWS_ACCESS_KEY AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN"
-    " AWS_LAMBDA_RUNTIME_API LAMBDA_TASK_ROOT LAMBDA_RUNTIME_DIR".split()
+    {
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_LAMBDA_RUNTIME_API",
+        "LAMBDA_TASK_ROOT",
+        "LAMBDA_RUNTIME_DIR",
+    }
 )
 # What would change how the code runs, and is not built: refused by name rather than ignored.
 NOT_BUILT = ("VpcConfig", "FileSystemConfigs", "ImageConfig", "DeadLetterConfig", "Layers",
@@ -102,7 +117,7 @@ def describe(ref: FunctionRef, row: Any) -> dict[str, Any]:
 
 
 def pending(shape: dict[str, Any]) -> dict[str, Any]:
-    """The same as CreateFunction answers it: the function is being made (and is at the next read)."""
+    """The same as CreateFunction answers it: being made (and made, at the next read)."""
     shape.pop("LastUpdateStatus", None)
     return shape | {
         "State": "Pending",
@@ -152,8 +167,8 @@ def _check_variables(variables: Mapping[str, str]) -> None:
     if reserved := sorted(RESERVED_VARIABLES & set(variables)):
         raise Invalid(
             "Lambda was unable to configure your environment variables because the environment"
-            " variables you have provided contains reserved keys that are currently not supported for"
-            f" modification. Reserved keys used in this request: {', '.join(reserved)}",
+            " variables you have provided contains reserved keys that are currently not supported"
+            f" for modification. Reserved keys used in this request: {', '.join(reserved)}",
             code="InvalidParameterValueException",
         )
     measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)

@@ -56,7 +56,7 @@ class _Connection:
 
 
 class Environment:
-    """A running runtime. States: starting, ready (parked on /next), busy, dead (`exit_code` set)."""
+    """A running runtime: starting, ready (parked on /next), busy, or dead (`exit_code` set)."""
 
     def __init__(self, launched: Launched, kill: Callable[[int], None]) -> None:
         self.pid = launched.pid
@@ -130,7 +130,7 @@ class Environment:
         if self._inner is None:
             self._inner = _innermost(self.pid)
         try:
-            with open(f"/proc/{self._inner}/status") as status:
+            with Path(f"/proc/{self._inner}/status").open() as status:
                 peak = next((line for line in status if line.startswith("VmHWM:")), "0 0")
         except OSError:
             return self._peak

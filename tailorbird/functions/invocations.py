@@ -190,7 +190,7 @@ def _client_context(encoded: str | None) -> str | None:
         return None
     if len(encoded) > MAX_CLIENT_CONTEXT_BYTES:
         raise Invalid(
-            f"Client context must be at most {MAX_CLIENT_CONTEXT_BYTES} bytes, it has {len(encoded)}",
+            f"Client context has {len(encoded)} bytes; at most {MAX_CLIENT_CONTEXT_BYTES} may be",
             code="InvalidRequestContentException",
         )
     try:

@@ -1,8 +1,9 @@
 """The launcher: a small single-threaded process that starts execution environments and reaps them.
 
-It runs with the standard library only. One request on its control socket starts one environment in a network
-namespace of its own, with the listeners asked for made inside it; a closed control socket ends everything.
-A process of its own, because a namespace and a parent-death signal belong to a thread, and callers' threads come and go.
+It runs with the standard library only. One request on its control socket starts one environment,
+with its listeners made inside a network namespace of its own; a closed control socket ends all.
+It is a process because namespaces and parent-death signals belong to a thread, and callers' threads
+come and go.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
@@ -96,7 +98,7 @@ def _reply(control: socket.socket, reply: dict[str, object], sockets: list[socke
 
 
 def _spawn(request: dict, fds: list[int]) -> tuple[int, list[socket.socket]]:
-    """Start one environment. `fds` are its standard output, then what it inherits, then the status pipe."""
+    """Start one environment. `fds`: its output, what it inherits, the status pipe."""
     sockets: list[socket.socket] = []
     if request["ports"]:
         _check(libc.unshare(CLONE_NEWNET), "unshare network")
@@ -127,8 +129,7 @@ def _confine(request: dict) -> Callable[[], None]:
     def confine() -> None:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         for path in request.get("cgroups", []):
-            with open(path, "w") as procs:
-                procs.write(str(os.getpid()))
+            Path(path).write_text(str(os.getpid()))
         for name, value in request.get("rlimits", {}).items():
             _lower(getattr(resource, name), value)
 
@@ -151,8 +152,7 @@ def _enter_user_namespace() -> None:
         ("uid_map", f"0 {uid} 1"),
         ("gid_map", f"0 {gid} 1"),
     ):
-        with open(f"/proc/self/{name}", "w") as file:
-            file.write(text)
+        Path(f"/proc/self/{name}").write_text(text)
 
 
 def _bring_loopback_up() -> None:

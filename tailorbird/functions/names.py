@@ -51,8 +51,8 @@ def parse(name_or_arn: str, account: str, region: str, qualifier: str | None = N
     found = _FORMS.fullmatch(name_or_arn)
     if found is None:
         raise Invalid(
-            f"1 validation error detected: Value '{name_or_arn}' at 'functionName' failed to satisfy"
-            " constraint: Member must be a function name, a partial ARN or a full ARN",
+            f"1 validation error detected: Value '{name_or_arn}' at 'functionName' failed to"
+            " satisfy constraint: Member must be a function name, a partial ARN or a full ARN",
             code="ValidationException",
         )
     inside = found["qualifier"]

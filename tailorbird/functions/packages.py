@@ -69,8 +69,8 @@ def fetch(objects: Objects, bucket: str, key: str) -> bytes:
         return objects.get(f"s3://{bucket}/{key}")
     except NotFound:
         raise Invalid(
-            "Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message: The specified"
-            " key does not exist.",
+            "Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message:"
+            " The specified key does not exist.",
             code="InvalidParameterValueException",
         ) from None
 
@@ -96,7 +96,7 @@ def _unpack_once(root: Path, sha256: str, data: bytes) -> None:
     try:
         extract(data, staging)
         staging.chmod(FOLDER_MODE)
-        os.rename(staging, folder)
+        staging.rename(folder)
     except OSError:
         if not folder.is_dir():  # another thread or process was first
             raise
@@ -149,7 +149,7 @@ def _extract_one(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, l
 
 
 def _create(target: Path) -> io.BufferedWriter:
-    """A new file, never through a link that an earlier entry left; a repeated name is overwritten."""
+    """A new file, never through a link an earlier entry left; a repeated name replaces it."""
     target.unlink(missing_ok=True)
     fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE)
     return os.fdopen(fd, "wb")

@@ -47,8 +47,8 @@ def add_permission(room: Functions, caller: Caller, request: dict[str, Any]) -> 
         statements = list(policy.statements) if policy else []
         if any(old["Sid"] == statement["Sid"] for old in statements):
             raise Conflict(
-                f"The statement id ({statement['Sid']}) provided already exists. Please provide a new"
-                " statement id, or remove the existing statement.",
+                f"The statement id ({statement['Sid']}) provided already exists. Please provide a"
+                " new statement id, or remove the existing statement.",
                 code="ResourceConflictException",
             )
         statements.append(statement)
@@ -287,10 +287,9 @@ def _statement_id(caller: ServiceCaller) -> str:
 
 
 def _cross_account_command(ref: FunctionRef, caller: Caller) -> str:
-    return shlex.join(
-        ["aws", "lambda", "add-permission", "--function-name", ref.name, "--statement-id"]
-        + [f"account-{caller.account}", "--action", INVOKE, "--principal", caller.account]
-    )
+    words = ["aws", "lambda", "add-permission", "--function-name", ref.name, "--statement-id"]
+    words += [f"account-{caller.account}", "--action", INVOKE, "--principal", caller.account]
+    return shlex.join(words)
 
 
 def _trust_command(caller: RoleCaller) -> str:

@@ -1,6 +1,6 @@
 """The walls around one execution environment: bubblewrap, resource limits, or none.
 
-Source of the numbers: what code in AWS Lambda sees (RLIMIT_NOFILE 1024, RLIMIT_NPROC 742, user 993).
+Source of the numbers: what code in AWS Lambda sees (1024 files, 742 processes, user 993).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ INSIDE_GID = 990
 OUTSIDE_UID = (
     199_300_000  # nobody else's user: functions of a root-run house run as this plus a slot
 )
-SLOTS = 4096
+SLOTS = 512  # environments of one process at most
 MIB = 1024 * 1024
 
 
@@ -52,7 +52,7 @@ class Walls:
 
 
 def candidates(wanted: str) -> list[Walls]:
-    """The walls worth trying on this machine, best first; `wanted` is a level or "" for the best."""
+    """The walls worth trying on this machine, best first; `wanted` is a level or "" for any."""
     bwrap, setpriv = shutil.which("bwrap"), shutil.which("setpriv")
     found: list[Walls] = []
     if wanted in ("", "bwrap") and bwrap:
@@ -150,9 +150,12 @@ def _base_mounts() -> list[str]:
 def etc_files(hosts: Mapping[str, str]) -> dict[str, str]:
     """The few files of /etc that programs look for, with names that lead to the house."""
     lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in hosts.items())]
+    users = {INSIDE_UID: INSIDE_GID} | {OUTSIDE_UID + n: OUTSIDE_UID + n for n in range(SLOTS)}
+    shell = "/sbin/nologin"
     return {
         "hosts": "\n".join(lines) + "\n",
-        "passwd": f"root:x:0:0:root:/root:/sbin/nologin\nsbx_user1051:x:{INSIDE_UID}:{INSIDE_GID}::/tmp:/sbin/nologin\n",
+        "passwd": f"root:x:0:0:root:/root:{shell}\n"
+        + "".join(f"sbx_user1051:x:{uid}:{gid}::/tmp:{shell}\n" for uid, gid in users.items()),
         "group": f"root:x:0:\nsbx_user1051:x:{INSIDE_GID}:\n",
         "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
         "resolv.conf": "",

@@ -40,7 +40,7 @@ def _bubblewrap() -> str:
             done = _run([*quiet, "update"]) and _run([*quiet, "install", "-y", "bubblewrap"])
         if done and shutil.which("bwrap"):
             return ""
-    return "no bubblewrap, so functions are not isolated from this machine (apt-get install bubblewrap)"
+    return "no bubblewrap, so functions are not isolated (apt-get install bubblewrap)"
 
 
 def _node() -> str:

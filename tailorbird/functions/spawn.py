@@ -57,7 +57,7 @@ class Launcher:
         theirs.close()
 
     def enter_user_namespace(self) -> None:
-        """Let an unprivileged launcher make network namespaces; Unavailable when the kernel refuses."""
+        """Let an unprivileged launcher make network namespaces; Unavailable when refused."""
         self._ask({"enter": True}, [])
 
     def spawn(self, plan: Plan) -> Launched:

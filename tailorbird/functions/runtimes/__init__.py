@@ -14,8 +14,8 @@ def check_name(name: str) -> None:
     """Invalid, with the list of names, when there is no such runtime."""
     if name not in NAMES:
         raise Invalid(
-            f"Value {name} at 'runtime' failed to satisfy constraint: Member must satisfy enum value"
-            f" set: [{', '.join(NAMES)}] or be a valid ARN",
+            f"Value {name} at 'runtime' failed to satisfy constraint: Member must satisfy enum"
+            f" value set: [{', '.join(NAMES)}] or be a valid ARN",
             code="InvalidParameterValueException",
         )
 

@@ -1,4 +1,4 @@
-"""Node.js functions, on the JavaScript of the official `aws-lambda-ric` and a client of our own below it."""
+"""Node.js functions, on the JavaScript of the official `aws-lambda-ric` over our own client."""
 
 from __future__ import annotations
 
