@@ -12,9 +12,9 @@ from tailorbird.gateway.wire.model import load
 
 INTRODUCTION = """# Operations
 
-Every operation of every AWS service that Tailorbird serves, from the service models of the installed botocore.
-An operation that is not built answers HTTP 501 with the code `NotImplemented` and its name; it never pretends.
-This page is written by `make docs` from the operations tables; a test compares.
+Every operation of every AWS service that Tailorbird serves, from the service models of the
+installed botocore. An operation that is not built answers HTTP 501 with the code `NotImplemented`
+and its name; it never pretends. `make docs` writes this page from the operations tables.
 """
 
 

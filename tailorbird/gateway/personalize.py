@@ -1,4 +1,4 @@
-"""Amazon Personalize, operation by operation: the room's functions under the service's own names."""
+"""Operations of this service: its own names -> the functions of the room."""
 
 from tailorbird.learn import (
     campaigns,

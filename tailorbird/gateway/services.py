@@ -29,13 +29,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Service:
-    """One AWS service as it is served here; `module` holds OPERATIONS, INLINE and SLOW."""
+    """One AWS service as it is served here.
+
+    `module` holds OPERATIONS and, where wanted, INLINE and SLOW: the fields of Table.
+    """
 
     key: str  # also the name of the botocore model
     scopes: tuple[str, ...]  # service names of the SigV4 credential scope
     room: str
     module: str
-    max_body: int  # bytes
+    max_body: int  # bytes, in memory
     target: str = ""  # X-Amz-Target prefix of a json service
     version: str = ""  # the Version parameter of a query service
     paths: tuple[str, ...] = ()  # how an unsigned rest request is recognised
@@ -49,12 +52,16 @@ class Service:
             if missing.name != name:
                 raise
             return Table({})
-        inline = frozenset(getattr(module, "INLINE", ()))
-        return Table(dict(module.OPERATIONS), inline, frozenset(getattr(module, "SLOW", ())))
+        return Table(
+            dict(module.OPERATIONS),
+            frozenset(getattr(module, "INLINE", ())),
+            frozenset(getattr(module, "SLOW", ())),
+        )
 
 
 # Body sizes: Pinpoint's documented 7 MB per request; Lambda's 70,167,211 bytes (recorded error
-# text); the others carry small documents, so theirs only guard this process's memory.
+# text); S3's objects stream
+# (gateway/s3); the others carry small documents, so theirs only guard the memory.
 SERVICES: tuple[Service, ...] = (
     Service(
         "pinpoint",
@@ -92,5 +99,5 @@ SERVICES: tuple[Service, ...] = (
     Service("sts", ("sts",), "access", "sts", MIB, version="2011-06-15"),
     Service("iam", ("iam",), "access", "iam", MIB, version="2010-05-08"),
     Service("logs", ("logs",), "functions", "logs", 2 * MIB, target="Logs_20140328"),
-    Service("s3", ("s3",), "objects", "s3", 512 * MIB),
+    Service("s3", ("s3",), "objects", "s3", 8 * MIB),
 )

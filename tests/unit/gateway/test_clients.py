@@ -167,21 +167,13 @@ def test_a_function_is_named_by_its_arn(running: Running) -> None:
     assert running.asked()["FunctionName"] == arn
 
 
-@pytest.mark.parametrize("style", ["path", "virtual"])
-def test_an_object_keeps_key_bytes_and_metadata(running: Running, style: str) -> None:
-    url = running.url.replace("127.0.0.1", "localhost") if style == "virtual" else running.url
-    s3 = running.client("s3", url=url, addressing_style=style)
-    s3.meta.events.register("before-send.s3", _to_loopback)
+def test_an_object_keeps_key_bytes_and_metadata(running: Running) -> None:
     running.room.answer = {"ETag": '"e"'}
-    s3.put_object(Bucket="bucket", Key="a//b ü/", Body=io.BytesIO(b"\x00abc"), Metadata={"x": "1"})
+    body = io.BytesIO(b"\x00abc")
+    running.client("s3").put_object(Bucket="b1", Key="a//b ü/", Body=body, Metadata={"x": "1"})
     asked = running.asked()
-    assert (asked["Bucket"], asked["Key"]) == ("bucket", "a//b ü/")
+    assert (asked["Bucket"], asked["Key"]) == ("b1", "a//b ü/")
     assert (asked["Body"], asked["Metadata"]) == (b"\x00abc", {"x": "1"})
-
-
-def _to_loopback(request: Any, **_: Any) -> None:
-    request.headers["Host"] = request.url.split("/")[2]
-    request.url = request.url.replace("bucket.localhost", "127.0.0.1")
 
 
 def test_an_object_is_streamed_from_chunks(running: Running) -> None:

@@ -348,7 +348,6 @@ BAD_XML: list[Any] = [
         "MalformedXML",
         "document type",
     ),
-    ("s3", "PUT", "/bucket/key", {"Content-MD5": "AAAA"}, b"abc", "InvalidDigest", "content-md5"),
 ]
 
 

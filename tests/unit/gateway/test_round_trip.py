@@ -28,7 +28,8 @@ UNSPOKEN = {
     "GetLogObject",
     "SelectObjectContent",
     "GetBucketLocation",  # boto3 reads its root element in a handler of its own
-    "GetBucketNotification",  # superseded; botocore shows two members for one element
+    "GetBucketNotification",  # superseded; two members of one element
+    "PutBucketNotification",
 }
 
 
