@@ -57,7 +57,7 @@ def _section(service: Service) -> str:
 
 def _title(service: Service) -> str:
     metadata = load(service.key).metadata
-    return str(metadata.get("serviceFullName", service.key)).replace("Amazon Simple Storage", "S3")
+    return str(metadata.get("serviceFullName", service.key)).replace("Simple Storage Service", "S3")
 
 
 def _built(service: Service) -> int:
