@@ -148,4 +148,5 @@ async def _refuse(_request: Request, error: Exception) -> Response:
 
 
 def _json(status: int, body: Answer) -> Response:
-    return Response(orjson.dumps(body), status, media_type="application/json")
+    content = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)  # SQLAlchemy names its columns
+    return Response(content, status, media_type="application/json")
