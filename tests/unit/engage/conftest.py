@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tailorbird.access import Caller
+from tailorbird.access import Access, Caller
 from tailorbird.channels import Channels
 from tailorbird.clock import SystemClock, TestClock
 from tailorbird.engage import Engage, apps, channel_settings, endpoints, job_kinds
+from tailorbird.functions import Functions, catalog, permissions
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Objects, Worker
 from tests.conftest import wait_for
@@ -29,9 +32,11 @@ def engage(
     db: Database, jobs: Jobs, objects: Objects, clock: SystemClock, settings: Settings
 ) -> Iterator[Engage]:
     channels = Channels(db, clock, settings)
-    room = Engage(db, jobs, objects, clock, settings, None, channels, None)
+    workshop = Functions(db, jobs, objects, clock, settings, Access(db, clock, settings))
+    room = Engage(db, jobs, objects, clock, settings, workshop, channels, None)
     yield room
     room.stop()
+    workshop.stop()
     channels.stop()
 
 
@@ -50,6 +55,31 @@ def app_id(engage: Engage) -> str:
     app = apps.create_app(engage, CALLER, wanted)["ApplicationResponse"]["Id"]
     set_up_email(engage, app)
     return str(app)
+
+
+def add_function(
+    engage: Engage, name: str, source: str, runtime: str = "python3.11", **members: Any
+) -> None:
+    """A function of one file, `app.handler` or `index.handler`."""
+    file = "index.js" if runtime.startswith("nodejs") else "app.py"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(file, source)
+    request = {
+        "FunctionName": name, "Runtime": runtime, "Handler": f"{file.partition('.')[0]}.handler",
+        "Role": "arn:aws:iam::123456789012:role/hooks", "Code": {"ZipFile": packed.getvalue()},
+        **members,
+    }  # fmt: skip
+    catalog.create_function(engage.functions, CALLER, request)
+
+
+def allow(engage: Engage, name: str, source_arn: str) -> None:
+    """What `aws lambda add-permission` does for a campaign."""
+    request = {
+        "FunctionName": name, "StatementId": "pinpoint", "Action": "lambda:InvokeFunction",
+        "Principal": "pinpoint.us-east-1.amazonaws.com", "SourceArn": source_arn,
+    }  # fmt: skip
+    permissions.add_permission(engage.functions, CALLER, request)
 
 
 def set_up_email(engage: Engage, app_id: str) -> None:
@@ -75,4 +105,14 @@ def get(engage: Engage, app_id: str, endpoint_id: str) -> dict[str, Any]:
     return dict(endpoints.get_endpoint(engage, CALLER, request)["EndpointResponse"])
 
 
-__all__ = ["CALLER", "NOON", "get", "mail", "put", "set_up_email", "wait_for"]
+__all__ = [
+    "CALLER",
+    "NOON",
+    "add_function",
+    "allow",
+    "get",
+    "mail",
+    "put",
+    "set_up_email",
+    "wait_for",
+]
