@@ -16,7 +16,7 @@ from tailorbird.gateway.wire.json_out import JsonWriter
 from tailorbird.gateway.wire.message import Body, Header, Reply, Request, parse_query
 from tailorbird.gateway.wire.model import Model, Shape, load
 from tailorbird.gateway.wire.query_in import QueryReader
-from tailorbird.gateway.wire.refusal import Refused, missing
+from tailorbird.gateway.wire.refusal import Malformed, Refused, missing
 from tailorbird.gateway.wire.router import Router
 from tailorbird.gateway.wire.xml_in import XmlReader
 from tailorbird.gateway.wire.xml_out import XmlWriter
@@ -281,7 +281,17 @@ def _raw_taker(name: str, shape: Shape) -> Parse:
     if shape["type"] == "blob":
         return lambda request: {name: request.body} if request.body else {}
     parse = text(shape)
-    return lambda request: {name: parse(request.body.decode())} if request.body else {}
+    return lambda request: {name: parse(_text_body(request.body))} if request.body else {}
+
+
+def _text_body(body: bytes) -> str:
+    try:
+        content = body.decode()
+    except UnicodeDecodeError as error:
+        raise Malformed(f"The body is not UTF-8 at byte {error.start}") from None
+    if "\0" in content:
+        raise Malformed(f"The body holds a NUL character at {content.index(chr(0))}")
+    return content
 
 
 def _raw(value: Any) -> Body:

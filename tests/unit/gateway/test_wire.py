@@ -161,3 +161,12 @@ def test_a_backslash_before_u0000_is_only_text() -> None:
 @pytest.mark.parametrize("form", ["iso8601", "rfc822", "unixTimestamp"])
 def test_an_instant_survives_each_of_its_forms(form: str) -> None:
     assert read(write(1_795_219_200.0, form)) == 1_795_219_200.0
+
+
+@pytest.mark.parametrize("body", [b"\xff", b'{"a": "\x00"}'])
+def test_a_text_body_that_cannot_be_stored_is_refused(body: bytes) -> None:
+    request = Request("PUT", "/b", {"policy": [""]}, {}, body)
+    found = api("s3").find(request)
+    assert found is not None
+    with pytest.raises(Invalid):
+        found.parse(request)
