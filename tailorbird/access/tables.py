@@ -72,11 +72,13 @@ access_attachments = sa.Table(
     sa.Column("policy_arn", sa.Text, primary_key=True, index=True),
 )
 
-access_bucket_policies = sa.Table(
-    "access_bucket_policies",
+access_buckets = sa.Table(
+    "access_buckets",
     metadata,
-    sa.Column("bucket", sa.Text, primary_key=True),
-    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("policy", sa.Text),
 )
 
 # What a client said of an object beside its bytes. `size` and `modified` tell whether the row

@@ -22,7 +22,8 @@ QUERY_SERVICE, REST_XML_SERVICE = "sts", "s3"  # whose forms an unrecognised req
 def is_s3(scope: Scope) -> bool:
     """Whether the credential scope, in the header or in a presigned address, is S3's."""
     said = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-    return _signed_for(said.decode("latin-1"), scope) == "s3"
+    presigned_v2 = b"AWSAccessKeyId=" in scope["query_string"]
+    return presigned_v2 or _signed_for(said.decode("latin-1"), scope) == "s3"
 
 
 def services_for(scope: Scope, headers: dict[str, str]) -> list[Service]:

@@ -23,6 +23,7 @@ from tailorbird.settings import Settings
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 KEY_MAX_BYTES = 1024
 PIECE_BYTES = 8 * 1024 * 1024
+NOT_A_FOLDER = "(os error 20)"
 
 
 @dataclass(frozen=True)
@@ -200,4 +201,8 @@ def _speaking(uri: str) -> Iterator[None]:
     except (IsADirectoryError, NotADirectoryError):
         raise Invalid(f"{uri!r}: a folder stands where the object should be") from None
     except ObstoreError as error:
+        if NOT_A_FOLDER in str(error):  # an object stands where a folder of this key should be
+            raise NotFound(
+                f"There can be no object {uri!r} under another", code="NoSuchKey"
+            ) from None
         raise Unavailable(f"The object store did not answer for {uri}: {error}") from error

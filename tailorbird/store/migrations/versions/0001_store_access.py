@@ -115,9 +115,11 @@ def _managed_policies() -> None:
 
 def _buckets() -> None:
     op.create_table(
-        "access_bucket_policies",
-        sa.Column("bucket", sa.Text, primary_key=True),
-        sa.Column("document", sa.Text, nullable=False),
+        "access_buckets",
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("region", sa.Text, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("policy", sa.Text),
     )
     op.create_table(
         "access_object_notes",

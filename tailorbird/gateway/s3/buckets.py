@@ -1,0 +1,172 @@
+"""Buckets and their policies."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from tailorbird.access import Caller, check_document
+from tailorbird.access.patterns import as_list
+from tailorbird.access.tables import access_buckets, access_object_notes, access_uploads
+from tailorbird.errors import AlreadyExists, Conflict, Invalid, NotBuilt, NotFound
+from tailorbird.gateway.s3 import permission
+from tailorbird.gateway.s3.shelf import Shelf
+from tailorbird.store import insert
+
+POLICY_MAX_CHARS = 20_480
+HOME_REGION = "us-east-1"  # where making one's own bucket again is no error
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
+
+Request = dict[str, Any]
+Answer = dict[str, Any]
+
+
+def list_buckets(room: Shelf, caller: Caller, request: Request) -> Answer:
+    permission.check(room, caller, "s3:ListAllMyBuckets", "*")
+    with room.access.db.read() as conn:
+        known = {row.name: row for row in conn.execute(sa.select(access_buckets))}
+    prefix = request.get("Prefix", "")
+    names = [name for name in room.objects.buckets() if name.startswith(prefix)]
+    shown = [
+        {
+            "Name": name,
+            "CreationDate": known[name].created if name in known else _made(room, name),
+            "BucketRegion": known[name].region if name in known else room.access.settings.region,
+        }
+        for name in names
+    ]
+    return {"Buckets": shown, "Owner": owner(caller)}
+
+
+def create_bucket(room: Shelf, caller: Caller, request: Request) -> Answer:
+    name = request["Bucket"]
+    permission.check(room, caller, "s3:CreateBucket", name)
+    if not _NAME.fullmatch(name) or ".." in name or _ADDRESS.fullmatch(name):
+        raise Invalid(
+            f"The specified bucket is not valid: {name!r} (3-63 of a-z, 0-9, dot and hyphen)",
+            code="InvalidBucketName",
+        )
+    if request.get("ObjectLockEnabledForBucket"):
+        raise NotBuilt("CreateBucket with ObjectLockEnabledForBucket is not built")
+    location = request.get("CreateBucketConfiguration", {}).get("LocationConstraint")
+    region = location or caller.region
+    location_header = {"Location": f"/{name}"}
+    try:
+        room.objects.create_bucket(name)
+    except AlreadyExists as exists:
+        if region == HOME_REGION and _region(room, name) == HOME_REGION:
+            return location_header
+        raise AlreadyExists(
+            "Your previous request to create the named bucket succeeded and you already own it.",
+            code="BucketAlreadyOwnedByYou",
+        ) from exists
+    row = {"region": region, "created": room.access.clock.now(), "policy": None}
+    statement = insert(room.access.db, access_buckets).values(name=name, **row)
+    with room.access.db.write() as conn:
+        conn.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
+    return location_header
+
+
+def head_bucket(room: Shelf, caller: Caller, request: Request) -> Answer:
+    permission.check(room, caller, "s3:ListBucket", request["Bucket"])
+    room.check_bucket(request["Bucket"])
+    return {"BucketRegion": _region(room, request["Bucket"])}
+
+
+def get_bucket_location(room: Shelf, caller: Caller, request: Request) -> Answer:
+    permission.check(room, caller, "s3:GetBucketLocation", request["Bucket"])
+    room.check_bucket(request["Bucket"])
+    region = _region(room, request["Bucket"])
+    return {} if region == HOME_REGION else {"LocationConstraint": region}
+
+
+def delete_bucket(room: Shelf, caller: Caller, request: Request) -> Answer:
+    """The bucket goes when it is empty."""
+    name = request["Bucket"]
+    permission.check(room, caller, "s3:DeleteBucket", name)
+    room.check_bucket(name)
+    try:
+        room.objects.delete_bucket(name)
+    except Conflict:
+        raise Conflict(
+            "The bucket you tried to delete is not empty", code="BucketNotEmpty"
+        ) from None
+    with room.access.db.write() as conn:
+        conn.execute(sa.delete(access_buckets).where(access_buckets.c.name == name))
+        for table in (access_object_notes, access_uploads):
+            conn.execute(sa.delete(table).where(table.c.bucket == name))
+    return {}
+
+
+def put_bucket_policy(room: Shelf, caller: Caller, request: Request) -> Answer:
+    name, text = request["Bucket"], request["Policy"]
+    permission.check(room, caller, "s3:PutBucketPolicy", name)
+    room.check_bucket(name)
+    try:
+        document = check_document(text, "resource", max_chars=POLICY_MAX_CHARS)
+    except Invalid as wrong:
+        raise Invalid(wrong.message, code="MalformedPolicy") from None
+    _check_resources(document, name)
+    values = {"name": name, "region": room.access.settings.region, "created": _made(room, name)}
+    statement = insert(room.access.db, access_buckets).values(policy=text, **values)
+    with room.access.db.write() as conn:
+        conn.execute(
+            statement.on_conflict_do_update(index_elements=["name"], set_={"policy": text})
+        )
+    return {}
+
+
+def get_bucket_policy(room: Shelf, caller: Caller, request: Request) -> Answer:
+    name = request["Bucket"]
+    permission.check(room, caller, "s3:GetBucketPolicy", name)
+    room.check_bucket(name)
+    row = _row(room, name)
+    if row is None or row.policy is None:
+        raise NotFound("The bucket policy does not exist", code="NoSuchBucketPolicy")
+    return {"Policy": row.policy}
+
+
+def delete_bucket_policy(room: Shelf, caller: Caller, request: Request) -> Answer:
+    name = request["Bucket"]
+    permission.check(room, caller, "s3:DeleteBucketPolicy", name)
+    room.check_bucket(name)
+    with room.access.db.write() as conn:
+        changed = sa.update(access_buckets).where(access_buckets.c.name == name)
+        conn.execute(changed.values(policy=None))
+    return {}
+
+
+def owner(caller: Caller) -> Answer:
+    """The account as S3 writes owners."""
+    return {"ID": caller.account, "DisplayName": caller.account}
+
+
+def _check_resources(document: dict[str, Any], bucket: str) -> None:
+    prefix = f"arn:aws:s3:::{bucket}"
+    for statement in as_list(document["Statement"]):
+        for resource in as_list(statement.get("Resource", statement.get("NotResource"))):
+            if resource != prefix and not resource.startswith(prefix + "/"):
+                raise Invalid(
+                    f"Policy has invalid resource: {resource} is not of bucket {bucket}",
+                    code="MalformedPolicy",
+                )
+
+
+def _row(room: Shelf, name: str) -> Any:
+    wanted = sa.select(access_buckets).where(access_buckets.c.name == name)
+    with room.access.db.read() as conn:
+        return conn.execute(wanted).first()
+
+
+def _region(room: Shelf, name: str) -> str:
+    row = _row(room, name)
+    return str(row.region if row else room.access.settings.region)
+
+
+def _made(room: Shelf, name: str) -> float:
+    """When a bucket that another room made came to be."""
+    folder: Path = room.objects.root / name
+    return folder.stat().st_ctime if folder.exists() else 0.0
