@@ -14,6 +14,15 @@ var engine = (function () {
   );
   const compiled = new Map(); // key -> {parts: [[name, render]], defaults: [[path, value]]}
 
+  // Handlebars prepares all helpers anew for each call of a template, but not for the partials in
+  // it. So every part is called as a partial, with what one template gave its partial.
+  const prepared = (function () {
+    let given;
+    const partial = (_, options) => ((given = options), "");
+    Handlebars.compile("{{> partial}}")({}, { partials: { partial } });
+    return { ...given, partials: {}, name: undefined, hash: {} };
+  })();
+
   class Mistake extends Error {
     constructor(node, message) {
       super(message);
@@ -177,9 +186,10 @@ var engine = (function () {
     const { TailorbirdSubstitutions: given, ...endpoint } = data;
     if (given) for (const entry of paths(given)) put(endpoint, entry, true);
     for (const entry of message.defaults) put(endpoint, entry, false);
+    const options = { ...prepared, data: { root: endpoint } };
     return message.parts.map(([name, render]) => {
       try {
-        return render(endpoint);
+        return render(endpoint, options);
       } catch (error) {
         error.part = name;
         throw error;
