@@ -15,3 +15,5 @@ OPERATIONS = {
     "UpdateFunctionCode": catalog.update_function_code,
     "UpdateFunctionConfiguration": catalog.update_function_configuration,
 }
+
+SLOW = {"Invoke"}  # waits for the customer's code, so it gets a thread of its own

@@ -7,7 +7,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,13 @@ class Echo:
 
     asked: list[tuple[Caller, dict[str, Any]]] = field(default_factory=list)
     answer: Any = None
+    wait: Callable[[dict[str, Any]], object] | None = None
 
 
 def echo(room: Echo, caller: Caller, request: dict[str, Any]) -> Any:
     room.asked.append((caller, request))
+    if room.wait is not None:
+        room.wait(request)
     if isinstance(room.answer, Exception):
         raise room.answer
     return room.answer
@@ -101,7 +104,8 @@ def gateway_server(
     access = Access(db, SystemClock(), settings)
     key = create_access_key(access, "123456789012")
     room = Echo()
-    tables = {s.key: Table(dict.fromkeys(BUILT[s.key].split(), echo)) for s in SERVICES}
+    slow = frozenset({"Invoke"})
+    tables = {s.key: Table(dict.fromkeys(BUILT[s.key].split(), echo), slow=slow) for s in SERVICES}
     rooms = dict.fromkeys((s.room for s in SERVICES), room)
     gateway = Gateway(access, rooms, settings, access.clock, tables)
     with socket.socket() as listener:
@@ -125,5 +129,5 @@ def gateway_server(
 def running(gateway_server: Running) -> Running:
     """The server with a room that remembers nothing."""
     gateway_server.room.asked.clear()
-    gateway_server.room.answer = None
+    gateway_server.room.answer = gateway_server.room.wait = None
     return gateway_server
