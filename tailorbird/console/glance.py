@@ -142,7 +142,7 @@ def functions_station(c: dict[str, int]) -> Station:
         "Functions",
         "AWS Lambda: the customers' own code",
         c["invocations"],
-        "invocations",
+        "invocations since start",
         (
             ("functions", c["functions"], ""),
             ("warm", c["warm"], "good" if c["warm"] else ""),

@@ -26,10 +26,12 @@ class Example:
     folder: str
     runtime: str
     handler: str
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 DESTINATION = Example("segment-personalize", "python3.11", "app.lambda_handler")
-OUR_HOOK = Example("hooks/skip-recent-buyers", "python3.11", "app.handler")
+QUIET_DAYS = ("QUIET_DAYS", "7")
+OUR_HOOK = Example("hooks/skip-recent-buyers", "python3.11", "app.handler", (QUIET_DAYS,))
 SEEDS_HOOK = Example("hooks/credit-score", "nodejs20.x", "index.handler")
 
 
@@ -52,7 +54,7 @@ def zipped(folder: Path) -> bytes:
 
 
 def create_function(
-    server: Remote, account: str, name: str, example: Example, variables: dict[str, str]
+    server: Remote, account: str, name: str, example: Example, **variables: str
 ) -> str:
     """The ARN of a function made from an example, once it is active."""
     client = server.client("lambda")
@@ -63,7 +65,7 @@ def create_function(
         Handler=example.handler,
         Code={"ZipFile": zipped(examples() / example.folder)},
         Timeout=15,
-        Environment={"Variables": variables},
+        Environment={"Variables": dict(example.variables) | variables},
     )
     until = time.monotonic() + ACTIVE_SECONDS
     while time.monotonic() < until:

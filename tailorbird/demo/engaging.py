@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tailorbird.errors import NotFound, Unavailable
+from tailorbird.errors import Unavailable
 from tailorbird.ids import arn
 from tailorbird.remote import Remote
 
-ENDPOINTS_PER_CALL = 100
 POLL_SECONDS = 0.2
 CAMPAIGN_SECONDS = 300.0
 FROM_ADDRESS = "shop@example.com"
@@ -49,33 +48,6 @@ def endpoint_of(client: Any, application_id: str, person: str) -> dict[str, Any]
         return None
     items = found["EndpointsResponse"]["Item"]
     return dict(items[0]) if items else None
-
-
-def give_recommendations(
-    server: Remote, application_id: str, recommended: dict[str, list[str]]
-) -> None:
-    """Write each person's recommendations to their user attributes."""
-    client, people = server.client("pinpoint"), list(recommended)
-    for at in range(0, len(people), ENDPOINTS_PER_CALL):
-        items = [
-            endpoint_with(client, application_id, person, recommended[person])
-            for person in people[at : at + ENDPOINTS_PER_CALL]
-        ]
-        client.update_endpoints_batch(
-            ApplicationId=application_id, EndpointBatchRequest={"Item": items}
-        )
-
-
-def endpoint_with(
-    client: Any, application_id: str, person: str, items: list[str]
-) -> dict[str, Any]:
-    endpoint = endpoint_of(client, application_id, person)
-    if endpoint is None:
-        raise NotFound(f"{person} has no endpoint in application {application_id}")
-    return {
-        "Id": endpoint["Id"],
-        "User": {"UserId": person, "UserAttributes": {"recommended_products": items}},
-    }
 
 
 def create_segment(

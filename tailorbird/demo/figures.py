@@ -9,6 +9,7 @@ from tailorbird.demo.learning import Learned
 from tailorbird.demo.sender import Sent
 
 SENT = "ENDPOINT_SENT"  # names in an activity's ExecutionMetrics
+PRODUCED = "ENDPOINT_PRODUCED"
 FILTERED = "FILTERED_OUT_BY_HOOK"
 
 

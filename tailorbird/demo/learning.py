@@ -32,7 +32,7 @@ BASELINE = "aws-popularity-count"
 METRIC = "normalized_discounted_cumulative_gain_at_10"
 POLL_SECONDS = 0.1
 WAIT_SECONDS = 900.0
-ASKERS = 4  # people asked for at the same time
+ASKERS = 2  # people asked for at the same time
 
 
 @dataclass(frozen=True)

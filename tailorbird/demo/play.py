@@ -19,12 +19,15 @@ from tailorbird.demo.figures import Figures, Live, Mailing
 from tailorbird.demo.material import Material, generated
 from tailorbird.demo.sender import Sender
 from tailorbird.demo.server import start
-from tailorbird.errors import Unavailable
+from tailorbird.demo.shop import Person
+from tailorbird.errors import Invalid, Unavailable
 from tailorbird.remote import Remote, refusals
 
+LEAST = {"people": 10, "products": 20, "calls": 1_000}
 LIVE_PEOPLE = 40
 LIVE_SECONDS = 60.0
 ENDPOINTS_SECONDS = 120.0
+SAMPLE_EVERY = 100  # endpoints looked at while waiting for all of them
 TRAIT = "recommended_products"
 BUCKET = "tailorbird-demo"
 
@@ -47,6 +50,9 @@ class Choices:
 
 def play(choices: Choices) -> None:
     """Start a server, play the loop, print the report; serve on unless `exit`."""
+    for name, least in LEAST.items():
+        if getattr(choices, name) < least:
+            raise Invalid(f"--{name} {getattr(choices, name)} is too few; {least} is the least")
     from rich.console import Console
 
     from tailorbird.demo.report import print_report, serve_on, steps
@@ -102,9 +108,10 @@ class Loop:
         self.account = ""
         self.source: dict[str, Any] = {}
         self.application_id = ""
+        self.pinpoint = server.client("pinpoint")
         self.recommended: dict[str, list[str]] = {}
-        every = max(1, len(material.people) // LIVE_PEOPLE)
-        some = material.people[::every][:LIVE_PEOPLE]
+        count = min(LIVE_PEOPLE, 1 + len(material.people) // 3)
+        some = material.people[:: len(material.people) // count][:count]
         self.live_people = {person.user_id: person for person in some}
 
     def run(self) -> Figures:
@@ -115,7 +122,7 @@ class Loop:
         self.send_history(sender)
         location = self.prepare()
         learned = self.learn(location)
-        self.recommend_everyone(learned.campaign)
+        self.recommend_everyone(sender, learned.campaign)
         self.connect_function(learned)
         self.live(sender)
         self.mail()
@@ -132,28 +139,29 @@ class Loop:
 
     def send_history(self, sender: Sender) -> None:
         with self.step("collect: calls through the Segment SDK") as told:
-            self.figures.identified = sender.identify(self.material.people)
+            self.figures.identified = sender.identify(traits_of(self.material.people))
             self.figures.sent = sender.track(self.material.calls, told)
         errors = self.figures.identified.errors + self.figures.sent.errors
         if errors:
             raise Unavailable(f"{len(errors)} batches were not taken; the first: {errors[0]}")
         with self.step("identify calls reach Pinpoint endpoints") as told:
             began = time.perf_counter()
-            self.wait_for_endpoints(told)
+            people = [person.user_id for person in self.material.people]
+            self.wait_for_endpoints(people, self.endpoint, told)
             self.figures.endpoints_seconds = time.perf_counter() - began
 
-    def wait_for_endpoints(self, told: Callable[[int, int], None]) -> None:
-        people = [person.user_id for person in self.material.people]
-        client, at = self.server.client("pinpoint"), 0
+    def wait_for_endpoints(
+        self, people: list[str], look: Callable[[str], Any], told: Callable[[int, int], None]
+    ) -> None:
+        """Until a look at every hundredth endpoint, and the last, finds what it looks for."""
         until = time.monotonic() + ENDPOINTS_SECONDS
-        while at < len(people):
-            if engaging.endpoint_of(client, self.application_id, people[at]):
-                at += 1 if at + 100 >= len(people) else 100
-                told(min(at, len(people)), len(people))
-            elif time.monotonic() > until:
-                raise Unavailable(f"{people[at]} has no endpoint after {ENDPOINTS_SECONDS:.0f} s")
-            else:
+        for at in sorted({*range(0, len(people), SAMPLE_EVERY), len(people) - 1}):
+            while not look(people[at]):
+                if time.monotonic() > until:
+                    waited = f"{ENDPOINTS_SECONDS:.0f} s"
+                    raise Unavailable(f"Traits of {people[at]} reached no endpoint in {waited}")
                 time.sleep(0.1)
+            told(at + 1, len(people))
 
     def prepare(self) -> str:
         location = f"s3://{BUCKET}/{self.name}/interactions.csv"
@@ -176,17 +184,20 @@ class Loop:
         self.figures.learned = learned
         return learned
 
-    def recommend_everyone(self, campaign: str) -> None:
+    def recommend_everyone(self, sender: Sender, campaign: str) -> None:
         """What a shop does once a night; who is watched live gets theirs from the function."""
         people = [person.user_id for person in self.material.people]
         with self.step("recommendations for everyone") as told:
             answers, seconds = learning.recommend(self.server, campaign, people, told)
         self.figures.recommended = len(answers)
         self.figures.recommend_ms = 1000 * statistics.median(seconds)
-        with self.step("onto their endpoints"):
-            nightly = {p: items for p, items in answers.items() if p not in self.live_people}
-            engaging.give_recommendations(self.server, self.application_id, nightly)
         self.recommended = answers
+        with self.step("identified with them, onto their endpoints") as told:
+            nightly = {p: {TRAIT: items} for p, items in answers.items()}
+            for person in self.live_people:
+                del nightly[person]
+            sender.identify(nightly)
+            self.wait_for_endpoints(list(nightly), self.trait, told)
 
     def connect_function(self, learned: learning.Learned) -> None:
         """The second seed: a function as destination of the source's track calls."""
@@ -196,7 +207,7 @@ class Loop:
                 self.account,
                 f"{self.name}-recommend",
                 connecting.DESTINATION,
-                connecting.destination_variables(self.server, learned),
+                **connecting.destination_variables(self.server, learned),
             )
             source = self.source["id"]
             role = connecting.create_role(self.server, f"{self.name}-segment", function, source)
@@ -213,13 +224,12 @@ class Loop:
     def live(self, sender: Sender) -> None:
         """Some people do something now; their endpoints get new recommendations by the function."""
         chosen = list(self.live_people.values())
-        client = self.server.client("pinpoint")
         calls = self.material.live(chosen, datetime.now(UTC))
         with self.step("live: call, function, event, recommendation, trait") as told:
             began = time.perf_counter()
-            sender.identify(chosen)
+            sender.identify(traits_of(chosen))
             sender.track(calls)
-            arrived = self.wait_for_traits(client, began, told)
+            arrived = self.wait_for_traits(began, told)
         example = next(iter(arrived), chosen[0].user_id)
         self.figures.live = Live(
             people=len(chosen),
@@ -228,12 +238,11 @@ class Loop:
             median_seconds=statistics.median(arrived.values()) if arrived else 0.0,
             example=next(p.name for p in chosen if p.user_id == example),
             before=self.recommended[example][:3],
-            after=self.trait(client, example)[:3],
+            after=self.trait(example)[:3],
         )
 
     def wait_for_traits(
         self,
-        client: Any,
         began: float,
         told: Callable[[int, int], None],
     ) -> dict[str, float]:
@@ -242,14 +251,18 @@ class Loop:
         until = time.monotonic() + LIVE_SECONDS
         while len(arrived) < len(self.live_people) and time.monotonic() < until:
             for person in self.live_people.keys() - arrived.keys():
-                if self.trait(client, person):
+                if self.trait(person):
                     arrived[person] = time.perf_counter() - began
             told(len(arrived), len(self.live_people))
             time.sleep(0.1)
         return arrived
 
-    def trait(self, client: Any, person: str) -> list[str]:
-        endpoint = engaging.endpoint_of(client, self.application_id, person) or {}
+    def endpoint(self, person: str) -> dict[str, Any] | None:
+        return engaging.endpoint_of(self.pinpoint, self.application_id, person)
+
+    def trait(self, person: str) -> list[str]:
+        """The recommendations on a person's endpoint."""
+        endpoint = self.endpoint(person) or {}
         return list(endpoint.get("User", {}).get("UserAttributes", {}).get(TRAIT, []))
 
     def mail(self) -> None:
@@ -271,8 +284,7 @@ class Loop:
         told: Callable[[int, int], None],
     ) -> Mailing:
         name = f"{self.name}-{title}"
-        variables = connecting.hook_variables(self.server, example)
-        hook = connecting.create_function(self.server, self.account, name, example, variables)
+        hook = connecting.create_function(self.server, self.account, name, example)
         connecting.allow_pinpoint(self.server, self.account, hook, self.application_id)
         segment = engaging.create_segment(self.server, self.application_id, title, dimensions)
         began = time.perf_counter()
@@ -280,6 +292,10 @@ class Loop:
             self.server, self.application_id, title, segment, hook, told
         )
         return Mailing(title, example.runtime, activity, time.perf_counter() - began)
+
+
+def traits_of(people: list[Person]) -> dict[str, dict[str, Any]]:
+    return {person.user_id: person.traits() for person in people}
 
 
 def among(*values: str, kind: str = "DimensionType") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tailorbird.demo.figures import FILTERED, SENT, Figures, Live, Mailing
+from tailorbird.demo.figures import FILTERED, PRODUCED, SENT, Figures, Live, Mailing
 from tailorbird.demo.server import Server
 from tailorbird.remote import Remote
 
@@ -117,7 +117,9 @@ def live(figures: Live) -> str:
 
 
 def mailed(m: Mailing) -> str:
-    rest = {WORDS.get(name, name): n for name, n in m.outcomes.items() if name != SENT}
+    rest = {
+        WORDS.get(name, name): n for name, n in m.outcomes.items() if name not in (SENT, PRODUCED)
+    }
     why = ", ".join(f"{n:,} {words}" for words, n in rest.items())
     rate = f"{m.endpoints / m.seconds:,.0f} endpoints/s" if m.seconds else ""
     return (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tailorbird.demo.shop import Call, Person
+from tailorbird.demo.shop import Call
 
 CLIENTS = 2
 UPLOAD_SIZE = 400  # calls in one batch; the SDK cuts at 475 kB by itself
@@ -51,9 +51,10 @@ class Sender:
             for _ in range(clients)
         ]
 
-    def identify(self, people: Iterable[Person], told: Told | None = None) -> Sent:
+    def identify(self, traits: Mapping[str, dict[str, Any]], told: Told | None = None) -> Sent:
+        """Tell the traits of people, by user id."""
         return self._send(
-            [(p.user_id, "identify", (p.user_id, p.traits()), {}) for p in people], told
+            [(user, "identify", (user, known), {}) for user, known in traits.items()], told
         )
 
     def track(self, calls: Iterable[Call], told: Told | None = None) -> Sent:

@@ -133,14 +133,16 @@ def of_person(room: Engage, application_id: str, user_id: str) -> list[dict[str,
 
 
 def reasons(room: Engage, activity_id: str, limit: int = 20) -> list[dict[str, Any]]:
-    """`{state, reason, count}` of an activity, the most frequent first."""
+    """`{state, reason, count}` of an activity, the most frequent first; what was sent as one."""
     c = t.ledger.c
+    is_sent = c.state == sa.literal_column(f"'{SENT}'")  # the reason says where each mail is
+    reason = sa.case((is_sent, sa.null()), else_=c.reason)
     count = sa.func.count().label("count")
     query = (
-        sa.select(c.state, c.reason, count)
+        sa.select(c.state, reason, count)
         .join_from(t.ledger, t.activities, t.activities.c.number == c.activity)
         .where(t.activities.c.id == activity_id)
-        .group_by(c.state, c.reason)
+        .group_by(c.state, reason)
         .order_by(count.desc())
         .limit(limit)
     )
