@@ -93,16 +93,22 @@ class ChunkedBody:
     def _take_trailer(self, line: bytes) -> None:
         line = line.rstrip(b"\r\n")
         if not line:
-            self._ended = True
+            self._end()
             return
         name, _, value = line.partition(b":")
         name, value = name.strip().lower(), value.strip()
         if name == TRAILER_SIGNATURE:
             digest = hashlib.sha256(b"".join(self._signed_trailers)).hexdigest().encode()
             self._compare(b"AWS4-HMAC-SHA256-TRAILER", (digest,), value, "trailer")
+            self._signed_trailers.clear()
             return
         self._signed_trailers.append(name + b":" + value + b"\n")
         self.trailers[name.decode("latin-1")] = value.decode("latin-1")
+
+    def _end(self) -> None:
+        if self._seed and self._signed_trailers:
+            raise Denied("The trailers came without a signature after them", code=MISMATCH)
+        self._ended = True
 
     def _compare(self, kind: bytes, parts: tuple[bytes, ...], claimed: bytes, what: str) -> None:
         seed = self._seed
