@@ -92,6 +92,10 @@ SETTINGS = (
         True,
         "Writing an endpoint makes others with its address INACTIVE",
     ),
+    Setting("engage_each_limit", int, 15, "List items that {{#each}} shows; 0 is no limit"),
+    Setting(
+        "engage_escape_text", bool, False, "{{x}} is HTML-escaped in subjects and texts as well"
+    ),
     Setting("engage_hook_batch_size", int, 50, "Endpoints that one call of a campaign hook sees"),
     Setting("engage_hook_concurrency", int, 8, "Batches of campaigns worked on at once"),
     Setting("engage_hook_timeout_seconds", float, 15.0, "A campaign hook has this long to answer"),
@@ -210,6 +214,12 @@ SETTINGS = (
         float,
         10.0,
         "An invocation waits this long for a free environment before 429; AWS does not wait",
+    ),
+    Setting(
+        "functions_egress",
+        str,
+        "",
+        "Hosts functions may reach besides this house, with commas: api.example.com, *.shop.test",
     ),
     Setting(
         "functions_max_timeout_seconds", int, 900, "The longest timeout a function may be given"

@@ -16,7 +16,8 @@ from tailorbird.functions import logs, runtime_api
 from tailorbird.functions.environment import Answer
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.resolve import FunctionVersion
-from tailorbird.functions.supervisor import Slot, Supervisor
+from tailorbird.functions.starting import Slot
+from tailorbird.functions.supervisor import Supervisor
 
 INIT_SECONDS = 10.0
 PARK_SECONDS = 1.0  # a runtime that answered asks for the next invocation within this

@@ -104,6 +104,7 @@ def _spawn(request: dict, fds: list[int]) -> tuple[int, list[socket.socket]]:
         _check(libc.unshare(CLONE_NEWNET), "unshare network")
         _bring_loopback_up()
         sockets = [_listen(port) for port in request["ports"]]
+        sockets += [_receive(port) for port in request["datagrams"]]
     output, inherited = fds[0], fds[1:-1]
     env = dict(request["env"])
     if inherited:
@@ -168,6 +169,12 @@ def _listen(port: int) -> socket.socket:
     listener.bind(("127.0.0.1", port))
     listener.listen(BACKLOG)
     return listener
+
+
+def _receive(port: int) -> socket.socket:
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.bind(("127.0.0.1", port))
+    return receiver
 
 
 def _reap(children: dict[int, int]) -> None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 LEVELS = ("none", "rlimit", "bwrap")
 RUNTIME_API_PORT = 9001
 HOUSE_PORT = 9002
-TLS_PORT = 443
+WEB_PORTS = (443, 80)
+NAME_PORT = 53
 OPEN_FILES = 1024
 PROCESSES = 742
 STACK_BYTES = 8 * 1024 * 1024
@@ -147,16 +148,17 @@ def _base_mounts() -> list[str]:
     return line
 
 
-def etc_files(hosts: Mapping[str, str]) -> dict[str, str]:
-    """The few files of /etc that programs look for, with names that lead to the house."""
-    lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in hosts.items())]
+def etc_files(bundle: str, authority: str) -> dict[str, str]:
+    """The few files of /etc that programs look for; every name is asked of 127.0.0.1."""
     users = {INSIDE_UID: INSIDE_GID} | {OUTSIDE_UID + n: OUTSIDE_UID + n for n in range(SLOTS)}
     shell = "/sbin/nologin"
     return {
-        "hosts": "\n".join(lines) + "\n",
+        "hosts": "127.0.0.1 localhost\n",
         "passwd": f"root:x:0:0:root:/root:{shell}\n"
         + "".join(f"sbx_user1051:x:{uid}:{gid}::/tmp:{shell}\n" for uid, gid in users.items()),
         "group": f"root:x:0:\nsbx_user1051:x:{INSIDE_GID}:\n",
         "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-        "resolv.conf": "",
+        "resolv.conf": "nameserver 127.0.0.1\noptions timeout:2 attempts:1\n",
+        "ssl/certs/ca-certificates.crt": bundle,
+        "tailorbird/authority.pem": authority,
     }

@@ -32,6 +32,7 @@ class Plan:
     env: Mapping[str, str]
     cwd: str = "/"
     ports: Sequence[int] = ()  # listeners on 127.0.0.1 of a network namespace of its own
+    datagrams: Sequence[int] = ()  # the same for UDP
     channel: bool = False  # a socket that speaks the Runtime API, inherited
     rlimits: Mapping[str, int] = field(default_factory=dict)
     cgroups: Sequence[str] = ()
@@ -79,6 +80,7 @@ class Launcher:
             "env": dict(plan.env),
             "cwd": plan.cwd,
             "ports": list(plan.ports),
+            "datagrams": list(plan.datagrams),
             "rlimits": dict(plan.rlimits),
             "cgroups": list(plan.cgroups),
         }
@@ -120,7 +122,7 @@ class Launcher:
         with self._lock:
             try:
                 self._control.sendmsg([json.dumps(request).encode()], ancillary)
-                data, received, _, _ = socket.recv_fds(self._control, REPLY_BYTES, 8)
+                data, received, _, _ = socket.recv_fds(self._control, REPLY_BYTES, 16)
             except OSError as error:
                 raise Unavailable(f"The launcher of functions does not answer: {error}") from None
         sockets = [socket.socket(fileno=fd) for fd in received]

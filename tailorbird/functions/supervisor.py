@@ -2,60 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import os
-import shutil
-import socket
 import threading
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tailorbird import ids
 from tailorbird.errors import Throttled, Unavailable
-from tailorbird.functions import logs, packages, runtimes, sandbox, variables
-from tailorbird.functions.credentials import RENEW_SECONDS, Credentials
-from tailorbird.functions.egress import Egress
-from tailorbird.functions.environment import Environment
+from tailorbird.functions import sandbox
+from tailorbird.functions.credentials import RENEW_SECONDS
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.resolve import FunctionVersion
-from tailorbird.functions.runtimes.runtime import BOOT, Runtime
-from tailorbird.functions.sandbox import HOUSE_PORT, RUNTIME_API_PORT, Mount, Walls
-from tailorbird.functions.spawn import Launcher, Plan
-from tailorbird.functions.variables import Places
+from tailorbird.functions.starting import Slot, Starter
 
 if TYPE_CHECKING:
     from tailorbird.functions.room import Functions
 
 SWEEP_SECONDS = 2.0
-PROBE_SECONDS = 10.0
-MIB = 1024 * 1024
-
-log = logging.getLogger("tailorbird.functions")
-
-
-@dataclass(eq=False)
-class Slot:
-    """An environment and what belongs to it: its function, its log stream, its /tmp."""
-
-    number: int
-    version: FunctionVersion
-    runtime: Runtime
-    environment: Environment
-    stream: logs.Stream
-    tmp: Path
-    started: float
-    used: float
-    doors: list[asyncio.AbstractServer] = field(default_factory=list)
-    invocations: int = 0
-    retired: bool = False
-
-    @property
-    def arn(self) -> str:
-        return self.version.ref.arn
 
 
 class Supervisor:
@@ -74,12 +36,9 @@ class Supervisor:
         self._slots: set[Slot] = set()
         self._numbers = set(range(sandbox.SLOTS))
         self._held: dict[str, int] = defaultdict(int)  # environments by function, also unborn ones
-        self._spare_tmp: dict[str, list[Path]] = defaultdict(list)
-        self._credentials = Credentials(room)
         self._stopped = threading.Event()
-        _prepare_folders(room.root)
-        self._launcher, self.walls = _raise_walls(settings.functions_sandbox, room.root)
-        self._egress = Egress(room.house) if self.walls.private_network else None
+        self._starter = Starter(room)
+        self.walls = self._starter.walls
         self._sweeper = threading.Thread(target=self._sweep, name="functions-sweeper", daemon=True)
         self._sweeper.start()
 
@@ -107,14 +66,7 @@ class Supervisor:
 
     def discard(self, slot: Slot, *, keep_tmp: bool = False) -> None:
         """End an environment; its /tmp can pass to the function's next one."""
-        slot.environment.close()
-        if self._egress is not None:
-            for door in slot.doors:
-                self._egress.detach(door)
-        if keep_tmp and not slot.retired:
-            self._spare_tmp[slot.arn].append(slot.tmp)
-        else:
-            shutil.rmtree(slot.tmp, ignore_errors=True)
+        self._starter.end(slot, keep_tmp=keep_tmp)
         with self._turn:
             self._slots.discard(slot)
             self._numbers.add(slot.number)
@@ -129,11 +81,9 @@ class Supervisor:
             idle = [slot for slot in mine if slot in self._idle.get(slot.version.key, ())]
             for slot in idle:
                 self._idle[slot.version.key].remove(slot)
-            spare = self._spare_tmp.pop(ref.arn, [])
         for slot in idle:
             self.discard(slot)
-        for folder in spare:
-            shutil.rmtree(folder, ignore_errors=True)
+        self._starter.forget(ref)
 
     def stop(self) -> None:
         """End every environment and the launcher."""
@@ -143,11 +93,8 @@ class Supervisor:
             self._idle.clear()
         for slot in idle:
             self.discard(slot)
-        self._launcher.stop()
-        if self._egress is not None:
-            self._egress.stop()
+        self._starter.stop()
         self._sweeper.join()
-        shutil.rmtree(_tmp_root(self._room.root), ignore_errors=True)
 
     def counts(self) -> dict[str, int]:
         """Environments alive, how many of them are idle, and invocations since the start."""
@@ -208,7 +155,7 @@ class Supervisor:
     def _start(self, version: FunctionVersion) -> Slot:
         number = self._numbers.pop()
         try:
-            slot = self._build(version, number)
+            slot = self._starter.start(version, number)
         except BaseException:
             with self._turn:
                 self._numbers.add(number)
@@ -217,74 +164,6 @@ class Supervisor:
         with self._turn:
             self._slots.add(slot)
         return slot
-
-    def _build(self, version: FunctionVersion, number: int) -> Slot:
-        room, walls = self._room, self.walls
-        runtime = runtimes.find(version.runtime)
-        code = packages.unpacked(room.objects, room.root, version.package)
-        ref = version.ref
-        day = time.strftime("%Y/%m/%d", time.gmtime(room.clock.now()))
-        stream = logs.new_stream(room.root, ref.account, ref.region, ref.name, version.version, day)
-        tmp = self._tmp(ref, number)
-        listener = None if walls.private_network else _loopback_listener()
-        places = Places() if walls.private_network else _real_places(code, runtime, tmp)
-        api = listener.getsockname()[1] if listener else RUNTIME_API_PORT
-        house = f"http://127.0.0.1:{HOUSE_PORT}" if walls.private_network else room.url
-        key = self._credentials.key(ref, version.role)
-        env = variables.of(version, runtime, places, key, house, f"127.0.0.1:{api}", stream.name)
-        launched = self._launcher.spawn(
-            self._plan(version, runtime, places, code, tmp, number, env)
-        )
-        doors = []
-        if listener is not None:
-            launched.listener = listener
-        elif self._egress is not None:
-            doors = [self._egress.attach(door) for door in launched.others]
-            launched.others = []
-        environment = Environment(launched, self._launcher.kill)
-        now = time.monotonic()
-        return Slot(number, version, runtime, environment, stream, tmp, now, now, doors)
-
-    def _plan(
-        self,
-        version: FunctionVersion,
-        runtime: Runtime,
-        places: Places,
-        code: Path,
-        tmp: Path,
-        number: int,
-        env: dict[str, str],
-    ) -> Plan:
-        walls = self.walls
-        interpreter, mounts = sandbox.interpreter(runtime.binary, walls)
-        mounts += [
-            Mount(runtime.libraries, places.runtime),
-            Mount(code, places.task),
-            Mount(BOOT, places.boot),
-            Mount(self._room.root / "etc", "/etc"),
-            Mount(tmp, places.tmp, writable=True),
-        ]
-        inner = runtime.command(interpreter, places.boot)
-        return Plan(
-            sandbox.command(walls, inner, mounts, places.task, number),
-            env,
-            cwd="/" if walls.private_network else places.task,
-            ports=(RUNTIME_API_PORT, HOUSE_PORT) if walls.private_network else (),
-            channel=runtime.channel,
-            rlimits=sandbox.limits(walls, version.storage_mb * MIB),
-        )
-
-    def _tmp(self, ref: FunctionRef, number: int) -> Path:
-        """The function's /tmp that a killed environment left, else an empty one."""
-        with self._turn:
-            spare = self._spare_tmp.get(ref.arn)
-            folder = spare.pop() if spare else None
-        if folder is None:
-            folder = _tmp_root(self._room.root) / ids.hex32()
-            folder.mkdir(mode=0o700)
-        if user := sandbox.owner(self.walls, number):
-            _give(folder, *user)
-        return folder
 
     # keeping
 
@@ -309,73 +188,6 @@ class Supervisor:
                         slots.remove(slot)
                         stale.append(slot)
         return stale
-
-
-def _raise_walls(wanted: str, root: Path) -> tuple[Launcher, Walls]:
-    """A launcher and the best walls that work here, tried by starting something behind them."""
-    for walls in sandbox.candidates(wanted):
-        launcher = Launcher()
-        try:
-            if walls.private_network and os.geteuid() != 0:
-                launcher.enter_user_namespace()
-            if walls.level != "bwrap" or _stands(launcher, walls, root):
-                if walls.degraded:
-                    log.warning("functions run at level %s: %s", walls.level, walls.degraded)
-                return launcher, walls
-        except Unavailable as refused:
-            log.info("walls %s do not work here: %s", walls, refused.message)
-        launcher.stop()
-    raise Unavailable(
-        f"functions_sandbox is {wanted!r}; one of {', '.join(sandbox.LEVELS)} is right"
-    )
-
-
-def _stands(launcher: Launcher, walls: Walls, root: Path) -> bool:
-    """True when a process behind these walls starts and ends well."""
-    mounts = [Mount(root / "etc", "/etc")]
-    interpreter, more = sandbox.interpreter(sandbox.house_python(), walls)
-    argv = sandbox.command(walls, [interpreter, "-S", "-c", ""], [*mounts, *more], "/", 0)
-    env = {"LD_LIBRARY_PATH": "/var/lang/lib"}
-    launched = launcher.spawn(Plan(argv, env, ports=(RUNTIME_API_PORT,)))
-    environment = Environment(launched, launcher.kill)
-    environment.wait_ready(time.monotonic() + PROBE_SECONDS)
-    stands = environment.exit_code == 0
-    if not stands:
-        log.info("bubblewrap: %s", environment.take_output().strip())
-    environment.close()
-    return stands
-
-
-def _prepare_folders(root: Path) -> None:
-    for name in ("code", "logs", "etc"):
-        (root / name).mkdir(parents=True, exist_ok=True)
-    for name, text in sandbox.etc_files({}).items():
-        (root / "etc" / name).write_text(text)
-    _tmp_root(root).mkdir(parents=True, exist_ok=True)
-
-
-def _tmp_root(root: Path) -> Path:
-    """Each process of the house has its own, so that none sweeps up another's."""
-    return root / "tmp" / str(os.getpid())
-
-
-def _real_places(code: Path, runtime: Runtime, tmp: Path) -> Places:
-    return Places(str(code), str(runtime.libraries), "/opt", str(BOOT), str(tmp))
-
-
-def _loopback_listener() -> socket.socket:
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    return listener
-
-
-def _give(folder: Path, uid: int, gid: int) -> None:
-    """Make a user the owner of a folder and everything in it, links themselves included."""
-    for base, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            os.chown(Path(base) / name, uid, gid, follow_symlinks=False)
-    os.chown(folder, uid, gid)
 
 
 def _rate_exceeded(arn: str, held: int) -> Throttled:

@@ -12,6 +12,8 @@ from tailorbird.access import AccessKey
 from tailorbird.functions.resolve import FunctionVersion
 from tailorbird.functions.runtimes.runtime import Runtime
 
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+AUTHORITY = "/etc/tailorbird/authority.pem"
 PATH = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
 
 
@@ -46,6 +48,7 @@ def of(
         "HOME": places.tmp,
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
+        **_trust(places),
         "AWS_ENDPOINT_URL": house,
         "TAILORBIRD_URL": house,
         **runtime.env(places.runtime, places.layers),
@@ -71,6 +74,14 @@ def of(
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         **_credentials(key),
     }
+
+
+def _trust(places: Places) -> Mapping[str, str]:
+    """Where clients of every kind look for authorities; only inside a private network."""
+    if places.tmp != "/tmp":
+        return {}
+    names = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    return dict.fromkeys(names, BUNDLE) | {"NODE_EXTRA_CA_CERTS": AUTHORITY}
 
 
 def _credentials(key: AccessKey) -> Mapping[str, str]:

@@ -1,0 +1,249 @@
+"""How an execution environment comes to be: walls, code, variables, /tmp, and the way out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tailorbird import ids
+from tailorbird.errors import Unavailable
+from tailorbird.functions import logs, packages, runtimes, sandbox, variables
+from tailorbird.functions.authority import Authority
+from tailorbird.functions.credentials import Credentials
+from tailorbird.functions.egress import Egress, Exit
+from tailorbird.functions.environment import Environment, Launched
+from tailorbird.functions.names import FunctionRef
+from tailorbird.functions.resolve import FunctionVersion
+from tailorbird.functions.runtimes.runtime import BOOT, Runtime
+from tailorbird.functions.sandbox import HOUSE_PORT, RUNTIME_API_PORT, Mount, Walls
+from tailorbird.functions.spawn import Launcher, Plan
+from tailorbird.functions.variables import Places
+
+if TYPE_CHECKING:
+    from tailorbird.functions.room import Functions
+
+PROBE_SECONDS = 10.0
+TMP_MODE = 0o700
+MIB = 1024 * 1024
+# Inside a private network: the Runtime API, the house, and the doors that lead by host name.
+PORTS = (RUNTIME_API_PORT, HOUSE_PORT, *sandbox.WEB_PORTS)
+
+log = logging.getLogger("tailorbird.functions")
+
+
+@dataclass(eq=False)
+class Slot:
+    """An environment and what belongs to it: its function, its log stream, its /tmp."""
+
+    number: int
+    version: FunctionVersion
+    runtime: Runtime
+    environment: Environment
+    stream: logs.Stream
+    tmp: Path
+    started: float
+    used: float
+    way_out: Exit | None = None
+    invocations: int = 0
+    retired: bool = False
+
+    @property
+    def arn(self) -> str:
+        return self.version.ref.arn
+
+
+class Starter:
+    """Starts and ends environments behind the best walls this machine allows."""
+
+    def __init__(self, room: Functions) -> None:
+        self._room = room
+        self._credentials = Credentials(room)
+        self._spare_tmp: dict[str, list[Path]] = defaultdict(list)
+        self._lock = threading.Lock()
+        authority = Authority(room.root / "authority")
+        _prepare_folders(room.root, authority)
+        self._launcher, self.walls = _raise_walls(room.settings.functions_sandbox, room.root)
+        allowed = [host.strip() for host in room.settings.functions_egress.split(",")]
+        self._egress = (
+            Egress(room.house, authority, [host for host in allowed if host])
+            if self.walls.private_network
+            else None
+        )
+
+    def start(self, version: FunctionVersion, number: int) -> Slot:
+        """A new environment of the version; its runtime is still starting."""
+        room, walls, ref = self._room, self.walls, version.ref
+        runtime = runtimes.find(version.runtime)
+        code = packages.unpacked(room.objects, room.root, version.package)
+        day = time.strftime("%Y/%m/%d", time.gmtime(room.clock.now()))
+        stream = logs.new_stream(room.root, ref.account, ref.region, ref.name, version.version, day)
+        tmp = self._tmp(ref, number)
+        listener = None if walls.private_network else _loopback_listener()
+        places = Places() if walls.private_network else _real_places(code, runtime, tmp)
+        api = listener.getsockname()[1] if listener else RUNTIME_API_PORT
+        house = f"http://127.0.0.1:{HOUSE_PORT}" if walls.private_network else room.url
+        key = self._credentials.key(ref, version.role)
+        env = variables.of(version, runtime, places, key, house, f"127.0.0.1:{api}", stream.name)
+        plan = self._plan(version, runtime, places, code, tmp, number, env)
+        launched = self._launcher.spawn(plan)
+        launched.listener = listener or launched.listener
+        way_out = self._way_out(launched, stream)
+        environment = Environment(launched, self._launcher.kill)
+        now = time.monotonic()
+        return Slot(number, version, runtime, environment, stream, tmp, now, now, way_out)
+
+    def end(self, slot: Slot, *, keep_tmp: bool) -> None:
+        """End an environment; its /tmp can pass to the function's next one."""
+        slot.environment.close()
+        if self._egress is not None and slot.way_out is not None:
+            self._egress.detach(slot.way_out)
+        if keep_tmp and not slot.retired:
+            with self._lock:
+                self._spare_tmp[slot.arn].append(slot.tmp)
+        else:
+            shutil.rmtree(slot.tmp, ignore_errors=True)
+
+    def forget(self, ref: FunctionRef) -> None:
+        """Drop what ended environments of the function left for its next ones."""
+        with self._lock:
+            spare = self._spare_tmp.pop(ref.arn, [])
+        for folder in spare:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def stop(self) -> None:
+        """End the launcher and everything it started."""
+        self._launcher.stop()
+        if self._egress is not None:
+            self._egress.stop()
+        shutil.rmtree(_tmp_root(self._room.root), ignore_errors=True)
+
+    def _way_out(self, launched: Launched, stream: logs.Stream) -> Exit | None:
+        if self._egress is None:
+            return None
+        house, *doors, names = launched.others
+        launched.others = []
+        return self._egress.attach(house, doors, names, _report(stream))
+
+    def _plan(
+        self,
+        version: FunctionVersion,
+        runtime: Runtime,
+        places: Places,
+        code: Path,
+        tmp: Path,
+        number: int,
+        env: dict[str, str],
+    ) -> Plan:
+        walls = self.walls
+        interpreter, mounts = sandbox.interpreter(runtime.binary, walls)
+        mounts += [
+            Mount(runtime.libraries, places.runtime),
+            Mount(code, places.task),
+            Mount(BOOT, places.boot),
+            Mount(self._room.root / "etc", "/etc"),
+            Mount(tmp, places.tmp, writable=True),
+        ]
+        inner = runtime.command(interpreter, places.boot)
+        return Plan(
+            sandbox.command(walls, inner, mounts, places.task, number),
+            env,
+            cwd="/" if walls.private_network else places.task,
+            ports=PORTS if walls.private_network else (),
+            datagrams=(sandbox.NAME_PORT,) if walls.private_network else (),
+            channel=runtime.channel,
+            rlimits=sandbox.limits(walls, version.storage_mb * MIB),
+        )
+
+    def _tmp(self, ref: FunctionRef, number: int) -> Path:
+        """The function's /tmp that a killed environment left, else an empty one."""
+        with self._lock:
+            spare = self._spare_tmp.get(ref.arn)
+            folder = spare.pop() if spare else None
+        if folder is None:
+            folder = _tmp_root(self._room.root) / ids.hex32()
+            folder.mkdir(mode=TMP_MODE)
+        if user := sandbox.owner(self.walls, number):
+            _give(folder, *user)
+        return folder
+
+
+def _raise_walls(wanted: str, root: Path) -> tuple[Launcher, Walls]:
+    """A launcher and the best walls that work here, tried by starting something behind them."""
+    for walls in sandbox.candidates(wanted):
+        launcher = Launcher()
+        try:
+            if walls.private_network and os.geteuid() != 0:
+                launcher.enter_user_namespace()
+            if walls.level != "bwrap" or _stands(launcher, walls, root):
+                if walls.degraded:
+                    log.warning("functions run at level %s: %s", walls.level, walls.degraded)
+                return launcher, walls
+        except Unavailable as refused:
+            log.info("walls %s do not work here: %s", walls, refused.message)
+        launcher.stop()
+    raise Unavailable(
+        f"functions_sandbox is {wanted!r}; one of {', '.join(sandbox.LEVELS)} is right"
+    )
+
+
+def _stands(launcher: Launcher, walls: Walls, root: Path) -> bool:
+    """True when a process behind these walls starts and ends well."""
+    mounts = [Mount(root / "etc", "/etc")]
+    interpreter, more = sandbox.interpreter(sandbox.house_python(), walls)
+    argv = sandbox.command(walls, [interpreter, "-S", "-c", ""], [*mounts, *more], "/", 0)
+    env = {"LD_LIBRARY_PATH": "/var/lang/lib"}
+    launched = launcher.spawn(Plan(argv, env, ports=(RUNTIME_API_PORT,)))
+    environment = Environment(launched, launcher.kill)
+    environment.wait_ready(time.monotonic() + PROBE_SECONDS)
+    stands = environment.exit_code == 0
+    if not stands:
+        log.info("bubblewrap: %s", environment.take_output().strip())
+    environment.close()
+    return stands
+
+
+def _prepare_folders(root: Path, authority: Authority) -> None:
+    for name in ("code", "logs"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    for name, text in sandbox.etc_files(authority.bundle(), authority.pem).items():
+        file = root / "etc" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    _tmp_root(root).mkdir(parents=True, exist_ok=True)
+
+
+def _tmp_root(root: Path) -> Path:
+    """Each process of the house has its own, so that none sweeps up another's."""
+    return root / "tmp" / str(os.getpid())
+
+
+def _real_places(code: Path, runtime: Runtime, tmp: Path) -> Places:
+    return Places(str(code), str(runtime.libraries), "/opt", str(BOOT), str(tmp))
+
+
+def _loopback_listener() -> socket.socket:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    return listener
+
+
+def _give(folder: Path, uid: int, gid: int) -> None:
+    """Make a user the owner of a folder and everything in it, links themselves included."""
+    for base, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            os.chown(Path(base) / name, uid, gid, follow_symlinks=False)
+    os.chown(folder, uid, gid)
+
+
+def _report(stream: logs.Stream) -> Callable[[str], None]:
+    return lambda text: logs.append(stream, int(time.time() * 1000), text)

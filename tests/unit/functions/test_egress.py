@@ -1,0 +1,199 @@
+"""Code with real addresses written into it reaches this house, and nothing else does."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tailorbird import settings as settings_module
+from tailorbird.functions import addresses, logs
+from tailorbird.store import Database
+from tailorbird.store.migrations import upgrade
+from tests.unit.functions.conftest import ACCOUNT, REGION, Workshop, open_workshop
+from tests.unit.functions.test_node import pytestmark as needs_node
+
+
+class House(http.server.BaseHTTPRequestHandler):
+    """Says what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        said = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        body = json.dumps({"host": self.headers["Host"], "path": self.path, "said": said}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def walled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    folder = tmp_path_factory.mktemp("egress")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), House)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    flags = {"data": folder / "data", "port": server.server_address[1]}
+    settings = settings_module.load(flags, environment={}, folder=folder)
+    db = Database(settings.database())
+    upgrade(db)
+    room = open_workshop(db, settings)
+    room.start()
+    if not room.supervisor.walls.private_network:
+        room.stop()
+        pytest.skip("bubblewrap does not work here")
+    yield Workshop(room)
+    room.stop()
+    db.close()
+    server.shutdown()
+
+
+PYTHON = {
+    "urllib": """
+import json, urllib.request
+def handler(event, context):
+    asked = urllib.request.Request("https://api.segment.io/v1/identify", b"{}", method="POST")
+    return json.load(urllib.request.urlopen(asked))
+""",
+    "requests": """
+import requests
+def handler(event, context):
+    return requests.post("https://api.segment.io/v1/identify", data="{}").json()
+""",
+}
+
+
+@pytest.mark.parametrize("client", PYTHON)
+def test_python_reaches_segments_address(walled: Workshop, client: str):
+    if client == "requests":
+        pytest.importorskip("requests")
+    done = walled.run(PYTHON[client], Timeout=20)
+    assert json.loads(done.payload) == {
+        "host": "api.segment.io",
+        "path": "/v1/identify",
+        "said": "{}",
+    }
+
+
+def test_boto3_reaches_amazons_addresses(walled: Workshop):
+    source = """
+import json, os
+os.environ.pop("AWS_ENDPOINT_URL")
+import boto3
+def handler(event, context):
+    seen = []
+    client = boto3.client("personalize-events")
+    client.meta.events.register("after-call", lambda http_response, **_: seen.append(http_response))
+    client.put_events(trackingId="t", sessionId="s", eventList=[{"eventType": "x", "sentAt": 1}])
+    return json.loads(seen[0].content)["host"]
+"""
+    done = walled.run(source, Timeout=20)
+    assert json.loads(done.payload) == "personalize-events.us-east-1.amazonaws.com"
+
+
+NODE = {
+    "https": """
+const https = require('https');
+exports.handler = (event, context, callback) => {
+  const to = 'https://api.segment.io/v1/identify';
+  const asked = https.request(to, { method: 'POST' }, (answer) => {
+    let text = '';
+    answer.on('data', (d) => (text += d)).on('end', () => callback(null, JSON.parse(text)));
+  });
+  asked.end('{}');
+};
+""",
+    "fetch": """
+exports.handler = async () =>
+  (await fetch('https://api.segment.io/v1/identify', { method: 'POST', body: '{}' })).json();
+""",
+}
+
+
+@needs_node
+@pytest.mark.parametrize("client", NODE)
+def test_node_reaches_segments_address(walled: Workshop, client: str):
+    done = walled.run(NODE[client], runtime="nodejs20.x", Timeout=20)
+    assert json.loads(done.payload)["host"] == "api.segment.io"
+
+
+def test_the_house_is_at_the_endpoint_url(walled: Workshop):
+    source = """
+import json, os, urllib.request
+def handler(event, context):
+    return json.load(urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"] + "/v1/x"))["path"]
+"""
+    assert json.loads(walled.run(source).payload) == "/v1/x"
+
+
+@pytest.mark.parametrize("url", ["https://example.com/", "http://example.com/"])
+def test_another_host_is_refused_and_the_log_says_which(walled: Workshop, url: str):
+    source = """
+import urllib.request
+def handler(event, context):
+    try: urllib.request.urlopen(event["url"], timeout=5)
+    except OSError as error: return str(error)
+"""
+    name = walled.create(source, Timeout=10)
+    assert walled.invoke(name, {"url": url}).payload != b"null"
+    said = [e.message for e in logs.tail(walled.room.root, ACCOUNT, REGION, name)]
+    assert any("refused a connection to example.com" in line for line in said)
+
+
+def test_an_address_without_a_name_leads_nowhere(walled: Workshop):
+    source = """
+import socket
+def handler(event, context):
+    try: socket.create_connection((event["host"], event["port"]), 2)
+    except OSError as error: return str(error)
+"""
+    name = walled.create(source, Timeout=10)
+    port = walled.room.settings.port
+    for host, wanted in (("10.0.0.1", 80), ("169.254.169.254", 80), ("127.0.0.1", port)):
+        assert walled.invoke(name, {"host": host, "port": wanted}).payload != b"null"
+
+
+def test_an_allowed_host_goes_out_untouched():
+    assert addresses.matches("api.shop.test", ["*.shop.test"])
+    assert not addresses.matches("shop.test.evil.com", ["*.shop.test"])
+
+
+def test_the_name_is_read_off_a_client_hello():
+    name = b"api.segment.io"
+    entry = struct.pack("!HBH", len(name) + 3, 0, len(name)) + name
+    extensions = struct.pack("!HH", 0x2A, 0) + struct.pack("!HH", 0, len(entry)) + entry
+    hello = b"\x03\x03" + b"r" * 32 + b"\x00" + struct.pack("!HH", 2, 0x1301) + b"\x01\x00"
+    hello += struct.pack("!H", len(extensions)) + extensions
+    record = b"\x16\x03\x01" + struct.pack("!H", len(hello) + 4)
+    record += b"\x01" + struct.pack("!I", len(hello))[1:] + hello
+    assert addresses.server_name(record) == "api.segment.io"
+    assert addresses.server_name(record[:40]) == ""
+    assert addresses.server_name(b"GET / HTTP/1.1") is None
+
+
+def test_a_name_is_answered_with_loopback_and_other_records_with_none():
+    question = b"\x03api\x07segment\x02io\x00"
+    ask = b"\x12\x34\x01\x00\x00\x01" + b"\0" * 6 + question
+    answer = addresses.dns_answer(ask + b"\x00\x01\x00\x01")
+    assert answer is not None and answer[-4:] == b"\x7f\x00\x00\x01"
+    none = addresses.dns_answer(ask + b"\x00\x1c\x00\x01")
+    assert none is not None and none[6:8] == b"\x00\x00"
+
+
+def test_the_authority_is_made_once_and_only_its_owner_reads_its_key(tmp_path: Path):
+    from tailorbird.functions.authority import Authority
+
+    first, second = Authority(tmp_path / "a"), Authority(tmp_path / "a")
+    assert first.pem == second.pem
+    assert (tmp_path / "a" / "authority.pem").stat().st_mode & 0o077 == 0
