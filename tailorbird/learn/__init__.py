@@ -1,4 +1,4 @@
-"""The study, Personalize's words: schemas, datasets, imports, solutions, campaigns, trackers, recommendations."""
+"""The study, Personalize's words: datasets, solutions, campaigns, trackers, recommendations."""
 
 from functools import partial
 
@@ -13,6 +13,10 @@ __all__ = ["Learn", "job_kinds", "metrics", "recommend"]
 def job_kinds(room: Learn) -> dict[str, Kind]:
     """Imports and trainings."""
     return {
-        imports.KIND: Kind(partial(imports.run, room), partial(imports.failed, room), imports.QUEUE),
-        training.KIND: Kind(partial(training.run, room), partial(training.failed, room), training.QUEUE),
+        imports.KIND: Kind(
+            partial(imports.run, room), partial(imports.failed, room), imports.QUEUE
+        ),
+        training.KIND: Kind(
+            partial(training.run, room), partial(training.failed, room), training.QUEUE
+        ),
     }

@@ -1,6 +1,6 @@
-"""A trained solution version as files: manifest.json and one .npy for each array, read memory mapped.
+"""A trained version as files: manifest.json and one .npy for each array, read memory mapped.
 
-Nothing is pickled. The manifest is written last; a version's row points at the folder only when all is there.
+Nothing is pickled. The manifest is written last; a row points at the folder when all is there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NO_HISTORY = History(
 
 @dataclass
 class Trained:
-    """A model with everything an answer needs: ids, the histories it was trained on, the last event in them."""
+    """A model and what an answer needs: ids, the histories it was trained on, their last event."""
 
     blend: Blend
     items: Ids

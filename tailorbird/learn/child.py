@@ -23,7 +23,7 @@ Said = Callable[[dict[str, Any]], None]
 
 
 def run(deed: str, spec: dict[str, Any], said: Said, threads: int) -> dict[str, Any]:
-    """The child's result; Invalid with its reason when the input is wrong, RuntimeError when it died.
+    """The child's result; Invalid when it says the input is wrong, RuntimeError when it died.
 
     `said` hears every progress line; when it raises, the child is ended.
     """

@@ -1,4 +1,4 @@
-"""The child's side of `child`: one deed, progress and result as JSON lines, gone when the parent is."""
+"""The child's side of `child`: one deed, said in JSON lines; gone when the parent is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of CSV files as columns of numbers and distinct strings; every row that cannot be read is counted.
+"""Rows of CSV files as columns of numbers and strings; a row that cannot be read is counted.
 
 The header decides which column is which: any order, any case, extra columns are passed over.
 Quotes may be escaped by doubling or by a backslash.
@@ -271,7 +271,7 @@ def _full(
     header: list[int],
     report: Report,
 ) -> tuple[list[list[str]], list[int]]:
-    """The records that reach the last column needed; shorter ones are rejected by the column they lack."""
+    """The records that reach the last column needed; the others are rejected."""
     names = {place: column.name for column, place in zip(schema.columns, header, strict=True)}
     kept, lines = [], []
     for record, line in zip(records, places, strict=True):

@@ -106,10 +106,18 @@ def dataset_type(given: str) -> str:
     return kind
 
 
-def schema_of(conn: Connection, caller: Caller, dataset: records.Row) -> schemas.Schema:
-    """The columns of a dataset."""
-    row = records.find(conn, learn_schemas, caller, dataset["schema_arn"], "schema")
-    return schemas.parse(row["definition"]["schema"], row["definition"].get("domain"))
+def columns_of(conn: Connection, group_arn: str, kind: str) -> set[str]:
+    """The names of the columns of a group's dataset; none when there is no such dataset."""
+    query = (
+        sa.select(learn_schemas.c.definition)
+        .join(learn_datasets, learn_datasets.c.schema_arn == learn_schemas.c.arn)
+        .where(learn_datasets.c.group_arn == group_arn, learn_datasets.c.type == kind)
+    )
+    definition = conn.execute(query).scalar()
+    if definition is None:
+        return set()
+    parsed = schemas.parse(definition["schema"], definition.get("domain"))
+    return {column.name for column in parsed.columns}
 
 
 def _exists(conn: Connection, arn: str) -> bool:

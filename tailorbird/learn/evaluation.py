@@ -1,5 +1,6 @@
-"""Quality of a version on users kept out of its fit, as Personalize splits: 90 % of users train, the
-others' oldest 90 % is the input and their newest 10 % is what had to be found.
+"""Quality of a version on users kept out of its fit, split as Personalize does.
+
+90 % of users train; the others' oldest 90 % is the input, their newest 10 % had to be found.
 
 Source: Personalize developer guide, "Evaluating a solution version with metrics".
 """
@@ -58,7 +59,7 @@ def measure(
 
 
 def scores_for(recipe: Recipe, blend: Blend, case: Case) -> np.ndarray:
-    """The recipe's scores for a case; related items are asked for by the newest item of the input."""
+    """The recipe's scores for a case; related items are those beside the input's newest item."""
     if recipe.type == RELATED_ITEMS:
         similar: Callable[[int], np.ndarray] = blend.scorers["items"].similar  # type: ignore[attr-defined]
         return similar(int(case.history.item[-1]))

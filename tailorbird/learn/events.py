@@ -66,7 +66,7 @@ def put_events(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
 
 
 def inspect(room: Learn, group_arn: str) -> dict[str, Any]:
-    """How many live events a group has, of how many people, linked or not, and why some are unusable."""
+    """How many live events a group has, of how many people, and why some are unusable."""
     c = learn_events.c
     with room.db.read() as conn:
         counts = sa.select(
@@ -92,8 +92,8 @@ def inspect(room: Learn, group_arn: str) -> dict[str, Any]:
 def export(room: Learn, group_arn: str, path: Path) -> int:
     """Write the events a training may see as a part; the id of the last one.
 
-    Sessions that were never linked to a user are not trained on. Events of the last seconds are left
-    to serving: on PostgreSQL ids are given before they are committed.
+    Sessions that were never linked to a user are not trained on. Events of the last seconds are
+    left to serving: on PostgreSQL ids are given before they are committed.
     """
     c = learn_events.c
     settled = sa.select(sa.func.max(c.id)).where(
@@ -162,7 +162,7 @@ def _link(room: Learn, conn: Connection, group: str, session: str, user: str | N
 
 
 def _event(event: dict[str, Any], number: int) -> dict[str, Any]:
-    """An event of either shape: itemId and eventValue in it, or in its properties (the form of 2019)."""
+    """An event of either shape: itemId and eventValue in it, or (2019) in its properties."""
     where = f"eventList[{number}]"
     properties = _properties(event.get("properties"), where)
     item = event.get("itemId")

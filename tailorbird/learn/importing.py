@@ -12,7 +12,7 @@ from tailorbird.learn.schemas import Schema, parse
 
 
 def run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
-    """Read `files` under `schema`, write the part to `out`; the report, and whether a part was written.
+    """Read `files` under `schema`, write the part to `out`; the report, and `written`.
 
     With `keep_good_rows` false one bad row keeps the part from being written, as in the service.
     """

@@ -1,4 +1,4 @@
-"""Dataset import jobs: CSV files into one immutable part; the dataset changes in one step or not at all.
+"""Dataset import jobs: CSV files into one immutable part; a dataset changes in one step or not.
 
 FULL replaces what earlier imports brought; live events stay. INCREMENTAL adds.
 """
@@ -85,7 +85,7 @@ def list_dataset_import_jobs(
 
 
 def report(room: Learn, arn: str) -> dict[str, Any]:
-    """What an import saw: rows, rejected rows by reason, the first of them with line, field and text."""
+    """What an import saw: rows, rejected rows by reason, the first with line, field and text."""
     with room.db.read() as conn:
         query = sa.select(learn_import_jobs.c.report).where(learn_import_jobs.c.arn == arn)
         return conn.execute(query).scalar() or {}
@@ -173,7 +173,8 @@ def _refuse(room: Learn, dataset: records.Row, result: dict[str, Any]) -> None:
 
 
 def _failure(dataset: records.Row, reason: str) -> str:
-    return f"Failed to create a data import job for {dataset['type']} dataset {dataset['arn']}: {reason}"
+    what = f"{dataset['type']} dataset {dataset['arn']}"
+    return f"Failed to create a data import job for {what}: {reason}"
 
 
 def _commit(room: Learn, job: Job, row: records.Row, uri: str, result: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Where an import's data lies: one object, all objects of a folder, or files of this machine that a setting allows."""
+"""Where an import's data lies: an object, a folder of objects, or local files a setting allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows a training sees: imported parts and live events, filtered as the solution says, checked for the minimum."""
+"""The rows a training sees: imported parts and live events, filtered as the solution says."""
 
 from __future__ import annotations
 
@@ -56,8 +56,9 @@ def check(data: Interactions, minimum: Minimum, choice: dict[str, Any]) -> None:
         )
     if returning < minimum.share * len(data.users):
         raise Invalid(
-            f"Create failed. Less than {minimum.share:.0%} of the users have at least 2 interactions "
-            f"each: {returning} of {len(data.users)} (setting learn_min_returning_share)."
+            f"Create failed. Less than {minimum.share:.0%} of the users have at least 2 "
+            f"interactions each: {returning} of {len(data.users)} "
+            "(setting learn_min_returning_share)."
         )
 
 

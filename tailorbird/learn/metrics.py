@@ -1,4 +1,4 @@
-"""How good a version is beside the simplest rival: popularity, measured on the same kept-out users."""
+"""How good a version is beside the simplest rival, popularity, on the same kept-out users."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAIN = "normalized_discounted_cumulative_gain_at_25"
 
 
 def report(room: Learn, solution_version_arn: str) -> dict[str, Any]:
-    """Everything a training measured and chose: metrics, honest metrics, popularity's, weights, CPU seconds."""
+    """Everything a training measured and chose: metrics, popularity's too, weights, CPU seconds."""
     table = learn_solution_versions
     with room.db.read() as conn:
         query = sa.select(table.c.report).where(table.c.arn == solution_version_arn)
@@ -27,7 +27,7 @@ def report(room: Learn, solution_version_arn: str) -> dict[str, Any]:
 def against_popularity(
     room: Learn, solution_version_arn: str, metric: str = MAIN
 ) -> dict[str, Any]:
-    """One metric of the version and of popularity on the same split, and their ratio (None when popularity has 0)."""
+    """One metric of the version and of popularity, and their ratio (None beside 0)."""
     found = report(room, solution_version_arn)
     ours, theirs = found["metrics"][metric], found["popularity"][metric]
     return {

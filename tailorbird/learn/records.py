@@ -1,4 +1,4 @@
-"""Rows of resources: found by ARN within the caller's account and region, listed in pages, added once."""
+"""Rows of resources: found by ARN in the caller's account and region, listed in pages."""
 
 from __future__ import annotations
 

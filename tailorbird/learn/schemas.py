@@ -1,6 +1,6 @@
 """Schemas: Avro records that say which columns a dataset has.
 
-Source: Personalize developer guide, "Creating schema JSON files" and the pages of the domain datasets.
+Source: Personalize developer guide, "Creating schema JSON files" and the domain datasets' pages.
 """
 
 from __future__ import annotations

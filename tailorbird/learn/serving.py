@@ -10,7 +10,7 @@ import numpy as np
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid, NotBuilt, NotFound
-from tailorbird.learn import artifacts
+from tailorbird.learn import artifacts, datasets
 from tailorbird.learn.artifacts import Trained
 from tailorbird.learn.models.engine import top
 from tailorbird.learn.models.interactions import History
@@ -49,6 +49,7 @@ def get_recommendations(room: Learn, caller: Caller, request: dict[str, Any]) ->
     if not 0 <= count <= MAX_RESULTS:
         raise Invalid(f"numResults is {count}; 0 to {MAX_RESULTS} is right")
     trained, recipe, group = _open(room, campaign, caller)
+    _refuse_context(room, group, request)
     if recipe.type == PERSONALIZED_RANKING:
         raise Invalid(
             f"{campaign} was trained with {recipe.name}; ask it with GetPersonalizedRanking"
@@ -71,6 +72,7 @@ def get_personalized_ranking(
     _refuse_not_built(request, "filterArn", "filterValues", "metadataColumns")
     campaign = request["campaignArn"]
     trained, recipe, group = _open(room, campaign, caller)
+    _refuse_context(room, group, request)
     if recipe.type in (RELATED_ITEMS, POPULAR_ITEMS):
         raise Invalid(f"{campaign} was trained with {recipe.name}, which ranks no lists")
     wanted = list(dict.fromkeys(request["inputList"]))
@@ -112,6 +114,16 @@ def _refuse_not_built(request: dict[str, Any], *members: str) -> None:
     for member in members:
         if request.get(member):
             raise NotBuilt(f"{member} is not built; leave it out")
+
+
+def _refuse_context(room: Learn, group_arn: str, request: dict[str, Any]) -> None:
+    """Context that names no column of the Interactions schema means nothing to Personalize either."""
+    names = {name.upper() for name in request.get("context") or ()}
+    if names:
+        with room.db.read() as conn:
+            known = datasets.columns_of(conn, group_arn, "INTERACTIONS")
+        for name in sorted(names & known):
+            raise NotBuilt(f"context {name} is not built; leave it out")
 
 
 def _open(room: Learn, campaign_arn: str, caller: Caller | None) -> tuple[Trained, Recipe, str]:
@@ -184,7 +196,7 @@ def _history(room: Learn, trained: Trained, group: str, user_id: str) -> History
 
 
 def _joined(trained: Trained, known: History, rows: Sequence[Any], now: float) -> History:
-    """Known and live rows in order of time; live rows of unknown items and unwanted types are left out."""
+    """Known and live rows in order of time, without unknown items and unwanted event types."""
     kinds = {name: n for n, name in enumerate(trained.kinds)}
     wanted = trained.manifest.get("event_types")
     item, time, kind = [], [], []

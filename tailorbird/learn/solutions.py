@@ -120,7 +120,7 @@ def check_definition(request: dict[str, Any]) -> Recipe:
 
 
 def choice_of(definition: dict[str, Any]) -> dict[str, Any]:
-    """Which interactions a solution trains on: event type, value threshold, weights by event type."""
+    """Which interactions a solution trains on: event types, their thresholds and weights."""
     config = definition.get("solutionConfig") or {}
     choice: dict[str, Any] = {}
     if definition.get("eventType"):

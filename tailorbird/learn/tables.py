@@ -59,7 +59,7 @@ learn_solution_versions = _resource(
     sa.Column("artifact", sa.Text),
 )
 
-# `version_arn` is the version that serves; `change` the latest update, `$LATEST` stays in both documents.
+# `version_arn` is the version that serves, `change` the latest update; both documents keep $LATEST.
 learn_campaigns = _resource(
     "learn_campaigns",
     sa.Column("solution_arn", sa.Text, nullable=False, index=True),

@@ -1,4 +1,4 @@
-"""Solution versions: trained by a job in a child process; a version is ACTIVE when its model is stored whole."""
+"""Solution versions: trained by a job in a child process, ACTIVE when the model is stored whole."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def find(room: Learn, caller: Caller, arn: str) -> records.Row:
 
 
 def run(room: Learn, job: Job) -> None:
-    """The job: hand the material to a child process, store its model, then let the version be ACTIVE."""
+    """The job: hand the material to a child process, store its model, then say ACTIVE."""
     arn, wall = job.payload["arn"], time.monotonic()
     row = _begin(room, arn)
     uri = f"s3://{room.settings.learn_bucket}/models/{job.id}-{job.attempt}"

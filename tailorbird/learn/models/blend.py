@@ -101,7 +101,10 @@ def search(scorers: dict[str, Scorer], cases: list[Case], fallback: str = "popul
 
 
 def hold_out(data: Interactions, limit: int, seed: int) -> tuple[np.ndarray, list[Case]]:
-    """Rows to fit on (mask) and cases to choose weights on: a cut in time where people span it, else each user's newest tenth."""
+    """Rows to fit on (a mask) and cases to choose weights on.
+
+    A cut in time where people are active on both sides of it, else each user's newest tenth.
+    """
     return _cut_in_time(data, limit, seed) or _newest_tenth(data, limit, seed)
 
 

@@ -1,4 +1,4 @@
-"""From interactions to a blend: fit every scorer, choose weights on held-out rows, refit what was chosen."""
+"""From interactions to a blend: fit all scorers, choose weights on held-out rows, refit."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ LOADERS: dict[str, Callable[[dict[str, np.ndarray]], Scorer]] = {
 
 
 def scorers(dense_items: int) -> dict[str, Fit]:
-    """Every scorer the blend may use; the part of the name before a dash says which loader reads it."""
+    """Every scorer the blend may use; the name up to the dash says which loader reads it."""
     return {
         "popular": Popular.fit,
         "popular-1d": lambda data: Popular.fit(data, half_life_days=1),
@@ -48,7 +48,7 @@ def scorers(dense_items: int) -> dict[str, Fit]:
 
 
 def choose(data: Interactions, dense_items: int, seed: int, progress: Progress) -> Blend:
-    """A blend fitted on the rows that were not held out, with the weights that ranked the held-out rows best."""
+    """A blend fitted on the rows not held out, with the weights that ranked the others best."""
     keep, cases = hold_out(data, CASES, seed)
     rest = data.keep(keep)
     fitted: dict[str, Scorer] = {}

@@ -60,7 +60,7 @@ class Linear:
 def linseq(
     data: Interactions, max_items: int, decay: float = 0.8, ridge: float = 300.0, labels: int = 3
 ) -> Linear:
-    """Fit the next-item model; its sums are counted lag by lag, so no row of states is ever built."""
+    """Fit the next-item model; its sums are counted lag by lag, no matrix of states is built."""
     cover, number = covered(data, max_items)
     count = len(cover)
     lags = int(np.ceil(np.log(STATE_FLOOR) / np.log(decay))) + 1
@@ -103,7 +103,7 @@ def ease(data: Interactions, max_items: int, ridge: float = 400.0, decay: float 
 
 
 def covered(data: Interactions, max_items: int) -> tuple[np.ndarray, np.ndarray]:
-    """The items a dense model keeps (most frequent first to be kept), and each item's number in it or -1."""
+    """The most frequent items, which a dense model keeps, and each item's number there or -1."""
     uses = np.bincount(data.item, minlength=data.item_count)
     frequent = np.flatnonzero(uses >= min(MIN_ITEM_ROWS, uses.max(initial=0)))
     if len(frequent) > max_items:

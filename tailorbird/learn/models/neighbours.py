@@ -1,4 +1,4 @@
-"""Neighbours: items used by the same people (item kNN), and people or sessions like this one (session kNN)."""
+"""Neighbours: items used by the same people (item kNN), people like this one (session kNN)."""
 
 from dataclasses import dataclass
 
@@ -125,7 +125,7 @@ class SessionNeighbours:
     def _people(
         self, items: np.ndarray, weights: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Users who share items, the strength of what is shared, and the place of the newest shared item."""
+        """Users who share items, how strongly, and the place of the newest shared item."""
         found, strength, places = [], [], []
         for place, (item, weight) in enumerate(zip(items, weights, strict=True)):
             users = self.by_item.row(int(item))[0][-SESSION_SAMPLE:]

@@ -39,7 +39,7 @@ class Personal:
 
 @dataclass
 class Repeat:
-    """The learned chance that an item comes again soon, by how often, how long ago and how it was used."""
+    """The learned chance that an item comes again soon, by how often and how lately it was used."""
 
     size: int
     chance: np.ndarray  # [count bucket, place bucket, last event type]

@@ -29,7 +29,7 @@ class Rows:
 
     @classmethod
     def of_dense(cls, matrix: np.ndarray, cover: np.ndarray, size: int, keep: int) -> "Rows":
-        """The largest entries of a dense matrix over the items `cover`, numbered in the catalogue."""
+        """The largest entries of a dense matrix over the items `cover`, by catalogue number."""
         width = matrix.shape[1]
         keep = min(keep, width)
         starts = np.zeros(size + 1, dtype=np.int64)

@@ -1,7 +1,7 @@
 """Quality of ranked lists: Personalize's definitions, and the usual ones beside them.
 
-Personalize divides NDCG by the best placement of the hits that were found, not of everything that was relevant
-(its guide's worked example and its notebooks' saved numbers agree only with this reading).
+Personalize divides NDCG by the best placement of the hits that were found, not of everything that
+was relevant (its guide's worked example and its notebooks' saved numbers fit only this reading).
 """
 
 from collections.abc import Iterable
@@ -45,7 +45,7 @@ def personalize_metrics(lists: Iterable[Ranked], catalogue: int) -> dict[str, fl
 
 
 def honest_metrics(lists: Iterable[Ranked]) -> dict[str, float]:
-    """Recall, hit rate and NDCG over everything that was relevant, with the standard error of NDCG@10."""
+    """Recall, hit rate and NDCG over everything that was relevant, with a standard error."""
     rows = list(lists)
     ndcg = np.array([_ndcg(one, 10) for one in rows] or [0.0], dtype=np.float64)
     recall = [

@@ -1,4 +1,4 @@
-"""What a recipe is: its entry in Personalize's catalogue, how it is fitted, and what a request must name."""
+"""What a recipe is: its entry in Personalize's catalogue, and how it is fitted."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Refit = Callable[[Blend, Interactions, Options], Blend]
 
 @dataclass(frozen=True)
 class Parameter:
-    """A hyperparameter as DescribeAlgorithm shows it: kind is integer, continuous or categorical."""
+    """A hyperparameter; its kind is integer, continuous or categorical."""
 
     kind: str
     default: str

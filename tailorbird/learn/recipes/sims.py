@@ -27,7 +27,7 @@ def refit(_blend: Blend, data: Interactions, options: Options) -> Blend:
 RECIPE = Recipe(
     name="aws-sims",
     type=RELATED_ITEMS,
-    description="Finds items that the same users interact with (item-to-item collaborative filtering).",
+    description="Finds items that the same users interact with (item-to-item filtering).",
     fit=fit,
     refit=refit,
     feature_transformation="sims",

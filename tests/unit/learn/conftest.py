@@ -1,4 +1,4 @@
-"""The room on a real database with a running worker, and interactions with something to learn in them."""
+"""The room on a real database with a running worker, and interactions worth learning."""
 
 from __future__ import annotations
 

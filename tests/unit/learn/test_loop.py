@@ -29,9 +29,9 @@ def test_imported_rows_become_recommendations_of_the_next_item(study: Study):
         assert answer["itemList"][0]["itemId"] in following
 
     assert learn.recommend(study.room, campaign, "new", 1)[0] in following
-    found = study(
-        training.get_solution_metrics, solutionVersionArn=version["solutionVersionArn"]
-    )["metrics"]
+    found = study(training.get_solution_metrics, solutionVersionArn=version["solutionVersionArn"])[
+        "metrics"
+    ]
     assert found["mean_reciprocal_rank_at_25"] > 0.5
     beside = metrics.against_popularity(study.room, version["solutionVersionArn"])
     assert beside["version"] > beside["popularity"]
