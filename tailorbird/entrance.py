@@ -41,7 +41,7 @@ class Entrance:
         token = access.secret(house.settings.data, "api_token")
         self.house = house
         self.segment: App = segment.app(house.collect)
-        self.public: App = segment_public.app(house.collect, token)
+        self.public: App = segment_public.app(house.collect, token, house.prepare)
         self.aws: App = Gateway(
             house.access,
             {

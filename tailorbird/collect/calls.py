@@ -18,6 +18,7 @@ CALL_MAX_BYTES = 32 * 1024
 PROPERTIES_MAX = 10_000
 MESSAGE_ID_MAX_CHARACTERS = 100
 VERSION = 2
+MADE_ID_PREFIX = "api-"
 
 _ALPHABET = string.ascii_letters + string.digits
 _ENCODER = msgspec.json.Encoder()
@@ -133,7 +134,7 @@ def canonical(moment: datetime) -> str:
 
 def new_message_id() -> str:
     """An id for a call that came without one, in the form Segment's API gives."""
-    return "api-" + "".join(secrets.choice(_ALPHABET) for _ in range(27))
+    return MADE_ID_PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(27))
 
 
 def _stamp(call: dict[str, Any], receipt: Receipt) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -116,16 +116,22 @@ class Row:
 
 
 def read(
-    conn: Connection, source_id: str, start: int, limit: int, max_bytes: int = GROUP_MAX_BYTES
+    conn: Connection,
+    source_id: str | None,
+    start: int,
+    limit: int,
+    max_bytes: int = GROUP_MAX_BYTES,
 ) -> list[Row]:
-    """Rows of one source from number `start` on, in order."""
+    """Rows of one source (None: of every source) from number `start` on, in order."""
     c = log_table.c
     query = (
         sa.select(c.first, c.count, c.source_id, c.received, c.function, c.lines)
-        .where(c.source_id == source_id, c.first + c.count > start, c.first > start - ROW_MAX_CALLS)
+        .where(c.first + c.count > start, c.first > start - ROW_MAX_CALLS)
         .order_by(c.first)
         .limit(limit)
     )
+    if source_id is not None:
+        query = query.where(c.source_id == source_id)
     rows: list[Row] = []
     size = 0
     for found in conn.execute(query):
@@ -191,7 +197,7 @@ class Log:
         """Durable when this returns; how many calls were new. Unavailable when it could not be."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
-        self._submit(entry, lambda answer: loop.call_soon_threadsafe(_settle, future, answer))
+        self._submit(entry, _on_loop(loop, future))
         return await future
 
     def append_and_wait(self, entry: Entry, timeout: float = 30.0) -> int:
@@ -247,6 +253,15 @@ class Log:
         size = sum(waiting.entry.bytes for waiting in group)
         for tell in self.appended:
             tell(size)
+
+
+def _on_loop(
+    loop: asyncio.AbstractEventLoop, future: asyncio.Future[int]
+) -> Callable[[int | BaseException], None]:
+    def done(answer: int | BaseException) -> None:
+        loop.call_soon_threadsafe(_settle, future, answer)
+
+    return done
 
 
 def _settle(future: Any, answer: int | BaseException) -> None:
@@ -330,8 +345,3 @@ def _tell_refused(tally: Tally, entry: Entry) -> None:
             entry.source_id, counts.FAILED_ON_INGEST, refused.reason, refused.type, refused.count
         )
         tally.sample(entry.source_id, refused.reason, refused.message, refused.sample)
-
-
-def unread(items: Iterable[tuple[int, bytes]], start: int) -> list[tuple[int, bytes]]:
-    """The calls of a row from `start` on."""
-    return [(number, line) for number, line in items if number >= start]

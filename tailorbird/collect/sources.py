@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.clock import Clock
-from tailorbird.collect import tables
+from tailorbird.collect import counts, tables
 from tailorbird.errors import AlreadyExists, Conflict, Invalid, NotFound
 from tailorbird.settings import Settings
 from tailorbird.store import Database, insert
@@ -190,6 +190,17 @@ def delete_write_key(db: Database, source_id: str, key: str) -> dict[str, Any]:
         if not gone:
             raise NotFound(f"Source {source_id!r} has no such write key")
     return get(db, source_id)
+
+
+def overview(db: Database, source_id: str) -> dict[str, Any]:
+    """What became of a source's calls, by step and reason, with samples of the refused ones."""
+    get(db, source_id)
+    rows = counts.totals(db, source_id)
+    return {
+        "steps": counts.by_step(rows),
+        "reasons": rows,
+        "samples": counts.last_samples(db, source_id),
+    }
 
 
 def new_id() -> str:

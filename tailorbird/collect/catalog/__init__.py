@@ -1,0 +1,17 @@
+"""The types of destinations there are, by name."""
+
+from tailorbird.collect.catalog.amazon_lambda import AMAZON_LAMBDA, AMAZON_PERSONALIZE
+from tailorbird.collect.catalog.amazon_pinpoint import AMAZON_PINPOINT
+from tailorbird.collect.catalog.definition import DestinationType
+from tailorbird.errors import NotFound
+
+TYPES = {kind.name: kind for kind in (AMAZON_LAMBDA, AMAZON_PERSONALIZE, AMAZON_PINPOINT)}
+
+
+def find(given: str) -> DestinationType:
+    """A type by its name, slug or id in the catalogue."""
+    for kind in TYPES.values():
+        if given in (kind.name, kind.slug, kind.id):
+            return kind
+    known = ", ".join(f"{kind.name!r}" for kind in TYPES.values())
+    raise NotFound(f"There is no type of destination {given!r}; there are {known}")

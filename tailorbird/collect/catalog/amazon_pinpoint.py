@@ -1,0 +1,115 @@
+"""Amazon Pinpoint: an identify call updates the person's endpoint.
+
+Traits become user attributes (lists of texts); the email trait is the address of an EMAIL endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from tailorbird.collect.catalog.definition import (
+    DONE,
+    Destination,
+    DestinationType,
+    Option,
+    Parcel,
+    Result,
+    State,
+)
+from tailorbird.collect.room import Collect
+from tailorbird.errors import TailorbirdError, Throttled, Unavailable
+
+BATCH = 100  # endpoints of one update, Pinpoint's limit
+ENDPOINT_IDS = ("userId", "anonymousId", "email")
+EMAIL = "email"
+
+OPTIONS = (
+    Option("applicationId", "Application ID", str, required=True),
+    Option("region", "Region", str),
+    Option("endpointId", "Endpoint ID", str, default="userId", choices=ENDPOINT_IDS),
+)
+
+
+def refuses(settings: dict[str, Any], call: dict[str, Any]) -> str | None:
+    """Only identify calls change endpoints."""
+    if call["type"] != "identify":
+        return "type_not_selected"
+    return None if _endpoint_id(settings, call) else "no_endpoint_id"
+
+
+def deliver(room: Collect, to: Destination, parcels: Sequence[Parcel]) -> list[Result]:
+    """All in one update; one by one when something in it is refused, so that it costs no other."""
+    try:
+        _update(room, to, parcels)
+    except (Throttled, Unavailable) as error:
+        return [Result(State.WAITING, "503", error.message)] * len(parcels)
+    except TailorbirdError as error:
+        if len(parcels) == 1:
+            return [Result(State.FAILED, "400", error.message)]
+        return [result for parcel in parcels for result in deliver(room, to, [parcel])]
+    return [DONE] * len(parcels)
+
+
+def endpoint(settings: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
+    """The change that an identify call makes to its endpoint."""
+    traits = call.get("traits") or {}
+    changed: dict[str, Any] = {
+        "Id": _endpoint_id(settings, call),
+        "User": {"UserAttributes": attributes(traits)},
+    }
+    if call.get("userId"):
+        changed["User"]["UserId"] = call["userId"]
+    email = traits.get(EMAIL)
+    if isinstance(email, str) and email:
+        changed |= {"ChannelType": "EMAIL", "Address": email}
+    return changed
+
+
+def attributes(traits: dict[str, Any], prefix: str = "") -> dict[str, list[str]]:
+    """Traits as Pinpoint keeps them: every value a list of texts, objects flattened with `_`."""
+    found: dict[str, list[str]] = {}
+    for name, value in traits.items():
+        if prefix == "" and name == EMAIL:
+            continue
+        if isinstance(value, dict):
+            found |= attributes(value, f"{prefix}{name}_")
+        elif isinstance(value, list):
+            found[prefix + name] = [_text(item) for item in value if item is not None]
+        else:
+            found[prefix + name] = [] if value is None else [_text(value)]
+    return found
+
+
+def _update(room: Collect, to: Destination, parcels: Sequence[Parcel]) -> None:
+    """Later calls of one person win over earlier ones of the same update."""
+    merged: dict[str, dict[str, Any]] = {}
+    for parcel in parcels:
+        new = endpoint(to.settings, parcel.call)
+        old = merged.get(new["Id"])
+        if old is not None:
+            both = {**old["User"]["UserAttributes"], **new["User"]["UserAttributes"]}
+            new = {**old, **new, "User": {**old["User"], **new["User"], "UserAttributes": both}}
+        merged[new["Id"]] = new
+    room.update_endpoints(to.account, to.settings["applicationId"], list(merged.values()))
+
+
+def _endpoint_id(settings: dict[str, Any], call: dict[str, Any]) -> str:
+    field = settings.get("endpointId") or "userId"
+    if field == EMAIL:
+        return str((call.get("traits") or {}).get(EMAIL) or "")
+    return str(call.get(field) or "")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode()
+
+
+AMAZON_PINPOINT = DestinationType(
+    "tailorbird-amazon-pinpoint", "Amazon Pinpoint", "amazon-pinpoint", OPTIONS, refuses, deliver,
+    batch=BATCH, concurrency=1,
+)  # fmt: skip

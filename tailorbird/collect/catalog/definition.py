@@ -1,0 +1,107 @@
+"""What a type of destination is: its settings, the calls it takes, and how it delivers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from tailorbird.errors import Invalid
+
+if TYPE_CHECKING:
+    from tailorbird.collect.room import Collect
+
+
+class State(IntEnum):
+    """How far a call has come on its way to a destination."""
+
+    WAITING = 0
+    DELIVERED = 1
+    FAILED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One call on its way: its number in the log, what it says, and its bytes."""
+
+    number: int
+    call: dict[str, Any]
+    line: bytes
+    attempts: int = 0
+    queued: float = 0.0
+    received: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one attempt ended. WAITING means: try again later."""
+
+    state: State
+    reason: str = ""
+    message: str = ""
+
+
+DONE = Result(State.DELIVERED)
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A destination in force."""
+
+    id: str
+    source_id: str
+    account: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting of a type of destination."""
+
+    name: str
+    label: str
+    type: type
+    required: bool = False
+    default: Any = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DestinationType:
+    """`refuses` says why a call is not for this destination, or nothing when it is."""
+
+    id: str
+    name: str
+    slug: str
+    options: tuple[Option, ...]
+    refuses: Callable[[dict[str, Any], dict[str, Any]], str | None]
+    deliver: Callable[[Collect, Destination, Sequence[Parcel]], list[Result]]
+    batch: int = 1
+    concurrency: int | None = None  # None is the setting delivery_concurrency
+    check: Callable[[dict[str, Any]], None] = field(default=lambda settings: None)
+
+    def checked(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """The settings with their types and required ones checked; Invalid names the wrong one."""
+        known = {option.name: option for option in self.options}
+        for name, value in settings.items():
+            if name not in known:
+                raise Invalid(f"{self.name} has no setting {name!r}; it has {', '.join(known)}")
+            _check(known[name], value)
+        for option in self.options:
+            if option.required and not settings.get(option.name):
+                raise Invalid(f"{self.name} needs the setting {option.name!r} ({option.label})")
+        self.check(settings)
+        return settings
+
+
+def _check(option: Option, value: Any) -> None:
+    if value is None:
+        return
+    if not isinstance(value, option.type):
+        raise Invalid(f"setting {option.name!r} is {value!r}; {_NAMES[option.type]} is right")
+    if option.choices and value not in option.choices:
+        raise Invalid(f"setting {option.name!r} is {value!r}; one of {', '.join(option.choices)}")
+
+
+_NAMES = {str: "a text", list: "a list", dict: "an object", bool: "true or false", int: "a number"}
