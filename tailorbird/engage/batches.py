@@ -156,7 +156,7 @@ def _sendable(
     sendable: dict[str, Definition] = {}
     addresses: set[str] = set()
     for key, endpoint in ready.items():
-        endpoint = textual(endpoint)
+        endpoint = textual(endpoint) if run.hook else endpoint
         state = _refusal(endpoint, run.channels)
         if state is None and endpoint["Address"] in addresses:
             state = ledger.DUPLICATE_ADDRESS

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
-from tailorbird.clock import iso, parse_iso
+from tailorbird import clock
+from tailorbird.clock import parse_iso
 from tailorbird.errors import Invalid, TooLarge
 from tailorbird.settings import Settings
 
@@ -31,6 +33,7 @@ FIELDS = frozenset(
     ("Address", "Attributes", "ChannelType", "Demographic", "EffectiveDate", "EndpointStatus", "Id",
      "Location", "Metrics", "OptOut", "RequestId", "User")
 )  # fmt: skip
+iso = lru_cache(maxsize=8192)(clock.iso)  # endpoints of one batch share their moments
 _FORBIDDEN_IN_ID = re.compile(r"[${}\x00]")
 
 

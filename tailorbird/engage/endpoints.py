@@ -152,7 +152,9 @@ def forget_users(room: Engage, conn: Connection, app: App, user_ids: Iterable[st
 
 def of_row(room: Engage, row: Any) -> Endpoint:
     """An endpoint of a row selected with COLUMNS."""
-    return Endpoint(*row[:10], body=room.db.load(row[10]))
+    endpoint = Endpoint(*row[:10])
+    endpoint.body = room.db.load(row[10])
+    return endpoint
 
 
 def _by_keys(room: Engage, conn: Connection, app: App, keys: list[str]) -> list[Endpoint]:

@@ -36,9 +36,12 @@ Endpoint = dict[str, Any]
 class Answer(Protocol):
     """What a function answered (an Invocation of the functions room)."""
 
-    payload: bytes
-    function_error: str | None
-    request_id: str
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def function_error(self) -> str | None: ...
+    @property
+    def request_id(self) -> str: ...
 
 
 Call = Callable[[bytes], Answer]
