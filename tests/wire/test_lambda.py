@@ -153,7 +153,7 @@ def test_the_command_line_deploys_and_invokes(server: Server, tmp_path: Path) ->
     cli(
         server,
         *("invoke", "--function-name", "cli", "--payload", '{"n": 21}'),
-        *("--cli-binary-format", "raw-in-base64-out", str(tmp_path / "out.json")),
+        str(tmp_path / "out.json"),
     )
     assert (tmp_path / "out.json").read_text() == "42"
 
