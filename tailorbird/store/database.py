@@ -96,7 +96,8 @@ class Database:
 
 def insert(db: Database, table: sa.Table) -> Any:
     """INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing` in this dialect."""
-    return (sqlite if db.dialect == "sqlite" else postgresql).insert(table)
+    statement: Any = (sqlite if db.dialect == "sqlite" else postgresql).insert(table)
+    return statement.execution_options(preserve_rowcount=True)  # 0 tells a conflict on both
 
 
 def _engine(url: str) -> Engine:

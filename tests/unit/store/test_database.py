@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 
 import tailorbird
 from tailorbird.errors import Invalid
-from tailorbird.store import Database, metadata
+from tailorbird.store import Database, insert, metadata
 from tailorbird.store.migrations import upgrade
 
 
@@ -56,6 +56,16 @@ def test_the_migrations_make_exactly_the_tables_of_the_rooms(db: Database) -> No
 def test_upgrading_twice_changes_nothing(db: Database) -> None:
     upgrade(db)
     assert count(db) == 0
+
+
+def test_an_insert_into_a_conflict_counts_no_rows(db: Database) -> None:
+    row = insert(db, metadata.tables["store_jobs"]).values(
+        queue="q", kind="k", key="once", payload={}, state=0, due=0, attempt=0,
+        max_attempts=1, created=0,
+    )  # fmt: skip
+    with db.write() as conn:
+        counts = [conn.execute(row.on_conflict_do_nothing()).rowcount for _ in range(2)]
+    assert counts == [1, 0]
 
 
 @pytest.mark.parametrize(
