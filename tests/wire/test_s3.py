@@ -17,7 +17,10 @@ from typing import Any
 import boto3
 import pytest
 from boto3.s3.transfer import TransferConfig
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 MIB = 1024 * 1024
@@ -282,6 +285,22 @@ def test_a_listed_object_has_the_etag_of_its_head(s3: Any, bucket: str) -> None:
     assert (listed["Size"], listed["Owner"]["ID"]) == (3, "123456789012")
 
 
+def test_a_folder_marker_is_an_empty_object(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="raw/", Body=b"")
+    s3.put_object(Bucket=bucket, Key="raw/a.csv", Body=b"x")
+    assert s3.head_object(Bucket=bucket, Key="raw/")["ContentLength"] == 0
+    assert read(s3, bucket, "raw/") == b""
+    page = s3.list_objects_v2(Bucket=bucket, Prefix="raw/", Delimiter="/")
+    assert [o["Key"] for o in page["Contents"]] == ["raw/", "raw/a.csv"]
+    assert code_of(lambda: s3.head_object(Bucket=bucket, Key="other/")) == "404"
+    full = lambda: s3.put_object(Bucket=bucket, Key="raw/", Body=b"x")  # noqa: E731
+    assert code_of(full) == "InvalidArgument"
+    s3.copy_object(Bucket=bucket, Key="new/", CopySource=f"{bucket}/raw/")
+    for key in ("raw/", "raw/a.csv", "new/"):
+        s3.delete_object(Bucket=bucket, Key=key)
+    s3.delete_bucket(Bucket=bucket)
+
+
 def test_a_copy_has_the_bytes_and_the_metadata(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="a b", Body=b"abc", Metadata={"x": "1"})
     source = {"Bucket": bucket, "Key": "a b"}
@@ -425,7 +444,7 @@ def test_presigned_addresses_work_without_keys(server: Any, bucket: str, version
     assert _status(ended) == 403
 
 
-def _status(address: str) -> int:
+def _status(address: str | urllib.request.Request) -> int:
     try:
         with urllib.request.urlopen(address) as answer:
             return int(answer.status)
@@ -467,6 +486,29 @@ def test_every_way_boto3_sends_a_body(
     s3 = server.client("s3", s3=payload, request_checksum_calculation=checksums)
     s3.put_object(Bucket=bucket, Key="k", Body=io.BytesIO(b"abc" * 100_000))
     assert read(s3, bucket, "k") == b"abc" * 100_000
+
+
+@pytest.mark.parametrize(("trailer", "status"), [("NSRBwg==", 200), ("AAAAAA==", 400), (None, 400)])
+def test_a_streamed_body_ends_in_its_checksum(
+    server: Any, s3: Any, bucket: str, trailer: str | None, status: int
+) -> None:
+    """What SDKs send over https: unsigned chunks and a CRC-32 after them."""
+    last = f"x-amz-checksum-crc32:{trailer}\r\n" if trailer else ""
+    body = f"2\r\nab\r\n1\r\nc\r\n0\r\n{last}\r\n".encode()
+    headers = {
+        "Content-Encoding": "aws-chunked",
+        "X-Amz-Content-SHA256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "X-Amz-Decoded-Content-Length": "3",
+        "X-Amz-Trailer": "x-amz-checksum-crc32",
+    }
+    request = AWSRequest("PUT", f"{server.url}/{bucket}/k", headers, body)
+    credentials = Credentials(server.access_key, server.secret_key)
+    SigV4Auth(credentials, "s3", "us-east-1").add_auth(request)
+    sent = urllib.request.Request(request.url, body, dict(request.headers), method="PUT")
+    assert _status(sent) == status
+    if status == 200:
+        assert read(s3, bucket, "k") == b"abc"
+        assert "ContentEncoding" not in s3.head_object(Bucket=bucket, Key="k")
 
 
 def test_a_wrong_secret_is_refused(server: Any) -> None:

@@ -10,7 +10,7 @@ from tailorbird.access import Caller, check_document
 from tailorbird.access.patterns import as_list
 from tailorbird.access.tables import access_buckets, access_object_notes, access_uploads
 from tailorbird.errors import AlreadyExists, Conflict, Invalid, NotBuilt, NotFound
-from tailorbird.gateway.s3 import permission
+from tailorbird.gateway.s3 import markers, permission
 from tailorbird.gateway.s3.shelf import Shelf
 from tailorbird.store import insert
 
@@ -88,12 +88,13 @@ def delete_bucket(room: Shelf, caller: Caller, request: Request) -> Answer:
     name = request["Bucket"]
     permission.check(room, caller, "s3:DeleteBucket", name)
     room.check_bucket(name)
+    full = Conflict("The bucket you tried to delete is not empty", code="BucketNotEmpty")
+    if markers.under(room.access.db, name, ""):
+        raise full
     try:
         room.objects.delete_bucket(name)
     except Conflict:
-        raise Conflict(
-            "The bucket you tried to delete is not empty", code="BucketNotEmpty"
-        ) from None
+        raise full from None
     with room.access.db.write() as conn:
         conn.execute(sa.delete(access_buckets).where(access_buckets.c.name == name))
         for table in (access_object_notes, access_uploads):

@@ -16,7 +16,7 @@ from tailorbird.errors import NotBuilt, TailorbirdError, TooLarge
 from tailorbird.gateway import errors as words
 from tailorbird.gateway.s3 import OPERATIONS
 from tailorbird.gateway.s3.shelf import Body, Shelf
-from tailorbird.gateway.s3.spool import Spool
+from tailorbird.gateway.s3.spool import Spool, sweep
 from tailorbird.gateway.wire import Api, Operation, Reply, Request
 from tailorbird.gateway.wire.message import decode, parse_query
 from tailorbird.gateway.wire.model import load
@@ -54,6 +54,7 @@ class S3:
         self._room = room
         self._verify_v4 = verify
         self._pool = ThreadPoolExecutor(THREADS, "s3")
+        sweep(room.spool, room.access.clock.now())
 
     @cached_property
     def _api(self) -> Api:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid
-from tailorbird.gateway.s3 import notes, permission
+from tailorbird.gateway.s3 import markers, notes, permission
 from tailorbird.gateway.s3.buckets import owner
 from tailorbird.gateway.s3.shelf import Shelf
 from tailorbird.store import ObjectInfo
@@ -71,7 +71,9 @@ def _page(
     context = {"s3:prefix": prefix, "s3:delimiter": request.get("Delimiter", "")}
     permission.check(room, caller, "s3:ListBucket", bucket, context=context)
     room.check_bucket(bucket)
-    found = room.objects.list(f"s3://{bucket}/{prefix}")
+    found = list(room.objects.list(f"s3://{bucket}/{prefix}"))
+    if folders := markers.under(room.access.db, bucket, prefix):
+        found = sorted([*found, *folders], key=lambda info: info.uri)
     entries = roll_up(found, len(f"s3://{bucket}/"), prefix, request.get("Delimiter", ""))
     rest = [entry for entry in entries if entry[0] > after]
     size = _size(request)

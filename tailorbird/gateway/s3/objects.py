@@ -3,14 +3,17 @@
 Source: S3 API reference; RFC 9110 for ranges and conditional requests.
 """
 
+import os
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from tailorbird.access import Caller
 from tailorbird.errors import Conflict, Invalid, NotBuilt, NotFound, TailorbirdError
-from tailorbird.gateway.s3 import notes, permission
+from tailorbird.gateway.s3 import markers, notes, permission
 from tailorbird.gateway.s3.notes import DEFAULT_TYPE, Note
 from tailorbird.gateway.s3.shelf import Body, Opened, Shelf, address
 from tailorbird.store import ObjectInfo
@@ -104,11 +107,9 @@ def copy_object(room: Shelf, caller: Caller, request: Request) -> Answer:
     held = notes.read(room, from_bucket, from_key, info)
     _check_source(request, held.etag, info)
     headers = notes.headers_of(request) if replaced else held.headers
-    with room.alone(bucket, key), room.objects.fetch(info.uri) as file:
-        room.objects.put(address(bucket, key), file)
-        written = room.head(bucket, key)
-        note = Note(held.etag, headers, held.checksum)
-        notes.write(room, bucket, key, written, note)
+    note = Note(held.etag, headers, held.checksum)
+    with _file_of(room, info) as file, room.alone(bucket, key):
+        written = store(room, bucket, key, Body(file, info.size, "", {}), note)
     return {"CopyObjectResult": {"ETag": note.etag, "LastModified": written.modified}}
 
 
@@ -144,11 +145,16 @@ def delete_objects(room: Shelf, caller: Caller, request: Request) -> Answer:
 
 def store(room: Shelf, bucket: str, key: str, body: Body, note: Note) -> ObjectInfo:
     """Put the bytes and then the note; the caller holds `room.alone(bucket, key)`."""
-    try:
-        room.objects.put(address(bucket, key), body.file if body.size else b"")
-    except NotFound as impossible:
-        raise Invalid(impossible.message) from None
-    info = room.head(bucket, key)
+    uri = address(bucket, key)
+    if markers.is_marker(key):
+        markers.check_empty(key, body.size)
+        info = markers.made(bucket, key, room.access.clock.now())
+    else:
+        try:
+            room.objects.put(uri, body.file if body.size else b"")
+        except NotFound as impossible:
+            raise Invalid(impossible.message) from None
+        info = room.head(bucket, key)
     notes.write(room, bucket, key, info, note)
     return info
 
@@ -257,6 +263,16 @@ def _not_modified(request: Request, etag: str, modified: float) -> bool:
     return "IfModifiedSince" in request and int(modified) <= request["IfModifiedSince"]
 
 
+@contextmanager
+def _file_of(room: Shelf, info: ObjectInfo) -> Iterator[Path]:
+    """The object's bytes as a file; a folder marker has none."""
+    if not info.size:
+        yield Path(os.devnull)
+        return
+    with room.objects.fetch(info.uri) as file:
+        yield file
+
+
 def _check_source(request: Request, etag: str, info: ObjectInfo) -> None:
     given = {
         name: request["CopySource" + name]
@@ -273,8 +289,10 @@ def _matches(condition: str, etag: str) -> bool:
 
 
 def _delete(room: Shelf, bucket: str, key: str) -> None:
+    uri = address(bucket, key)
     with room.alone(bucket, key):
-        room.objects.delete(address(bucket, key))
+        if not markers.is_marker(key):
+            room.objects.delete(uri)
         notes.forget(room, bucket, [key])
 
 

@@ -5,11 +5,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
 from tailorbird.access import Access
 from tailorbird.errors import Conflict, Invalid, NotFound, TooLarge
+from tailorbird.gateway.s3 import markers
 from tailorbird.store import ObjectInfo, Objects
 from tailorbird.store.objects import BUCKET_NAME
 
@@ -76,7 +78,13 @@ class Shelf:
     def head(self, bucket: str, key: str) -> ObjectInfo:
         """The object's size and time; NotFound (NoSuchKey) when there is none."""
         self.check_bucket(bucket)
-        return self.objects.head(address(bucket, key))
+        uri = address(bucket, key)
+        if not markers.is_marker(key):
+            return self.objects.head(uri)
+        marker = markers.find(self.access.db, bucket, key)
+        if marker is None:
+            raise NotFound("The specified key does not exist.", code="NoSuchKey")
+        return marker
 
     def find(self, bucket: str, key: str) -> ObjectInfo | None:
         try:
@@ -88,6 +96,8 @@ class Shelf:
 
     def open(self, bucket: str, key: str) -> Opened:
         """The object held open, with the description of exactly those bytes."""
+        if markers.is_marker(key):
+            return Opened(self.head(bucket, key), BytesIO(), ExitStack())
         for _ in range(OPEN_ATTEMPTS):
             info = self.head(bucket, key)
             with ExitStack() as held:
@@ -102,7 +112,7 @@ def address(bucket: str, key: str) -> str:
     """`s3://bucket/key`; Invalid for a key that the object store cannot hold."""
     if len(key.encode()) > KEY_MAX_BYTES:
         raise TooLarge(f"Your key is too long: over {KEY_MAX_BYTES} bytes", code="KeyTooLongError")
-    for part in key.split("/"):
+    for part in key.removesuffix("/").split("/"):
         if not part or part in (".", "..") or CONTROL.search(part):
             raise Invalid(
                 f"Key {key!r} cannot be kept: it has an empty part, '.', '..' or control characters"

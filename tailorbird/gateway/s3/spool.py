@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tailorbird.access import Signed
@@ -12,6 +13,7 @@ from tailorbird.errors import Denied, Invalid
 from tailorbird.gateway.s3 import checksums
 from tailorbird.gateway.s3.shelf import Body
 
+ABANDONED_SECONDS = 86_400.0  # a file of a process that was killed
 STREAMING = "STREAMING-"
 UNSIGNED_STREAM = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -98,6 +100,14 @@ class Spool:
                 code="BadDigest",
             )
         return {f"Checksum{self._algorithm}": checksums.text(digest)}
+
+
+def sweep(folder: Path, now: float) -> None:
+    """Remove what killed processes left behind."""
+    for file in folder.glob("*"):
+        with suppress(FileNotFoundError):
+            if now - file.stat().st_mtime > ABANDONED_SECONDS:
+                file.unlink()
 
 
 def _chunked(signed: Signed) -> ChunkedBody | None:
