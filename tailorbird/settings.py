@@ -117,6 +117,9 @@ SETTINGS = (
         900.0,
         "A campaign waits this long for a channel that is away",
     ),
+    Setting(
+        "signature_skew_seconds", float, 300.0, "How far a signer's clock may be from this one"
+    ),
     # work
     Setting("worker_threads", int, 4, "Background jobs run at once in one process"),
     Setting(

@@ -122,6 +122,7 @@ class Gateway:
             body,
             secret_for=self._key,
             now=self._clock.now(),
+            skew_seconds=self._access.settings.signature_skew_seconds,
         )
 
     def _key(self, access_key_id: str) -> AccessKey | None:
