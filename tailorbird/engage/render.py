@@ -19,6 +19,7 @@ import orjson
 from tailorbird.engage import handlebars
 from tailorbird.engage.handlebars import Interrupted
 from tailorbird.errors import Invalid
+from tailorbird.settings import Settings
 
 EACH_LIMIT = 15  # items of a list in {{#each}}
 BATCH_SIZE = 50  # endpoints in one call of the engine
@@ -73,6 +74,21 @@ class RenderError:
 
 
 @dataclass(frozen=True, slots=True)
+class Options:
+    """What a user may want another way than Pinpoint's."""
+
+    each_limit: int = EACH_LIMIT  # 0: none
+    escape_text: bool = False  # escape `{{x}}` in subjects, texts, SMS and push as well
+
+
+DEFAULT_OPTIONS = Options()
+
+
+def options_of(settings: Settings) -> Options:
+    return Options(settings.engage_each_limit, settings.engage_escape_text)
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     name: str  # the member it came from, for error messages
     slot: str  # the field of Rendered, or "header"
@@ -85,12 +101,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A message that compiles. Cheap to keep; each thread compiles it once for itself."""
+    """A message that compiles; each thread loads its script into its own engine once."""
 
     parts: tuple[Part, ...]
+    scripts: str  # the parts that are not fixed, as the engine takes them
     defaults: str  # JSON
+    options: Options
     key: str
-    each_limit: int = EACH_LIMIT
 
     def render(
         self,
@@ -113,10 +130,6 @@ class Compiled:
             results += [self._result(*pair) for pair in zip(batch, values, strict=True)]
         return results
 
-    @property
-    def _moving(self) -> list[Part]:
-        return [part for part in self.parts if not part.fixed]
-
     def _batch_size(self) -> int:
         length = sum(len(part.source) for part in self.parts) + 1
         return max(1, min(BATCH_SIZE, OUTPUT_GOAL_BYTES // length))
@@ -125,21 +138,19 @@ class Compiled:
         self, endpoints: Sequence[Endpoint], given: Sequence[Mapping[str, Any]], now: float
     ) -> list[list[str] | RenderError]:
         """The moving parts of each endpoint, rendered."""
-        if not self._moving:
+        if all(part.fixed for part in self.parts):
             return [[] for _ in endpoints]
         coded = [_coded(*pair) for pair in zip(endpoints, given, strict=True)]
         good = [one for one in coded if isinstance(one, bytes)]
-        done = iter(self._run(good, now) if good else ())
+        done = self._run(good, now) if good else iter(())
         return [next(done) if isinstance(one, bytes) else one for one in coded]
 
-    def _run(self, coded: Sequence[bytes], now: float) -> list[list[str] | RenderError]:
-        """Render a batch; when it takes too long or too much, each endpoint on its own."""
+    def _run(self, coded: Sequence[bytes], now: float) -> Iterator[list[str] | RenderError]:
+        """Render a batch; when the engine stops at it, each endpoint on its own."""
         try:
-            return [_answer(one) for one in self._engine(coded, now)]
-        except Interrupted as stop:
-            if len(coded) == 1:
-                return [RenderError("", f"the template was stopped: {_limit(stop)}")]
-        return list(self._one_by_one(coded, now))
+            return map(_answer, self._engine(coded, now))
+        except Interrupted:
+            return self._one_by_one(coded, now)
 
     def _one_by_one(self, coded: Sequence[bytes], now: float) -> Iterator[list[str] | RenderError]:
         strikes = 0
@@ -147,18 +158,22 @@ class Compiled:
             if strikes >= STRIKES:
                 yield RenderError("", f"not tried: the template was stopped {STRIKES} times before")
                 continue
-            result = self._run([one], now)[0]
-            stopped = isinstance(result, RenderError) and not result.part
-            strikes = strikes + 1 if stopped else 0
-            yield result
+            try:
+                (answer,) = self._engine([one], now)
+                strikes = 0
+                yield _answer(answer)
+            except Interrupted as stop:
+                strikes += 1
+                yield RenderError("", f"the template was stopped: {_limit(stop)}")
 
     def _engine(self, coded: Sequence[bytes], now: float) -> list[Any]:
-        parts = json.dumps([[part.name, part.source, part.slot == "html"] for part in self._moving])
         return handlebars.engine().render(
-            (self.key, parts, self.defaults),
+            self.key,
+            self.scripts,
+            self.defaults,
             (b"[" + b",".join(coded) + b"]").decode(),
             now=now,
-            each_limit=self.each_limit,
+            each_limit=self.options.each_limit,
         )
 
     def _result(
@@ -182,7 +197,7 @@ def compile_message(
     message: Mapping[str, Any],
     *,
     defaults: Mapping[str, Any] | None = None,
-    each_limit: int = EACH_LIMIT,
+    options: Options = DEFAULT_OPTIONS,
 ) -> Compiled:
     """The message of one channel (campaign, direct, or a template's parts), ready to render.
 
@@ -190,27 +205,33 @@ def compile_message(
     what does not compile.
     """
     values = json.dumps(_defaults(defaults or {}), sort_keys=True)
-    return _compiled(tuple(_parts(message)), values, each_limit)
+    return _compiled(tuple(_parts(message)), values, options)
 
 
 @lru_cache(maxsize=256)
-def _compiled(parts: tuple[Part, ...], defaults: str, each_limit: int) -> Compiled:
-    for part in parts:
-        if not part.fixed:
-            _check(part)
-    identity = json.dumps([[part.name, part.slot, part.source] for part in parts]) + defaults
-    key = hashlib.sha256(identity.encode()).hexdigest()
-    return Compiled(parts, defaults, key, each_limit)
+def _compiled(parts: tuple[Part, ...], defaults: str, options: Options) -> Compiled:
+    scripts = json.dumps(
+        [
+            (part.name, _translated(part, part.slot == "html" or options.escape_text))
+            for part in parts
+            if not part.fixed
+        ]
+    )
+    key = hashlib.sha256(f"{scripts}{defaults}".encode()).hexdigest()
+    return Compiled(parts, scripts, defaults, options, key)
 
 
-def _check(part: Part) -> None:
+def _translated(part: Part, escape: bool) -> str:
+    """The part as JavaScript."""
     try:
-        mistake = handlebars.engine().check(part.source, escape=part.slot == "html")
+        answer = handlebars.engine().translate(part.source, escape=escape)
     except Interrupted as stop:
-        raise Invalid(f"{part.name}: the template was stopped: {_limit(stop)}") from None
-    if mistake:
-        place = "".join(f", {key} {mistake[key]}" for key in ("line", "column") if key in mistake)
-        raise Invalid(f"{part.name}{place}: {mistake['message']}")
+        why = _limit(stop, handlebars.COMPILE_LIMIT_SECONDS)
+        raise Invalid(f"{part.name}: the template was stopped: {why}") from None
+    if "script" not in answer:
+        place = "".join(f", {key} {answer[key]}" for key in ("line", "column") if key in answer)
+        raise Invalid(f"{part.name}{place}: {answer['message']}")
+    return str(answer["script"])
 
 
 def _parts(message: Mapping[str, Any]) -> Iterator[Part]:
@@ -266,9 +287,9 @@ def _overridden(rendered: Rendered, endpoint: Endpoint) -> Rendered:
     return rendered
 
 
-def _limit(stop: Interrupted) -> str:
+def _limit(stop: Interrupted, seconds: float = handlebars.TIME_LIMIT_SECONDS) -> str:
     if "memory" in str(stop):
         return f"it needs more than {handlebars.MEMORY_LIMIT_BYTES // 1_000_000} MB"
     if "interrupted" in str(stop):
-        return f"it takes longer than {handlebars.TIME_LIMIT_SECONDS} s"
+        return f"it takes longer than {seconds} s"
     return str(stop)

@@ -18,7 +18,7 @@ from tailorbird.access import Caller
 from tailorbird.clock import iso
 from tailorbird.engage import paging
 from tailorbird.engage import template_tables as t
-from tailorbird.engage.render import EACH_LIMIT, Compiled, compile_message
+from tailorbird.engage.render import DEFAULT_OPTIONS, Compiled, Options, compile_message
 from tailorbird.engage.room import Engage
 from tailorbird.engage.template_types import (
     TYPES,
@@ -62,9 +62,9 @@ class Template:
         """The parts that are sent on that channel, not rendered."""
         return message_for(self.kind, self.body, channel_type)
 
-    def compile(self, channel_type: str, *, each_limit: int = EACH_LIMIT) -> Compiled:
+    def compile(self, channel_type: str, options: Options = DEFAULT_OPTIONS) -> Compiled:
         return compile_message(
-            self.message(channel_type), defaults=defaults(self.body), each_limit=each_limit
+            self.message(channel_type), defaults=defaults(self.body), options=options
         )
 
 

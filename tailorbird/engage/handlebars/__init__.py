@@ -18,12 +18,13 @@ import quickjs
 from tailorbird.engage.handlebars import zones
 
 SCRIPTS = ("handlebars.min.js", "digests.js", "dates.js", "helpers.js", "engine.js")
-TIME_LIMIT_SECONDS = 0.3
+TIME_LIMIT_SECONDS = 0.3  # of processor time, to render a batch
+COMPILE_LIMIT_SECONDS = 2.0  # 2,000 variables take a quarter of it
 MEMORY_LIMIT_BYTES = 30_000_000
 
 
 class Interrupted(Exception):
-    """A template took more time or memory than it may; the engine was thrown away."""
+    """A template took more time or memory than it may; this thread's engine was thrown away."""
 
 
 class Engine:
@@ -35,31 +36,34 @@ class Engine:
             self._context.eval(_script(name))
         self._functions = {
             name: self._context.eval(f"engine.{name}")
-            for name in ("check", "compile", "has", "render", "addZone")
+            for name in ("translate", "load", "has", "render", "addZone")
         }
         self._context.set_memory_limit(MEMORY_LIMIT_BYTES)
-        self._context.set_time_limit(TIME_LIMIT_SECONDS)
 
-    def check(self, source: str, *, escape: bool) -> dict[str, Any]:
-        """{} when it compiles, else what is wrong: message, and line and column where known."""
-        answer = self._ask("check", source, escape)
-        return {} if "ok" in answer else answer
+    def translate(self, source: str, *, escape: bool) -> dict[str, Any]:
+        """{script}, or what is wrong: {message}, and line and column where known."""
+        answer: dict[str, Any] = self._ask("translate", source, escape)
+        return answer
 
     def render(
         self,
-        message: tuple[str, str, str],
+        key: str,
+        scripts: str,
+        defaults: str,
         endpoints: str,
         *,
         now: float,
         each_limit: int,
     ) -> list[Any]:
-        """A list of parts, or {part, message}, for each endpoint of the JSON list `endpoints`."""
-        key, parts, defaults = message
+        """A list of parts, or {part, message}, for each endpoint of the JSON list `endpoints`.
+
+        `scripts` (JSON [[part, script], ...]) and `defaults` are read when `key` is new here.
+        """
         if not self._call("has", key):
-            self._ask("compile", key, parts, defaults)
+            self._call("load", key, scripts, defaults)
         seed = secrets.token_hex(16)
-        answer: list[Any] = self._ask("render", key, endpoints, now * 1000, seed, each_limit)
-        return answer
+        results: list[Any] = self._ask("render", key, endpoints, now * 1000, seed, each_limit)
+        return results
 
     def _ask(self, name: str, *arguments: str | float | bool) -> Any:
         """The answer; time zones it needs are brought to it first."""
@@ -71,11 +75,15 @@ class Engine:
                 self._call("addZone", zone, json.dumps(zones.changes(zone)))
 
     def _call(self, name: str, *arguments: str | float | bool) -> Any:
+        slow = name in ("translate", "load")
+        self._context.set_time_limit(COMPILE_LIMIT_SECONDS if slow else TIME_LIMIT_SECONDS)
         try:
             return self._functions[name](*arguments)
         except quickjs.JSException as error:
             forget()
-            raise Interrupted(str(error).partition("\n")[0]) from None
+            # Out of memory for the words of its own error, the engine throws null.
+            reason = str(error).partition("\n")[0]
+            raise Interrupted("out of memory" if reason == "null" else reason) from None
 
 
 _engines = threading.local()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tailorbird.engage.render import Rendered, RenderError, compile_message
+from tailorbird.engage.render import Options, Rendered, RenderError, compile_message
 from tailorbird.errors import Invalid
 
 ANA: dict[str, Any] = {
@@ -103,6 +103,11 @@ def test_html_is_escaped_in_html_and_only_there() -> None:
         html="&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;&amp;&quot;&#x3D;",
         text="<script>alert('x')</script>&\"=",
     )
+
+
+def test_texts_can_be_escaped_as_well() -> None:
+    compiled = compile_message({"Body": "{{Id}}"}, options=Options(escape_text=True))
+    assert compiled.render([{"Id": "<"}]) == [Rendered(text="&lt;")]
 
 
 def test_three_braces_do_not_escape() -> None:
@@ -235,7 +240,7 @@ def test_a_template_without_end_is_stopped() -> None:
 
 def test_a_slow_template_is_stopped_and_the_next_one_works() -> None:
     endpoint = {"Attributes": {"l": list(range(1000))}}
-    compiled = compile_message({"Body": EXPENSIVE}, each_limit=0)
+    compiled = compile_message({"Body": EXPENSIVE}, options=Options(each_limit=0))
     started = time.monotonic()
     results = compiled.render([endpoint] * 50)
     assert all(isinstance(result, RenderError) for result in results)
@@ -248,16 +253,35 @@ def test_a_slow_template_is_stopped_and_the_next_one_works() -> None:
 def test_a_slow_endpoint_does_not_take_its_batch_with_it() -> None:
     slow = {"Id": "slow", "Attributes": {"l": list(range(1000))}}
     quick = {"Id": "quick", "Attributes": {"l": [1]}}
-    compiled = compile_message({"Body": EXPENSIVE + "{{Id}}"}, each_limit=0)
+    compiled = compile_message({"Body": EXPENSIVE + "{{Id}}"}, options=Options(each_limit=0))
     results = compiled.render([quick, slow, quick])
     assert [type(result) for result in results] == [Rendered, RenderError, Rendered]
 
 
 def test_a_template_that_eats_memory_is_stopped() -> None:
     greedy = '{{#each Attributes.l}}{{#each ../Attributes.l}}{{ljust "x" 10000}}{{/each}}{{/each}}'
-    compiled = compile_message({"Body": greedy}, each_limit=0)
+    compiled = compile_message({"Body": greedy}, options=Options(each_limit=0))
     (result,) = compiled.render([{"Attributes": {"l": list(range(100))}}])
     assert isinstance(result, RenderError)
+    assert texts({"Body": "Hi {{Id}}"}, ANA) == ["Hi ana-mail"]
+
+
+def test_many_large_templates_do_not_crowd_each_other_out() -> None:
+    for n in range(12):
+        body = f"{n}" + "x" * 100_000 + "{{Id}}, " * 300
+        (result,) = compile_message({"HtmlBody": body}).render([{"Id": "x"}])
+        assert isinstance(result, Rendered)
+        assert result.html.startswith(f"{n}x")
+
+
+def test_two_thousand_variables_compile_in_time() -> None:
+    (result,) = compile_message({"Body": "{{Id}} and {{Address}}, " * 1000}).render([ANA])
+    assert isinstance(result, Rendered)
+
+
+def test_a_template_of_too_many_variables_is_refused() -> None:
+    with pytest.raises(Invalid, match=r"needs more than 30 MB|takes longer than 2"):
+        compile_message({"Body": "{{Id}} and some more words, " * 20_000})
     assert texts({"Body": "Hi {{Id}}"}, ANA) == ["Hi ana-mail"]
 
 

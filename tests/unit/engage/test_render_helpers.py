@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tailorbird.engage.render import Rendered, RenderError, compile_message
+from tailorbird.engage.render import Options, Rendered, RenderError, compile_message
 
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 NOON = 1600513200.0  # 2020-09-19T11:00:00Z, a Saturday
@@ -234,7 +234,9 @@ def test_each_uuid_is_another_one() -> None:
 
 
 def test_the_limit_of_each_can_be_lifted() -> None:
-    compiled = compile_message({"Body": "{{#each Attributes.Many}}x{{/each}}"}, each_limit=0)
+    compiled = compile_message(
+        {"Body": "{{#each Attributes.Many}}x{{/each}}"}, options=Options(each_limit=0)
+    )
     assert compiled.render([PERSON]) == [Rendered(text="x" * 20)]
 
 
