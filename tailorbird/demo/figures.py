@@ -18,6 +18,7 @@ class Live:
     people: int
     calls: int
     arrived: int  # people whose endpoint got new recommendations
+    changed: int  # of these, whose first recommendations are others than before
     median_seconds: float
     example: str
     before: list[str]

@@ -26,6 +26,7 @@ from tailorbird.remote import Remote, refusals
 LEAST = {"people": 10, "products": 20, "calls": 1_000}
 LIVE_PEOPLE = 40
 LIVE_SECONDS = 60.0
+SHOWN = 3  # recommendations of one person, in the report
 ENDPOINTS_SECONDS = 120.0
 SAMPLE_EVERY = 100  # endpoints looked at while waiting for all of them
 TRAIT = "recommended_products"
@@ -55,7 +56,7 @@ def play(choices: Choices) -> None:
             raise Invalid(f"--{name} {getattr(choices, name)} is too few; {least} is the least")
     from rich.console import Console
 
-    from tailorbird.demo.report import print_report, serve_on, steps
+    from tailorbird.demo.report import print_addresses, print_report, serve_on, steps
 
     console, began = Console(), time.perf_counter()
     with data_folder(choices.data) as data:
@@ -67,7 +68,9 @@ def play(choices: Choices) -> None:
                 figures = Loop(server.remote, material, step).run()
             figures.start_seconds = server.started_seconds
             figures.seconds = time.perf_counter() - began
-            print_report(console, server.remote, figures)
+            print_report(console, figures)
+            if choices.data or not choices.exit:
+                print_addresses(console, server.remote, figures)
             if not choices.exit:
                 serve_on(console, server)
         finally:
@@ -230,15 +233,18 @@ class Loop:
             sender.identify(traits_of(chosen))
             sender.track(calls)
             arrived = self.wait_for_traits(began, told)
-        example = next(iter(arrived), chosen[0].user_id)
+        now = {person: self.trait(person)[:SHOWN] for person in arrived}
+        changed = [person for person in now if now[person] != self.recommended[person][:SHOWN]]
+        example = next(iter([*changed, *now]), chosen[0].user_id)
         self.figures.live = Live(
             people=len(chosen),
             calls=len(calls),
             arrived=len(arrived),
+            changed=len(changed),
             median_seconds=statistics.median(arrived.values()) if arrived else 0.0,
             example=next(p.name for p in chosen if p.user_id == example),
-            before=self.recommended[example][:3],
-            after=self.trait(example)[:3],
+            before=self.recommended[example][:SHOWN],
+            after=now.get(example, []),
         )
 
     def wait_for_traits(

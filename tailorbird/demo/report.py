@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from tailorbird.demo.figures import FILTERED, PRODUCED, SENT, Figures, Live, Mailing
 from tailorbird.demo.server import Server
@@ -25,15 +26,22 @@ WORDS = {
 }
 
 
+class ElapsedSeconds(ProgressColumn):
+    """Seconds of a step to a tenth: most take few."""
+
+    def render(self, task: Task) -> Text:
+        seconds = task.finished_time if task.finished else task.elapsed
+        return Text(f"{seconds or 0.0:.1f} s", style="green")
+
+
 @contextlib.contextmanager
 def steps(console: Console) -> Iterator[Callable[[str], Any]]:
     """A line for each step: what, how far, how long."""
     columns = (
         SpinnerColumn(finished_text="[green]✓[/]"),
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[far]}"),
-        TimeElapsedColumn(),
+        TextColumn("{task.fields[far]}", style="dim"),
+        ElapsedSeconds(),
     )
     with Progress(*columns, console=console) as progress:
 
@@ -50,7 +58,7 @@ def steps(console: Console) -> Iterator[Callable[[str], Any]]:
         yield step
 
 
-def print_report(console: Console, server: Remote, figures: Figures) -> None:
+def print_report(console: Console, figures: Figures) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold green", no_wrap=True)
     table.add_column()
@@ -58,6 +66,9 @@ def print_report(console: Console, server: Remote, figures: Figures) -> None:
         table.add_row(name, text)
     console.print()
     console.print(table)
+
+
+def print_addresses(console: Console, server: Remote, figures: Figures) -> None:
     console.print()
     for name, text in addresses(server, figures):
         console.print(f"[bold]{name}[/]", highlight=False)
@@ -111,8 +122,9 @@ def learned(f: Figures) -> str:
 def live(figures: Live) -> str:
     return (
         f"{figures.calls} calls of {figures.people} people -> function -> event, recommendations, "
-        f"identify -> endpoint: {figures.arrived} arrived, median {figures.median_seconds:.1f} s; "
-        f"{figures.example} had {', '.join(figures.before)} and has {', '.join(figures.after)}"
+        f"identify -> endpoint: {figures.arrived} arrived, median {figures.median_seconds:.1f} s, "
+        f"{figures.changed} with another list; {figures.example} had "
+        f"{', '.join(figures.before)} and has {', '.join(figures.after)}"
     )
 
 
