@@ -16,6 +16,7 @@ from tailorbird.clock import iso
 from tailorbird.engage import activities, apps, campaign_rules, content, paging, segments
 from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App
+from tailorbird.engage.render import options_of
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid, NotFound
 
@@ -37,7 +38,7 @@ def create_campaign(room: Engage, caller: Caller, request: dict[str, Any]) -> di
         campaign_rules.check(body)
         campaign_rules.check_not_past(body["Schedule"], now)
         body = _pinned(conn, app, body)
-        content.check(conn, app, body)
+        content.check(conn, app, body, options_of(room.settings))
         row = {
             "id": campaign_id, "application_id": app.id, "version": 1, "state": _state(body),
             "segment_id": body["SegmentId"], "tags": tags, "created": now,
@@ -85,7 +86,7 @@ def update_campaign(room: Engage, caller: Caller, request: dict[str, Any]) -> di
         body = _merged(held["body"], wanted)
         campaign_rules.check(body)
         body = _pinned(conn, app, body)
-        content.check(conn, app, body)
+        content.check(conn, app, body, options_of(room.settings))
         version = held["version"] + 1
         state = _replan(room, conn, app, held, body, wanted, version, now)
         mine = t.campaigns.c.id == held["id"]

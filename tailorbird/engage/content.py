@@ -26,20 +26,31 @@ class Content(NamedTuple):
     configuration: dict[str, Any]  # DirectMessageConfiguration, unrendered
 
 
-def check(conn: Connection, app: App, body: dict[str, Any]) -> None:
+def check(
+    conn: Connection,
+    app: App,
+    body: dict[str, Any],
+    options: render.Options = render.DEFAULT_OPTIONS,
+) -> None:
     """Invalid or NotFound when the message could not be rendered at all."""
-    email(conn, app, body)
+    email(conn, app, body, options)
 
 
-def email(conn: Connection, app: App, body: dict[str, Any]) -> Content:
+def email(
+    conn: Connection,
+    app: App,
+    body: dict[str, Any],
+    options: render.Options = render.DEFAULT_OPTIONS,
+) -> Content:
     """The campaign's mail."""
     inline = (body.get("MessageConfiguration") or {}).get("EmailMessage") or {}
     named = (body.get("TemplateConfiguration") or {}).get("EmailTemplate") or {}
     sender = str(inline.get("FromAddress") or "")
     if not named:
-        return Content(render.compile_message(inline), sender, _direct(inline, sender))
+        compiled = render.compile_message(inline, options=options)
+        return Content(compiled, sender, _direct(inline, sender))
     template = templates.find(conn, app, EMAIL, named["Name"], named.get("Version"))
-    compiled = template.compile(EMAIL)
+    compiled = template.compile(EMAIL, options)
     return Content(compiled, sender, _direct(template.message(EMAIL), sender))
 
 
