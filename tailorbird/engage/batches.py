@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird import channels
 from tailorbird.channels import Message, Receipt
-from tailorbird.engage import endpoints, hooks, ledger, pace, targeting
+from tailorbird.engage import endpoints, hooks, ledger, targeting
 from tailorbird.engage.apps import App
 from tailorbird.engage.content import Content
 from tailorbird.engage.definitions import as_text, definition
@@ -196,7 +196,6 @@ def _send(
             text=result.text,
             headers=result.headers,
         )
-    pace.keep(room, run.activity["number"], len(messages), run.per_second)
     for channel in sorted({message.channel_type for message in messages.values()}):
         chosen = {k: m for k, m in messages.items() if m.channel_type == channel}
         receipts = channels.send_batch(room.channels, channel, list(chosen.values()))

@@ -28,10 +28,12 @@ from tailorbird.engage import (
     content,
     hooks,
     ledger,
+    pace,
 )
 from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App
 from tailorbird.engage.batches import Member, Outcome, Run
+from tailorbird.engage.render import options_of
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid, Unavailable
 from tailorbird.store import Job, Kind
@@ -155,7 +157,7 @@ def _hand_out(room: Engage, conn: Connection, activity: dict[str, Any]) -> None:
 def _run(room: Engage, conn: Connection, activity: dict[str, Any]) -> Run:
     app, campaign = _owner(conn, activity)
     body = campaign["body"]
-    mail = content.email(conn, app, body)
+    mail = content.email(conn, app, body, options_of(room.settings))
     channel = channel_settings.read(conn, app, CHANNEL)
     sender = mail.from_address or ((channel or {}).get("body") or {}).get("FromAddress") or ""
     limits = body.get("Limits") or {}
@@ -223,22 +225,19 @@ def _done(conn: Connection, number: int, first: int, last: int) -> set[int]:
 
 
 def _settle(room: Engage, job: Job, run: Run, todo: list[tuple[int, list[Member]]]) -> None:
-    """Run batches in the room's lanes and commit them as they come in; trouble ends the stretch
-    after that.
-    """
-    rest = iter(todo)
-    flying = _begun(room, run, islice(rest, room.settings.engage_hook_concurrency))
-    trouble: BaseException | None = None
+    """Run batches in the room's lanes and commit them as they come in, however it ends."""
     total, done, running = sum(len(found) for _, found in todo), 0, True
+    rest, flying = iter(todo), set[Future[Outcome]]()
+    trouble: BaseException | None = _begin_more(room, run, rest, flying)
     while flying:
         ready, flying = wait(flying, return_when=FIRST_COMPLETED)
         trouble = next((e for e in (future.exception() for future in ready) if e), trouble)
         outcomes = [future.result() for future in ready if future.exception() is None]
-        running = _commit(room, run.activity["number"], outcomes)
+        running = _commit(room, run, outcomes)
         done += sum(len(outcome.entries) for outcome in outcomes)
         job.progress(done, total, "endpoints")
         if trouble is None and running:
-            flying |= _begun(room, run, islice(rest, len(ready)))
+            trouble = _begin_more(room, run, rest, flying)
     if isinstance(trouble, Unavailable):
         _be_patient(room, run, trouble)
     if trouble is not None:
@@ -248,10 +247,21 @@ def _settle(room: Engage, job: Job, run: Run, todo: list[tuple[int, list[Member]
         _cancel_stretch(room, run.activity["number"], todo[0][0] * size, (todo[-1][0] + 1) * size)
 
 
-def _begun(
-    room: Engage, run: Run, todo: Iterator[tuple[int, list[Member]]]
-) -> set[Future[Outcome]]:
-    return {room.lanes.submit(batches.settle, room, run, batch, found) for batch, found in todo}
+def _begin_more(
+    room: Engage,
+    run: Run,
+    rest: Iterator[tuple[int, list[Member]]],
+    flying: set[Future[Outcome]],
+) -> Later | None:
+    """Put batches into free lanes; Later when the next one has to keep the pace."""
+    free = room.settings.engage_hook_concurrency - len(flying)
+    for batch, found in islice(rest, free):
+        try:
+            pace.keep(room, run.activity["number"], len(found), run.per_second)
+        except Later as later:
+            return later
+        flying.add(room.lanes.submit(batches.settle, room, run, batch, found))
+    return None
 
 
 def _be_patient(room: Engage, run: Run, away: Unavailable) -> None:
@@ -262,9 +272,9 @@ def _be_patient(room: Engage, run: Run, away: Unavailable) -> None:
     raise Invalid(f"{away.message} (away for more than {patience:g} s)")
 
 
-def _commit(room: Engage, number: int, outcomes: list[Outcome]) -> bool:
+def _commit(room: Engage, run: Run, outcomes: list[Outcome]) -> bool:
     """Write outcomes down, once each; False when the activity is not running any more."""
-    now = room.clock.now()
+    number, now = run.activity["number"], room.clock.now()
     with room.db.write() as conn:
         fresh = [o for o in outcomes if _first(room, conn, number, o, now)]
         ledger.record(room, conn, number, [e for o in fresh for e in o.entries], now)
@@ -272,7 +282,7 @@ def _commit(room: Engage, number: int, outcomes: list[Outcome]) -> bool:
         if lines:
             conn.exec_driver_sql(room.db.sql(_LOG_ATTEMPT), lines)
         settled = sum(len(o.entries) for o in fresh)
-        state = _count(conn, number, settled, sum(o.sent for o in fresh))
+        state = _count(conn, number, settled, sum(o.sent for o in fresh), run.per_second)
         _end_if_settled(room, conn, number)
     return state == activities.RUNNING
 
@@ -283,14 +293,15 @@ def _first(room: Engage, conn: Connection, number: int, outcome: Outcome, now: f
     return conn.exec_driver_sql(room.db.sql(_CLAIM_BATCH), row).rowcount == 1
 
 
-def _count(conn: Connection, number: int, settled: int, sent: int) -> str | None:
+def _count(
+    conn: Connection, number: int, settled: int, sent: int, per_second: int | None = None
+) -> str | None:
+    """Add to the activity's counters; places in the stream that were not used are given back."""
     c = t.activities.c
-    counted = (
-        sa.update(t.activities)
-        .where(c.number == number)
-        .values(settled=c.settled + settled, sent=c.sent + sent)
-        .returning(c.state)
-    )
+    values: dict[str, Any] = {"settled": c.settled + settled, "sent": c.sent + sent}
+    if per_second:
+        values["paced_until"] = c.paced_until - (settled - sent) / per_second
+    counted = sa.update(t.activities).where(c.number == number).values(values).returning(c.state)
     return conn.execute(counted).scalar()
 
 
