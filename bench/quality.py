@@ -132,7 +132,7 @@ def retailrocket() -> None:
     reciprocal = np.divide(1.0, found_at, out=np.zeros(len(ranks)), where=found_at > 0)
     _print_fit(fitted)
     print(
-        f"  HR@20 {np.mean(found_at > 0):.4f}  MRR@20 {reciprocal.mean():.4f}  ({len(ranks)} answers)"
+        f"  HR@20 {np.mean(found_at > 0):.4f}  MRR@20 {reciprocal.mean():.4f}  of {len(ranks)}"
     )
 
 
