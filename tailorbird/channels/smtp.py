@@ -91,6 +91,7 @@ class Pool:
         self._connections = connections
         self._timeout = timeout
         self._hostname = hostname
+        self._tls = _tls(server)
         self._idle: list[aiosmtplib.SMTP] = []
         self._loop = asyncio.new_event_loop()
         self._turns = asyncio.Semaphore(connections)
@@ -176,19 +177,11 @@ class Pool:
             local_hostname=self._hostname,
             use_tls=self.server.tls,
             start_tls=self.server.starttls,
-            tls_context=self._tls(),
+            tls_context=self._tls,
             timeout=self._timeout,
         )
         await client.connect()
         return client
-
-    def _tls(self) -> ssl.SSLContext | None:
-        if self.server.verify:
-            return None
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
 
     async def _quit(self) -> None:
         while self._idle:
@@ -217,3 +210,11 @@ async def _ask(command: Coroutine[Any, Any, aiosmtplib.SMTPResponse]) -> Reply:
     except smtp_errors.SMTPResponseException as refusal:
         return Reply(refusal.code, refusal.message)
     return Reply(response.code, response.message)
+
+
+def _tls(server: Server) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if not server.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 
 import pytest
@@ -158,6 +159,44 @@ def test_a_login_is_made_when_the_url_has_one(open_room: OpenRoom) -> None:
         assert send_batch(good, "EMAIL", [mail()])[0].status == SUCCESSFUL
         with pytest.raises(Unavailable, match="535"):
             send_batch(open_room(smtp_url=f"smtp://shop:wrong@{url}"), "EMAIL", [mail()])
+    finally:
+        sink.stop()
+
+
+@pytest.mark.parametrize("query", ["starttls=always", "starttls=auto"])
+def test_a_conversation_is_encrypted_where_the_server_offers_it(
+    open_room: OpenRoom, certificate: ssl.SSLContext, query: str
+) -> None:
+    sink = Sink(free_port(), options={"tls_context": certificate, "require_starttls": True})
+    sink.start()
+    try:
+        room = open_room(smtp_url=f"{sink.url}?{query}&verify=no")
+        assert send_batch(room, "EMAIL", [mail()])[0].status == SUCCESSFUL
+        (plain,) = send_batch(open_room(smtp_url=f"{sink.url}?starttls=never"), "EMAIL", [mail()])
+        assert plain.message.startswith("530")
+        with pytest.raises(Unavailable, match="certificate verify failed"):
+            send_batch(open_room(smtp_url=f"{sink.url}?{query}"), "EMAIL", [mail()])
+    finally:
+        sink.stop()
+
+
+def test_starttls_that_must_be_and_is_not_offered_sends_nothing(
+    open_room: OpenRoom, sink: Sink
+) -> None:
+    room = open_room(smtp_url=f"{sink.url}?starttls=always")
+    with pytest.raises(Unavailable, match="STARTTLS"):
+        send_batch(room, "EMAIL", [mail()])
+    assert not sink.taken
+
+
+def test_smtps_is_encrypted_from_the_first_byte(
+    open_room: OpenRoom, certificate: ssl.SSLContext
+) -> None:
+    sink = Sink(free_port(), options={"ssl_context": certificate})
+    sink.start()
+    try:
+        room = open_room(smtp_url=f"smtps://127.0.0.1:{sink.port}?verify=no")
+        assert send_batch(room, "EMAIL", [mail()])[0].status == SUCCESSFUL
     finally:
         sink.stop()
 
