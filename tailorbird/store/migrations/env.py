@@ -2,5 +2,11 @@
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"], transactional_ddl=False)
+from tailorbird.store.database import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,  # for the names of constraints
+    transactional_ddl=False,
+)
 context.run_migrations()
