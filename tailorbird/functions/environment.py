@@ -25,6 +25,7 @@ MAX_OUTPUT_BYTES = (
 )  # per invocation; what is printed beyond it is cut, and the log says so
 READ_BYTES = 262_144
 DEATH_SECONDS = 5.0
+PEAK_SECONDS = 0.5
 
 
 @dataclass
@@ -72,6 +73,7 @@ class Environment:
         self._cut = 0
         self._inner: int | None = None
         self._peak = 0
+        self._peak_read = 0.0
         self._epoll = select.epoll()
         os.set_blocking(launched.output, False)
         for fd in (launched.output, launched.status):
@@ -127,6 +129,10 @@ class Environment:
 
     def peak_memory_mb(self) -> int:
         """The most memory its largest process has held, 0 when that cannot be seen any more."""
+        now = time.monotonic()
+        if self._peak and now - self._peak_read < PEAK_SECONDS:
+            return self._peak
+        self._peak_read = now
         if self._inner is None:
             self._inner = _innermost(self.pid)
         try:

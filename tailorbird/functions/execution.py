@@ -264,7 +264,8 @@ def _init_timeout(begun: float) -> str:
 
 
 def _log(run: _Run, text: str) -> None:
-    logs.append(run.slot.stream, int(time.time() * 1000), text)
+    if text:
+        run.slot.log.write(int(time.time() * 1000), text)
 
 
 def _now() -> str:

@@ -6,6 +6,8 @@ A log group is `/aws/lambda/<name>`, a stream belongs to one environment, an eve
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,18 +40,31 @@ def new_stream(root: Path, account: str, region: str, name: str, version: str, d
     return Stream(stream, _path(folder(root, account, region, name), stream))
 
 
-def append(stream: Stream, timestamp_ms: int, text: str) -> None:
-    """Add lines to the stream, each an event with this time."""
-    lines = "".join(f"{timestamp_ms} {line}\n" for line in _lines(text))
-    if not lines:
-        return
-    try:
-        with stream.path.open("a", encoding="utf-8", errors="replace") as file:
-            file.write(lines)
-    except FileNotFoundError:
-        stream.path.parent.mkdir(parents=True, exist_ok=True)
-        with stream.path.open("a", encoding="utf-8", errors="replace") as file:
-            file.write(lines)
+class Writer:
+    """Appends to one stream; what is written at once stays together, whoever else writes."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self._fd: int | None = None
+        self._lock = threading.Lock()
+
+    def write(self, timestamp_ms: int, text: str) -> None:
+        """Add the text's lines, each an event with this time."""
+        lines = "".join(f"{timestamp_ms} {line}\n" for line in _lines(text))
+        data = lines.encode(errors="replace")
+        with self._lock:
+            if self._fd is None:
+                self.stream.path.parent.mkdir(parents=True, exist_ok=True)
+                self._fd = os.open(self.stream.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            while data:
+                data = data[os.write(self._fd, data) :]
+
+    def close(self) -> None:
+        """Let go of the file; another write opens it again."""
+        with self._lock:
+            if self._fd is not None:
+                os.close(self._fd)
+                self._fd = None
 
 
 def streams(root: Path, account: str, region: str, name: str) -> list[Stream]:

@@ -54,6 +54,7 @@ def add_permission(room: Functions, caller: Caller, request: dict[str, Any]) -> 
         statements.append(statement)
         _check_size(statements)
         _save(room, conn, ref, statements)
+    room.forget(ref)
     return {"Statement": _compact(statement)}
 
 
@@ -70,6 +71,7 @@ def remove_permission(room: Functions, caller: Caller, request: dict[str, Any]) 
         if len(statements) == len(policy.statements):
             raise NotFound(f"Statement {sid} is not found in resource policy.")
         _save(room, conn, ref, statements)
+    room.forget(ref)
     return {}
 
 

@@ -1,7 +1,8 @@
-"""From a name to what runs: the stored version and its policy, read once per revision."""
+"""From a name to what runs: the stored version and its policy, read once a second at most."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,7 @@ from tailorbird.functions.names import LATEST, FunctionRef
 from tailorbird.functions.room import Functions
 from tailorbird.functions.tables import functions_policies, functions_versions
 
-_REVISIONS = (
-    "SELECT v.revision_id, p.revision_id FROM functions_versions v LEFT JOIN functions_policies p"
-    " ON p.account = v.account AND p.region = v.region AND p.name = v.name AND p.qualifier = ?"
-    " WHERE v.account = ? AND v.region = ? AND v.name = ? AND v.version = ?"
-)
+KNOWN_SECONDS = 1.0  # how long another process may take to see a change; this one sees it at once
 NO_POLICY: dict[str, Any] = {"Version": "2012-10-17", "Id": "default", "Statement": []}
 
 
@@ -48,19 +45,14 @@ class FunctionVersion:
 def resolve(room: Functions, ref: FunctionRef) -> tuple[FunctionVersion, Mapping[str, Any]]:
     """The version meant and the resource policy that guards it; NotFound in Lambda's words."""
     guard = ref.qualifier or LATEST
-    key = (ref.account, ref.region, ref.name, ref.version)
-    with room.db.read() as conn:
-        found = conn.exec_driver_sql(room.db.sql(_REVISIONS), (guard, *key)).fetchone()
-    if found is None:
-        raise NotFound(
-            f"Function not found: {ref.arn}:{ref.version}", code="ResourceNotFoundException"
-        )
-    revisions = (found[0], found[1])
-    known = room.known.get(ref)
-    if known is not None and known[0] == revisions:
+    now = time.monotonic()
+    known = room.known.get(ref.arn, {}).get(guard)
+    if known is not None and known[0] > now:
         return known[1], known[2]
+    changes = room.changes
     version, policy = _read(room, ref), _read_policy(room, ref, guard)
-    room.known[ref] = (revisions, version, policy)
+    if room.changes == changes:
+        room.known.setdefault(ref.arn, {})[guard] = (now + KNOWN_SECONDS, version, policy)
     return version, policy
 
 
@@ -75,7 +67,9 @@ def _read(room: Functions, ref: FunctionRef) -> FunctionVersion:
     with room.db.read() as conn:
         row = conn.execute(query).first()
     if row is None:
-        raise NotFound(f"Function not found: {ref.qualified_arn}", code="ResourceNotFoundException")
+        raise NotFound(
+            f"Function not found: {ref.arn}:{ref.version}", code="ResourceNotFoundException"
+        )
     configuration = row.configuration
     return FunctionVersion(
         ref=FunctionRef(ref.account, ref.region, ref.name),

@@ -29,7 +29,8 @@ class Functions:
     clock: Clock
     settings: Settings
     access: Access
-    known: dict[Any, Any] = field(default_factory=dict, repr=False)
+    known: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    changes: int = field(default=0, repr=False)
     _supervisor: Supervisor | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -81,8 +82,14 @@ class Functions:
         if supervisor is not None:
             supervisor.stop()
 
+    def forget(self, ref: FunctionRef) -> None:
+        """Read the function and its policy anew at the next invocation."""
+        self.changes += 1
+        self.known.pop(ref.arn, None)
+
     def retire(self, ref: FunctionRef) -> None:
         """Let no environment of the function's old state take another invocation."""
+        self.forget(ref)
         with self._lock:
             supervisor = self._supervisor
         if supervisor is not None:

@@ -48,7 +48,7 @@ class Slot:
     version: FunctionVersion
     runtime: Runtime
     environment: Environment
-    stream: logs.Stream
+    log: logs.Writer
     tmp: Path
     started: float
     used: float
@@ -86,6 +86,7 @@ class Starter:
         code = packages.unpacked(room.objects, room.root, version.package)
         day = time.strftime("%Y/%m/%d", time.gmtime(room.clock.now()))
         stream = logs.new_stream(room.root, ref.account, ref.region, ref.name, version.version, day)
+        written = logs.Writer(stream)
         tmp = self._tmp(ref, number)
         listener = None if walls.private_network else _loopback_listener()
         places = Places() if walls.private_network else _real_places(code, runtime, tmp)
@@ -96,16 +97,17 @@ class Starter:
         plan = self._plan(version, runtime, places, code, tmp, number, env)
         launched = self._launcher.spawn(plan)
         launched.listener = listener or launched.listener
-        way_out = self._way_out(launched, stream)
+        way_out = self._way_out(launched, written)
         environment = Environment(launched, self._launcher.kill)
         now = time.monotonic()
-        return Slot(number, version, runtime, environment, stream, tmp, now, now, way_out)
+        return Slot(number, version, runtime, environment, written, tmp, now, now, way_out)
 
     def end(self, slot: Slot, *, keep_tmp: bool) -> None:
         """End an environment; its /tmp can pass to the function's next one."""
         slot.environment.close()
         if self._egress is not None and slot.way_out is not None:
             self._egress.detach(slot.way_out)
+        slot.log.close()
         if keep_tmp and not slot.retired:
             with self._lock:
                 self._spare_tmp[slot.arn].append(slot.tmp)
@@ -126,12 +128,12 @@ class Starter:
             self._egress.stop()
         shutil.rmtree(_tmp_root(self._room.root), ignore_errors=True)
 
-    def _way_out(self, launched: Launched, stream: logs.Stream) -> Exit | None:
+    def _way_out(self, launched: Launched, log: logs.Writer) -> Exit | None:
         if self._egress is None:
             return None
         house, *doors, names = launched.others
         launched.others = []
-        return self._egress.attach(house, doors, names, _report(stream))
+        return self._egress.attach(house, doors, names, _report(log))
 
     def _plan(
         self,
@@ -245,5 +247,5 @@ def _give(folder: Path, uid: int, gid: int) -> None:
     os.chown(folder, uid, gid)
 
 
-def _report(stream: logs.Stream) -> Callable[[str], None]:
-    return lambda text: logs.append(stream, int(time.time() * 1000), text)
+def _report(log: logs.Writer) -> Callable[[str], None]:
+    return lambda text: log.write(int(time.time() * 1000), text)
