@@ -110,13 +110,10 @@ def document(statement: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def find_source(server: Remote) -> dict[str, Any]:
-    """The source that the write key in the data folder belongs to."""
-    sources = server.call("GET", "/segmentapis/sources")["data"]["sources"]
-    for source in sources:
-        if server.write_key in source.get("writeKeys", []):
-            return dict(source)
-    raise NotFound(f"None of the {len(sources)} sources has the write key of {server.data}")
+def create_source(server: Remote, name: str) -> dict[str, Any]:
+    """A source of its own for this run, with its write key."""
+    body = {"name": name, "slug": name, "enabled": True}
+    return dict(server.call("POST", "/segmentapis/sources", body)["data"]["source"])
 
 
 def connect(server: Remote, source_id: str, kind: str, settings: dict[str, Any]) -> str:
@@ -132,12 +129,10 @@ def connect(server: Remote, source_id: str, kind: str, settings: dict[str, Any])
     return str(made["data"]["destination"]["id"])
 
 
-def destination_variables(server: Remote, learned: Learned) -> dict[str, str]:
+def destination_variables(source: dict[str, Any], learned: Learned) -> dict[str, str]:
     """What the second seed's function reads from its environment."""
     return {
         "personalize_tracking_id": learned.tracking_id,
         "personalize_campaign_arn": learned.campaign,
-        "connections_source_write_key": server.write_key,
-        "connections_source_api_key": server.write_key,
-        "region_name": server.region,
+        "connections_source_write_key": source["writeKeys"][0],
     }

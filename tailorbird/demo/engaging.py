@@ -14,15 +14,23 @@ POLL_SECONDS = 0.2
 CAMPAIGN_SECONDS = 300.0
 FROM_ADDRESS = "shop@example.com"
 SUBJECT = "Picked for you"
-HTML = """<!doctype html><html><body style="font-family: Georgia, serif; color: #22281f">
+PICK = "User.UserAttributes.recommended_products.[%d]"
+PICKED = 5  # products in a mail
+ITEMS = "".join(
+    f"{{{{#if {PICK % n}}}}}<li>{{{{{PICK % n}}}}}</li>{{{{/if}}}}" for n in range(PICKED)
+)
+LINES = "".join(f"{{{{#if {PICK % n}}}}}- {{{{{PICK % n}}}}}\n{{{{/if}}}}" for n in range(PICKED))
+HTML = (
+    """<!doctype html><html><body style="font-family: Georgia, serif; color: #22281f">
 <h1 style="font-size: 22px">Hello {{User.UserAttributes.name.[0]}},</h1>
 <p>we thought of you when these came in:</p>
-<ul>{{#each User.UserAttributes.recommended_products}}<li>{{this}}</li>{{/each}}</ul>
+<ul>"""
+    + ITEMS
+    + """</ul>
 {{#if Attributes.CreditScore}}<p>Your score with us: {{Attributes.CreditScore.[0]}}.</p>{{/if}}
 <p>See you in the shop.</p></body></html>"""
-TEXT = """Hello {{User.UserAttributes.name.[0]}},
-{{#each User.UserAttributes.recommended_products}}- {{this}}
-{{/each}}"""
+)
+TEXT = "Hello {{User.UserAttributes.name.[0]}},\n" + LINES
 
 
 def create_application(server: Remote, name: str, account: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import statistics
 import tempfile
 import time
@@ -58,6 +59,7 @@ def play(choices: Choices) -> None:
 
     from tailorbird.demo.report import print_addresses, print_report, serve_on, steps
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the server as Ctrl-C does
     console, began = Console(), time.perf_counter()
     with data_folder(choices.data) as data:
         material = read(choices, data)
@@ -119,8 +121,8 @@ class Loop:
 
     def run(self) -> Figures:
         self.account = self.server.client("sts").get_caller_identity()["Account"]
-        self.source = connecting.find_source(self.server)
-        sender = Sender(self.server.url, self.server.write_key)
+        self.source = connecting.create_source(self.server, self.name)
+        sender = Sender(self.server.url, self.source["writeKeys"][0])
         self.open_application()
         self.send_history(sender)
         location = self.prepare()
@@ -210,12 +212,12 @@ class Loop:
                 self.account,
                 f"{self.name}-recommend",
                 connecting.DESTINATION,
-                **connecting.destination_variables(self.server, learned),
+                **connecting.destination_variables(self.source, learned),
             )
             source = self.source["id"]
             role = connecting.create_role(self.server, f"{self.name}-segment", function, source)
             settings = {
-                "function": function,
+                "trackFunction": function,
                 "roleAddress": role,
                 "region": self.server.region,
                 "externalId": source,
