@@ -115,7 +115,7 @@ class House:
         db = Database(self.settings.database())
         with db.write() as conn:
             for table in reversed(metadata.sorted_tables):
-                if not table.name.startswith("access_"):
+                if table.name != "access_keys":
                     conn.execute(table.delete())
         db.close()
         for folder in self.settings.data.iterdir():

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller, check_document
 from tailorbird.access.patterns import as_list
@@ -66,6 +67,7 @@ def create_bucket(room: Shelf, caller: Caller, request: Request) -> Answer:
     row = {"region": region, "created": room.access.clock.now(), "policy": None}
     statement = insert(room.access.db, access_buckets).values(name=name, **row)
     with room.access.db.write() as conn:
+        _forget(conn, name)  # a folder removed by hand leaves its notes behind
         conn.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
     return location_header
 
@@ -97,8 +99,7 @@ def delete_bucket(room: Shelf, caller: Caller, request: Request) -> Answer:
         raise full from None
     with room.access.db.write() as conn:
         conn.execute(sa.delete(access_buckets).where(access_buckets.c.name == name))
-        for table in (access_object_notes, access_uploads):
-            conn.execute(sa.delete(table).where(table.c.bucket == name))
+        _forget(conn, name)
     return {}
 
 
@@ -154,6 +155,12 @@ def _check_resources(document: dict[str, Any], bucket: str) -> None:
                     f"Policy has invalid resource: {resource} is not of bucket {bucket}",
                     code="MalformedPolicy",
                 )
+
+
+def _forget(conn: Connection, bucket: str) -> None:
+    """Remove what was noted of the bucket's objects and uploads."""
+    for table in (access_object_notes, access_uploads):
+        conn.execute(sa.delete(table).where(table.c.bucket == bucket))
 
 
 def _row(room: Shelf, name: str) -> Any:
