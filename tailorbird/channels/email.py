@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
@@ -16,8 +17,10 @@ from tailorbird.channels.messages import (
     receipt,
 )
 from tailorbird.clock import Clock
-from tailorbird.errors import Invalid
+from tailorbird.errors import Invalid, Unavailable
 from tailorbird.settings import Settings
+
+log = logging.getLogger(__name__)
 
 # Adds headers to one message, such as List-Unsubscribe.
 Headers = Callable[[Message], Mapping[str, str]]
@@ -73,8 +76,15 @@ class Email:
         if self._copy_to_inbox:
             for message, mail, answer in zip(chosen, mails, answers, strict=True):
                 if answer.status == SUCCESSFUL:
-                    self._keep(message, mail)
+                    self._keep_copy(message, mail)
         return answers
+
+    def _keep_copy(self, message: Message, mail: smtp.Mail) -> None:
+        """The mail is sent whatever becomes of the copy: failing here would send it twice."""
+        try:
+            self._keep(message, mail)
+        except Unavailable as error:
+            log.warning("No copy of mail %s: %s", message.id, error.message)
 
     def _keep(self, message: Message, mail: smtp.Mail) -> str:
         path = self._inbox.put(message, mail[2])
@@ -86,7 +96,7 @@ def _pool(settings: Settings) -> smtp.Pool:
         smtp.Server.parse(settings.smtp_url),
         connections=settings.smtp_connections,
         timeout=settings.smtp_timeout_seconds,
-        hostname=settings.smtp_hostname or socket.getfqdn(),
+        hostname=settings.smtp_hostname or socket.gethostname(),
     )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import os
 import threading
@@ -14,7 +15,7 @@ from email.message import EmailMessage
 from email.parser import BytesHeaderParser, BytesParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from tailorbird.channels.messages import Message
 from tailorbird.errors import Invalid, NotFound, Unavailable
@@ -75,7 +76,8 @@ def list(
     """The newest mails first, each with its headers and its path below the inbox."""
     root = settings.data / FOLDER
     newest = heapq.nlargest(limit, _entries(root, app, campaign))
-    return [_summary(root, Path(path), modified) for modified, path in newest]
+    found = (_summary(root, Path(path), modified) for modified, path in newest)
+    return [entry for entry in found if entry is not None]
 
 
 def count(settings: Settings, app: str | None = None, campaign: str | None = None) -> int:
@@ -107,15 +109,20 @@ def read(settings: Settings, path: str) -> dict[str, Any]:
     }
 
 
-def _summary(root: Path, path: Path, modified: float) -> dict[str, Any]:
-    with path.open("rb") as file:
-        headers = BytesHeaderParser(policy=policy.default).parsebytes(file.read(HEADERS_READ))
+def _summary(root: Path, path: Path, modified: float) -> dict[str, Any] | None:
+    """None when the mail was deleted in the meantime."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(HEADERS_READ)
+    except FileNotFoundError:
+        return None
+    headers = BytesHeaderParser(policy=policy.default).parsebytes(start)
     app, campaign, name = path.relative_to(root).parts
     return {
         "path": f"{app}/{campaign}/{name}",
-        "application_id": app,
-        "campaign_id": None if campaign == DIRECT else campaign,
-        "message_id": name.removesuffix(".eml"),
+        "application_id": unquote(app),
+        "campaign_id": None if campaign == DIRECT else unquote(campaign),
+        "message_id": unquote(name.removesuffix(".eml")),
         "subject": str(headers["Subject"] or ""),
         "from": str(headers["From"] or ""),
         "to": str(headers["To"] or ""),
@@ -126,17 +133,15 @@ def _summary(root: Path, path: Path, modified: float) -> dict[str, Any]:
 
 def _entries(root: Path, app: str | None, campaign: str | None) -> Iterator[tuple[float, str]]:
     for entry in _files(root, app, campaign):
-        try:
+        with contextlib.suppress(FileNotFoundError):
             yield entry.stat().st_mtime, entry.path
-        except FileNotFoundError:
-            continue
 
 
 def _files(root: Path, app: str | None, campaign: str | None) -> Iterator[os.DirEntry[str]]:
     for app_folder in _folders(root, app):
         for campaign_folder in _folders(app_folder, campaign):
-            with os.scandir(campaign_folder) as entries:
-                yield from (entry for entry in entries if entry.name.endswith(".eml"))
+            with contextlib.suppress(FileNotFoundError), os.scandir(campaign_folder) as entries:
+                yield from (e for e in entries if e.name.endswith(".eml") and e.name[0] != ".")
 
 
 def _folders(root: Path, name: str | None) -> Iterator[Path]:

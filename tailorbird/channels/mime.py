@@ -20,7 +20,8 @@ from tailorbird.errors import Invalid
 
 LOCAL_PART_MAX = 64  # octets, RFC 5321 4.5.3.1.1
 ADDRESS_MAX = 254  # octets, RFC 3696 erratum 1690
-LINE_MAX = 78  # characters, RFC 5322 2.1.1
+LINE_GOAL = 78  # characters, RFC 5322 2.1.1: a line should not be longer
+LINE_MAX = 998  # and must not be longer than this
 ENCODED_WORD_OCTETS = 42  # 56 base64 characters and 12 around them stay below 75
 
 ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -30,6 +31,9 @@ DOMAIN_LITERAL = re.compile(r"\[[!-Z^-~]+\]\Z")
 PHRASE = re.compile(rf"{ATEXT}(?: {ATEXT})*\Z")
 HEADER_NAME = re.compile(r"[!-9;-~]{1,76}\Z")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[bqBQ]\?[^?\s]*\?=")
+SINGLE_SPACE = re.compile(r"(?<=\S) (?=\S)")
+NOT_IN_ID = re.compile(r"[^A-Za-z0-9._-]")
 
 # Written by us, or a way to add recipients: a customer's headers may not set them.
 RESERVED_HEADERS = {
@@ -75,7 +79,7 @@ class Envelope:
 
     def __init__(self, now: float) -> None:
         self._date = format_datetime(datetime.fromtimestamp(int(now), UTC))
-        self._heads: dict[tuple[str, bool, bool], tuple[str, str, str]] = {}
+        self._heads: dict[str, tuple[str, str, str]] = {}
 
     def build(
         self, message: Message, extra: Mapping[str, str] | None = None
@@ -84,25 +88,25 @@ class Envelope:
         recipient = check_address(message.address)
         if not message.html and not message.text:
             raise Invalid("There is no text and no HTML to send")
-        sender, head, domain = self._head(message)
+        sender, head, domain = self._head(message.from_address)
         lines = [
             head,
             f"To: {recipient}\r\n",
             f"Message-ID: <{_id(message.id)}@{domain}>\r\n",
-            f"Subject: {header_value('Subject', message.subject)}\r\n",
+            f"Subject: {header_value('Subject', message.subject.strip())}\r\n",
         ]
-        for name, value in (dict(message.headers) | dict(extra or {})).items():
+        for name, value in _headers(message.headers, extra or {}).items():
             lines.append(f"{header_name(name)}: {header_value(name, value)}\r\n")
         lines.append(_body(message))
         return sender, recipient, "".join(lines).encode("ascii")
 
-    def _head(self, message: Message) -> tuple[str, str, str]:
-        key = (message.from_address, bool(message.html), bool(message.text))
-        if key not in self._heads:
-            header, bare = check_sender(message.from_address)
+    def _head(self, from_address: str) -> tuple[str, str, str]:
+        """(the bare sender, the headers all its mails begin with, its domain)."""
+        if from_address not in self._heads:
+            header, bare = check_sender(from_address)
             head = f"From: {header}\r\nDate: {self._date}\r\nMIME-Version: 1.0\r\n"
-            self._heads[key] = (bare, head, bare.rpartition("@")[2])
-        return self._heads[key]
+            self._heads[from_address] = (bare, head, bare.rpartition("@")[2])
+        return self._heads[from_address]
 
 
 def header_name(name: str) -> str:
@@ -117,12 +121,19 @@ def header_value(name: str, value: str) -> str:
     """The value as it stands in a header: encoded when not ASCII, folded when long."""
     if CONTROL.search(value):
         _refuse_control_characters(f"the header {name}", value)
-    if value.isascii() and "=?" not in value:
-        if len(name) + 2 + len(value) <= LINE_MAX:
+    if value.isascii() and not ENCODED_WORD.search(value):
+        if len(name) + 2 + len(value) <= LINE_GOAL:
             return value
-        if "  " not in value and all(len(word) < LINE_MAX for word in value.split(" ")):
-            return _fold(name, value)
+        lines = _folded(name, value)
+        if max(map(len, lines)) + len(name) + 2 <= LINE_MAX:
+            return "\r\n ".join(lines)
     return _encoded_words(value)
+
+
+def _headers(own: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+    """The message's own headers, and those of `extra` that it does not set itself."""
+    names = {name.lower() for name in own}
+    return {**own, **{name: text for name, text in extra.items() if name.lower() not in names}}
 
 
 def _body(message: Message) -> str:
@@ -161,7 +172,7 @@ def _phrase(name: str) -> str:
 
 def _id(message_id: str) -> str:
     """The message id inside a Message-ID: RFC 5322 dot-atom characters only."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", message_id)
+    return NOT_IN_ID.sub("_", message_id)
 
 
 def _encoded_words(value: str) -> str:
@@ -178,15 +189,16 @@ def _encoded_words(value: str) -> str:
     return "\r\n ".join(f"=?utf-8?b?{word}?=" for word in coded)
 
 
-def _fold(name: str, value: str) -> str:
-    lines, room = [""], LINE_MAX - len(name) - 2
-    for word in value.split(" "):
+def _folded(name: str, value: str) -> list[str]:
+    """Lines of the value, broken at single spaces (which become the fold's own)."""
+    lines, room = [""], LINE_GOAL - len(name) - 2
+    for word in SINGLE_SPACE.split(value):
         if lines[-1] and len(lines[-1]) + 1 + len(word) > room:
             lines.append(word)
-            room = LINE_MAX - 1
+            room = LINE_GOAL - 1
         else:
             lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
-    return "\r\n ".join(lines)
+    return lines
 
 
 def _refuse_control_characters(what: str, value: str) -> None:

@@ -11,7 +11,7 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -23,6 +23,7 @@ from tailorbird.errors import Invalid, Unavailable
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 STARTTLS_MODES = {"auto": None, "always": True, "never": False}
 SERVICE_CLOSING = 421
+STRIKES = 2  # mails in a row without an answer after which a conversation is given up
 T = TypeVar("T")
 
 Mail = tuple[str, str, bytes]  # sender, recipient, content
@@ -38,7 +39,7 @@ class Server:
     starttls: bool | None  # None: when the server offers it
     verify: bool
     user: str | None
-    password: str | None
+    password: str | None = field(repr=False)
 
     @classmethod
     def parse(cls, url: str) -> Server:
@@ -127,13 +128,21 @@ class Pool:
         """Send mails over one connection until none is left; the reason when it ends early."""
         async with self._turns:
             client: aiosmtplib.SMTP | None = None
+            strikes = 0
             while waiting:
                 index = waiting.popleft()
                 try:
                     client = client or await self._connection()
-                    replies[index], client = await self._one(client, mails[index])
                 except (smtp_errors.SMTPException, OSError) as error:
-                    return f"{error}" or type(error).__name__
+                    waiting.appendleft(index)  # another lane may have a connection
+                    return _words(error)
+                try:
+                    replies[index], client = await self._one(client, mails[index])
+                    strikes = 0
+                except (smtp_errors.SMTPException, OSError) as error:
+                    client, strikes = None, strikes + 1
+                    if strikes == STRIKES:
+                        return _words(error)
             if client is not None:
                 self._idle.append(client)
         return ""
@@ -210,6 +219,10 @@ async def _ask(command: Coroutine[Any, Any, aiosmtplib.SMTPResponse]) -> Reply:
     except smtp_errors.SMTPResponseException as refusal:
         return Reply(refusal.code, refusal.message)
     return Reply(response.code, response.message)
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _tls(server: Server) -> ssl.SSLContext:

@@ -208,7 +208,7 @@ def compile_message(
     return _compiled(tuple(_parts(message)), values, options)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _compiled(parts: tuple[Part, ...], defaults: str, options: Options) -> Compiled:
     scripts = json.dumps(
         [

@@ -79,7 +79,7 @@ class Engine:
         self._context.set_time_limit(COMPILE_LIMIT_SECONDS if slow else TIME_LIMIT_SECONDS)
         try:
             return self._functions[name](*arguments)
-        except quickjs.JSException as error:
+        except (quickjs.JSException, quickjs.StackOverflow) as error:
             forget()
             # Out of memory for the words of its own error, the engine throws null.
             reason = str(error).partition("\n")[0]

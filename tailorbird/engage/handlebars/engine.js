@@ -1,5 +1,5 @@
-// Translates templates to JavaScript, loads and renders them. Everything comes and goes as JSON text: no template can
-// reach anything but the endpoint it is rendered for.
+// Translates templates to JavaScript, loads and renders them. Everything comes and goes as JSON
+// text: no template can reach anything but the endpoint it is rendered for.
 "use strict";
 
 var engine = (function () {
@@ -79,14 +79,32 @@ var engine = (function () {
 
   // tz=America/Los_Angeles and inflect's bare words stand for themselves (user guide, examples).
   function lenient(node) {
-    const literal = (path) =>
-      path.type === "PathExpression" && !path.data && path.depth === 0 && !ROOTS.has(path.parts[0])
-        ? { type: "StringLiteral", value: path.original, original: path.original, loc: path.loc }
-        : path;
     for (const pair of (node.hash && node.hash.pairs) || [])
-      if (pair.key === "tz") pair.value = literal(pair.value);
+      if (pair.key === "tz" && isBare(pair.value) && isZone(pair.value))
+        pair.value = literal(pair.value);
     if (node.path.original === "inflect")
-      for (const i of [1, 2]) if (node.params[i]) node.params[i] = literal(node.params[i]);
+      for (const i of [1, 2])
+        if (node.params[i] && isBare(node.params[i])) node.params[i] = literal(node.params[i]);
+  }
+
+  function isBare(path) {
+    return path.type === "PathExpression" && !path.data && !path.depth && path.parts.length &&
+      !ROOTS.has(path.parts[0]);
+  }
+
+  function literal(path) {
+    return { type: "StringLiteral", value: path.original, original: path.original, loc: path.loc };
+  }
+
+  // A name with a slash is meant as a zone; one word only when there is such a zone.
+  function isZone(path) {
+    if (path.original.includes("/")) return true;
+    try {
+      return Boolean(dates.format(0, "z", path.original));
+    } catch (error) {
+      if (error instanceof dates.ZoneNeeded) throw error;
+      return false;
+    }
   }
 
   function helperCall(node) {
@@ -212,6 +230,8 @@ var engine = (function () {
   // [[part, ...] or {part, message} for each endpoint], or {needs: [zone]}; run again with those.
   function render(key, endpointsJson, now, seed, eachLimit) {
     const message = compiled.get(key);
+    compiled.delete(key); // the map keeps order: what was used last is dropped last
+    compiled.set(key, message);
     Object.assign(helpers.state, { now, seed, serial: 0, eachLimit });
     const needs = new Set();
     const results = JSON.parse(endpointsJson).map((endpoint) => {

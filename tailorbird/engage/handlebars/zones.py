@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 FIRST_YEAR = 1970
 LAST_YEAR = 2060
-STEP = timedelta(days=28)  # no zone changes its clocks twice within it and back, save in error
+STEP = timedelta(days=28)  # shorter than the shortest pause of summer time (Ramadan in Morocco)
 
 
 @lru_cache(maxsize=64)

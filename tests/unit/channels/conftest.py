@@ -34,6 +34,7 @@ class Sink:
     answers: dict[str, str] = field(default_factory=dict)  # recipient -> reply to RCPT
     data_answers: dict[str, str] = field(default_factory=dict)  # recipient -> reply to the mail
     connections: int = 0
+    most_connections: int | None = None
     hang_up_after: int | None = None  # mails on one connection
     controller: Controller | None = None
     options: dict[str, Any] = field(default_factory=dict)
@@ -71,12 +72,17 @@ class Answers:
         responses: list[str],
     ) -> list[str]:
         self.sink.connections += 1
+        if self.sink.most_connections and self.sink.connections > self.sink.most_connections:
+            assert server.transport is not None
+            server.transport.close()
         session.host_name = hostname
         return responses
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        if self.sink.answers.get(address) == "hang":
+            await asyncio.sleep(30)
         if address in self.sink.answers:
             return self.sink.answers[address]
         envelope.rcpt_tos.append(address)

@@ -17,6 +17,7 @@ from tailorbird.channels import (
     inbox,
     send_batch,
 )
+from tailorbird.channels.mime import header_value
 from tests.unit.channels.conftest import OpenRoom, Sink, mail
 
 
@@ -153,6 +154,28 @@ def test_headers_can_be_added_to_every_mail(way: Way) -> None:
     send_batch(way.room, "EMAIL", [mail()])
     header = way.arrived()["ana@example.com"]["List-Unsubscribe"]
     assert header == "<https://x.y/id-ana@example.com>"
+
+
+def test_a_header_of_the_message_itself_wins(way: Way) -> None:
+    add_headers(way.room, lambda message: {"LIST-Unsubscribe": "<https://x.y/ours>"})
+    send_batch(way.room, "EMAIL", [mail(headers={"List-Unsubscribe": "<https://x.y/own>"})])
+    header = way.arrived()["ana@example.com"].get_all("List-Unsubscribe")
+    assert header == ["<https://x.y/own>"]
+
+
+def test_a_long_link_in_a_header_stays_a_link(way: Way) -> None:
+    link = f"<https://x.y/{'a' * 200}?a=?b&c=d>, <mailto:{'b' * 90}@x.y>"
+    send_batch(way.room, "EMAIL", [mail(headers={"List-Unsubscribe": link})])
+    assert way.arrived()["ana@example.com"]["List-Unsubscribe"] == link
+    assert header_value("List-Unsubscribe", link).replace("\r\n", "") == link
+
+
+@pytest.mark.parametrize(
+    "subject", [" spaced  out ", "=?utf-8?q?not_ours?=", "x" * 3000, "é" * 500]
+)
+def test_any_subject_arrives_as_it_is(way: Way, subject: str) -> None:
+    send_batch(way.room, "EMAIL", [mail(subject=subject)])
+    assert way.arrived()["ana@example.com"]["Subject"] == subject.strip()
 
 
 def test_an_empty_batch_is_nothing_to_do(way: Way) -> None:

@@ -104,6 +104,34 @@ def test_a_server_that_hangs_costs_one_timeout(open_room: OpenRoom, sink: Sink) 
     assert (slow.status, good.status) == (TEMPORARY_FAILURE, SUCCESSFUL)
 
 
+def test_a_server_with_room_for_one_conversation_gets_all_mails_over_it(
+    open_room: OpenRoom, sink: Sink
+) -> None:
+    sink.most_connections = 1
+    room = open_room(smtp_url=sink.url, smtp_connections=4)
+    people = [f"p{n}@example.com" for n in range(20)]
+    receipts = send_batch(room, "EMAIL", [mail(person) for person in people])
+    assert {receipt.status for receipt in receipts} == {SUCCESSFUL}
+
+
+def test_a_recipient_at_whom_the_server_hangs_costs_the_others_nothing(
+    open_room: OpenRoom, sink: Sink
+) -> None:
+    sink.answers["slow@example.com"] = "hang"
+    room = open_room(smtp_url=sink.url, smtp_connections=1, smtp_timeout_seconds=0.5)
+    people = ["a@example.com", "slow@example.com", "b@example.com"]
+    receipts = send_batch(room, "EMAIL", [mail(person) for person in people])
+    assert [receipt.status for receipt in receipts] == [SUCCESSFUL, TEMPORARY_FAILURE, SUCCESSFUL]
+
+
+def test_the_password_is_never_said(open_room: OpenRoom) -> None:
+    room = open_room(smtp_url=f"smtp://shop:s3cret@127.0.0.1:{free_port()}")
+    with pytest.raises(Unavailable) as away:
+        send_batch(room, "EMAIL", [mail()])
+    assert "s3cret" not in away.value.message
+    assert "s3cret" not in repr(Server.parse("smtp://shop:s3cret@mail"))
+
+
 def test_421_closes_the_conversation_and_the_rest_goes_over_a_new_one(
     open_room: OpenRoom, sink: Sink
 ) -> None:

@@ -28,6 +28,7 @@ PERSON: dict[str, Any] = {
         "Many": [str(n) for n in range(20)],
         "None": [],
     },
+    "Home": {"Zone": "Asia/Tokyo"},
     "Metrics": {"score": 7.25},
     "User": {
         "UserAttributes": {
@@ -180,6 +181,8 @@ DATES = [
     ('{{dateFormat "1600513200000" outputFormat="yyyy-MM-dd HH:mm:ss.SSS"}}',
      "2020-09-19 11:00:00.000"),
     ("[{{dateFormat Attributes.Unknown}}]", "[]"),
+    ('{{dateFormat "2020-09-19T11:00:00Z" outputFormat="H" tz=Japan}}', "20"),
+    ('{{#with Home}}{{dateFormat "2020-09-19T11:00:00Z" outputFormat="H" tz=Zone}}{{/with}}', "20"),
     ('{{now "medium" tz=America/Los_Angeles}}', "Sep 19, 2020"),
     ("{{now}}", "Sep 19, 2020"),
     ('{{now "full"}}', "Saturday, September 19, 2020"),
