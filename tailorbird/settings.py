@@ -219,6 +219,12 @@ SETTINGS = (
         "An invocation waits this long for a free environment before 429; AWS does not wait",
     ),
     Setting(
+        "functions_memory_limit",
+        bool,
+        True,
+        "Kill a function that takes more than its MemorySize, where the kernel's groups allow it",
+    ),
+    Setting(
         "functions_egress",
         str,
         "",

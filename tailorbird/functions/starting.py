@@ -10,14 +10,15 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tailorbird import ids
 from tailorbird.errors import Unavailable
-from tailorbird.functions import logs, packages, runtimes, sandbox, variables
+from tailorbird.functions import cgroups, logs, packages, runtimes, sandbox, variables
 from tailorbird.functions.authority import Authority
+from tailorbird.functions.cgroups import Cgroups, Group
 from tailorbird.functions.credentials import Credentials
 from tailorbird.functions.egress import Egress, Exit
 from tailorbird.functions.environment import Environment, Launched
@@ -53,6 +54,7 @@ class Slot:
     started: float
     used: float
     way_out: Exit | None = None
+    group: Group | None = None
     invocations: int = 0
     retired: bool = False
 
@@ -71,6 +73,7 @@ class Starter:
         self._lock = threading.Lock()
         authority = Authority(room.root / "authority")
         _prepare_folders(room.root, authority)
+        self.cgroups = cgroups.find() if room.settings.functions_memory_limit else Cgroups()
         self._launcher, self.walls = _raise_walls(room.settings.functions_sandbox, room.root)
         allowed = [host.strip() for host in room.settings.functions_egress.split(",")]
         self._egress = (
@@ -94,13 +97,14 @@ class Starter:
         house = f"http://127.0.0.1:{HOUSE_PORT}" if walls.private_network else room.url
         key = self._credentials.key(ref, version.role)
         env = variables.of(version, runtime, places, key, house, f"127.0.0.1:{api}", stream.name)
+        group = self.cgroups.make(number, version.memory_mb) if walls.level != "none" else None
         plan = self._plan(version, runtime, places, code, tmp, number, env)
-        launched = self._launcher.spawn(plan)
+        launched = self._launcher.spawn(replace(plan, cgroups=group.members if group else ()))
         launched.listener = listener or launched.listener
         way_out = self._way_out(launched, written)
         environment = Environment(launched, self._launcher.kill)
         now = time.monotonic()
-        return Slot(number, version, runtime, environment, written, tmp, now, now, way_out)
+        return Slot(number, version, runtime, environment, written, tmp, now, now, way_out, group)
 
     def end(self, slot: Slot, *, keep_tmp: bool) -> None:
         """End an environment; its /tmp can pass to the function's next one."""
@@ -108,6 +112,8 @@ class Starter:
         if self._egress is not None and slot.way_out is not None:
             self._egress.detach(slot.way_out)
         slot.log.close()
+        if slot.group is not None:
+            slot.group.remove()
         if keep_tmp and not slot.retired:
             with self._lock:
                 self._spare_tmp[slot.arn].append(slot.tmp)
@@ -124,6 +130,7 @@ class Starter:
     def stop(self) -> None:
         """End the launcher and everything it started."""
         self._launcher.stop()
+        self.cgroups.close()
         if self._egress is not None:
             self._egress.stop()
         shutil.rmtree(_tmp_root(self._room.root), ignore_errors=True)
