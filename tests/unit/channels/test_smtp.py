@@ -176,6 +176,7 @@ def test_conversations_are_bounded_and_kept_open(open_room: OpenRoom, sink: Sink
     assert sink.connections <= 3
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
 def test_a_login_is_made_when_the_url_has_one(open_room: OpenRoom) -> None:
     sink = Sink(free_port(), options={
         "authenticator": only_this_password, "auth_require_tls": False, "auth_required": True,
