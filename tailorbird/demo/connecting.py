@@ -36,11 +36,12 @@ SEEDS_HOOK = Example("hooks/credit-score", "nodejs20.x", "index.handler")
 
 
 def examples() -> Path:
-    """The folder of examples: beside the package in a checkout."""
-    folder = Path(__file__).resolve().parents[2] / "examples"
-    if not folder.is_dir():
-        raise NotFound(f"There is no folder {folder}; the demo is played from a checkout")
-    return folder
+    """The folder of examples: in an installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "examples", package.parent / "examples"):
+        if folder.is_dir():
+            return folder
+    raise NotFound(f"There is no folder of examples in {package} or beside it")
 
 
 def zipped(folder: Path) -> bytes:

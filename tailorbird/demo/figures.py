@@ -11,6 +11,7 @@ from tailorbird.demo.sender import Sent
 SENT = "ENDPOINT_SENT"  # names in an activity's ExecutionMetrics
 PRODUCED = "ENDPOINT_PRODUCED"
 FILTERED = "FILTERED_OUT_BY_HOOK"
+HOOK_FAILED = "HOOK_FAILED"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Mailing:
     @property
     def kept(self) -> int:
         """What the hook let through, whether or not it could be sent afterwards."""
-        return self.endpoints - self.outcomes.get(FILTERED, 0)
+        gone = (self.outcomes.get(name, 0) for name in (FILTERED, HOOK_FAILED))
+        return self.endpoints - sum(gone)
 
 
 @dataclass

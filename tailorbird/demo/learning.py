@@ -38,7 +38,6 @@ ASKERS = 2  # people asked for at the same time
 @dataclass(frozen=True)
 class Learned:
     dataset: str
-    rows: int
     import_seconds: float
     training_seconds: float
     metric: float
@@ -70,7 +69,6 @@ def learn(server: Remote, name: str, account: str, locations: Iterable[str]) -> 
     tracker = client.create_event_tracker(name=name, datasetGroupArn=group)
     return Learned(
         dataset,
-        0,
         import_seconds,
         training_seconds,
         metric(client, version),

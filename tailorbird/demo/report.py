@@ -11,7 +11,7 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextCol
 from rich.table import Table
 from rich.text import Text
 
-from tailorbird.demo.figures import FILTERED, PRODUCED, SENT, Figures, Live, Mailing
+from tailorbird.demo.figures import FILTERED, HOOK_FAILED, PRODUCED, SENT, Figures, Live, Mailing
 from tailorbird.demo.server import Server
 from tailorbird.remote import Remote
 
@@ -20,7 +20,7 @@ WORDS = {
     "DUPLICATE_ENDPOINT": "same address as another",
     "ENDPOINT_OPT_OUT": "opted out",
     "ENDPOINT_INACTIVE": "inactive",
-    "HOOK_FAILED": "the hook failed",
+    HOOK_FAILED: "the hook failed",
     "RENDER_FAILED": "could not be rendered",
     "CHANNEL_FAILED": "refused by the mail server",
 }
