@@ -189,10 +189,11 @@ class Courier:
     def _waiting(self, conn: Connection) -> tuple[int, int]:
         """How many calls wait for their first attempt, and how many for another."""
         c = deliveries.c
+        tried = sa.literal_column("attempts > 0")  # no parameter: PostgreSQL groups by the text
         query = (
-            sa.select(c.attempts > 0, sa.func.count())
+            sa.select(tried, sa.func.count())
             .where(c.destination_id == self.to.id, c.state == State.WAITING)
-            .group_by(c.attempts > 0)
+            .group_by(tried)
         )
         found = {bool(again): n for again, n in conn.execute(query)}
         return found.get(False, 0), found.get(True, 0)
