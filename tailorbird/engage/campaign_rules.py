@@ -114,7 +114,8 @@ def _check_message(body: dict[str, Any]) -> None:
     for name in templates:
         if name not in TEMPLATES_BUILT:
             raise NotBuilt(f"TemplateConfiguration.{name} in campaigns")
-    if not messages and not templates:
+    mail = messages.get("EmailMessage") or {}
+    if not templates and not any(mail.get(part) for part in ("Title", "HtmlBody", "Body")):
         raise Invalid("MessageConfiguration or TemplateConfiguration is missing: nothing to send")
 
 

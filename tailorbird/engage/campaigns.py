@@ -146,6 +146,12 @@ def find(
     return dict(row)
 
 
+def of_activity(conn: Connection, activity: dict[str, Any]) -> tuple[App, dict[str, Any]]:
+    """Application and campaign of an activity, the campaign in the version that it runs."""
+    app = apps.by_id(conn, activity["application_id"])
+    return app, find(conn, app, activity["campaign_id"], activity["campaign_version"])
+
+
 def _rows(app: App) -> sa.Select[Any]:
     c, v = t.campaigns.c, t.campaign_versions.c
     columns = (c.id, c.application_id, c.state, c.segment_id, c.tags, c.created)

@@ -56,6 +56,19 @@ def read(conn: Connection, app: App, channel: str) -> dict[str, Any] | None:
     return dict(row) if row else None
 
 
+def blocked(app: App, channel: dict[str, Any] | None, sender: str | None) -> str | None:
+    """Why no mail of an application can leave, with what to run; None when mail can."""
+    remedy = (
+        f"aws pinpoint update-email-channel --application-id {app.id} --email-channel-request"
+        " FromAddress=you@example.com,Identity=you@example.com,Enabled=true"
+    )
+    if channel is None:
+        return f"The EMAIL channel of the application is not set up; run: {remedy}"
+    if not channel["enabled"]:
+        return f"The EMAIL channel of the application is switched off; run: {remedy}"
+    return None if sender else f"Neither message nor channel has a FromAddress; run: {remedy}"
+
+
 def _key(app: App, channel: str) -> tuple[Any, Any]:
     return t.channels.c.application_id == app.id, t.channels.c.channel == channel
 

@@ -1,5 +1,4 @@
-"""What a campaign says: its inline message or its template, ready to render, and as a hook is
-shown it.
+"""What a campaign says: its message or template, ready to render, and as a hook is shown it.
 
 With both, the template gives the content and the message the sender.
 """
@@ -41,17 +40,26 @@ def email(
     app: App,
     body: dict[str, Any],
     options: render.Options = render.DEFAULT_OPTIONS,
+    version: str | None = None,
 ) -> Content:
-    """The campaign's mail."""
+    """The campaign's mail; `version` of its template when a run has settled on one."""
     inline = (body.get("MessageConfiguration") or {}).get("EmailMessage") or {}
     named = (body.get("TemplateConfiguration") or {}).get("EmailTemplate") or {}
     sender = str(inline.get("FromAddress") or "")
     if not named:
         compiled = render.compile_message(inline, options=options)
         return Content(compiled, sender, _direct(inline, sender))
-    template = templates.find(conn, app, EMAIL, named["Name"], named.get("Version"))
+    template = templates.find(conn, app, EMAIL, named["Name"], version or named.get("Version"))
     compiled = template.compile(EMAIL, options)
     return Content(compiled, sender, _direct(template.message(EMAIL), sender))
+
+
+def template_version(conn: Connection, app: App, body: dict[str, Any]) -> str | None:
+    """The version of its template that a campaign would use now."""
+    named = (body.get("TemplateConfiguration") or {}).get("EmailTemplate") or {}
+    if not named:
+        return None
+    return str(templates.find(conn, app, EMAIL, named["Name"], named.get("Version")).version)
 
 
 def _direct(message: Mapping[str, Any], sender: str) -> dict[str, Any]:

@@ -150,6 +150,19 @@ def forget_users(room: Engage, conn: Connection, app: App, user_ids: Iterable[st
         )
 
 
+def find(room: Engage, conn: Connection, app: App, endpoint_id: str) -> Endpoint | None:
+    """The endpoint, if there is one."""
+    found = _by_keys(room, conn, app, [key_of(endpoint_id)])
+    return found[0] if found else None
+
+
+def of_user(room: Engage, conn: Connection, app: App, user_id: str) -> list[Endpoint]:
+    """Every endpoint of a user, the oldest first."""
+    text = f"SELECT {COLUMNS} FROM engage_endpoints WHERE app = ? AND user_id = ? ORDER BY number"
+    rows = conn.exec_driver_sql(room.db.sql(text), (app.number, user_id))
+    return [of_row(room, row) for row in rows]
+
+
 def of_row(room: Engage, row: Any) -> Endpoint:
     """An endpoint of a row selected with COLUMNS."""
     endpoint = Endpoint(*row[:10])
@@ -166,10 +179,10 @@ def _by_keys(room: Engage, conn: Connection, app: App, keys: list[str]) -> list[
 
 
 def _one(room: Engage, conn: Connection, app: App, endpoint_id: str) -> Endpoint:
-    found = _by_keys(room, conn, app, [key_of(endpoint_id)])
-    if not found:
+    endpoint = find(room, conn, app, endpoint_id)
+    if endpoint is None:
         raise NotFound(f"There is no endpoint {endpoint_id} in application {app.id}")
-    return found[0]
+    return endpoint
 
 
 def _people(items: list[dict[str, Any]], held: Iterable[Endpoint]) -> set[str | None]:

@@ -131,6 +131,7 @@ activities = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("result", sa.Text),
     sa.Column("reason", sa.Text),
+    sa.Column("template_version", sa.Text),  # the one in force when the run began
     sa.Column("scheduled", sa.Double, nullable=False),
     sa.Column("started", sa.Double),
     sa.Column("ended", sa.Double),

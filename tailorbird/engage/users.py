@@ -33,13 +33,8 @@ def delete_user_endpoints(room: Engage, caller: Caller, request: dict[str, Any])
 
 
 def _endpoints(room: Engage, conn: Connection, app: App, user_id: str) -> dict[str, Any]:
-    text = (
-        f"SELECT {endpoints.COLUMNS} FROM engage_endpoints"
-        " WHERE app = ? AND user_id = ? ORDER BY number"
-    )
-    rows = conn.exec_driver_sql(room.db.sql(text), (app.number, user_id)).fetchall()
-    if not rows:
+    found = endpoints.of_user(room, conn, app, user_id)
+    if not found:
         raise NotFound(f"There is no user {user_id} in application {app.id}")
     attributes = endpoints.read_users(room, conn, app, [user_id]).get(user_id)
-    found = [endpoints.of_row(room, row) for row in rows]
     return {"EndpointsResponse": {"Item": [response(e, attributes, app.id) for e in found]}}

@@ -9,6 +9,7 @@ from tailorbird.engage import (
     campaigns,
     channel_settings,
     endpoints,
+    messages,
     segments,
     templates,
     users,
@@ -46,5 +47,7 @@ OPERATIONS = {
     "GetEmailChannel": channel_settings.get_email_channel,
     "UpdateEmailChannel": channel_settings.update_email_channel,
     "DeleteEmailChannel": channel_settings.delete_email_channel,
+    "SendMessages": messages.send_messages,
+    "SendUsersMessages": messages.send_users_messages,
     **templates.TEMPLATE_OPERATIONS,
 }

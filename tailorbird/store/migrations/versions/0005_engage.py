@@ -160,6 +160,7 @@ def _activities() -> None:
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("result", sa.Text),
         sa.Column("reason", sa.Text),
+        sa.Column("template_version", sa.Text),
         sa.Column("scheduled", sa.Double, nullable=False),
         sa.Column("started", sa.Double),
         sa.Column("ended", sa.Double),

@@ -1,0 +1,78 @@
+"""The end of a run: counters, the rest that got no batch, and the activity's result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tailorbird.engage import activities, campaigns, ledger
+from tailorbird.engage import tables as t
+from tailorbird.engage.room import Engage
+
+FAILURES = (ledger.HOOK_FAILED, ledger.RENDER_FAILED, ledger.CHANNEL_FAILED, ledger.RUN_FAILED)
+
+_SETTLE_REST = (
+    "INSERT INTO engage_ledger (activity, endpoint, endpoint_id, state, reason, moment)"
+    " SELECT m.activity, m.endpoint, COALESCE(e.id, ''), ?, ?, ? FROM engage_members m"
+    " LEFT JOIN engage_endpoints e ON e.number = m.endpoint"
+    " WHERE m.activity = ? AND m.n >= ? AND m.n < ? AND NOT EXISTS"
+    " (SELECT 1 FROM engage_ledger l WHERE l.activity = m.activity AND l.endpoint = m.endpoint)"
+)
+
+
+def count(
+    conn: Connection, number: int, settled: int, sent: int, per_second: int | None = None
+) -> str | None:
+    """Add to the activity's counters; places in the stream that were not used are given back."""
+    c = t.activities.c
+    values: dict[str, Any] = {"settled": c.settled + settled, "sent": c.sent + sent}
+    if per_second:
+        values["paced_until"] = c.paced_until - (settled - sent) / per_second
+    counted = sa.update(t.activities).where(c.number == number).values(values).returning(c.state)
+    return conn.execute(counted).scalar()
+
+
+def end_if_settled(room: Engage, conn: Connection, number: int) -> None:
+    """When every member has its ledger row, the activity and its campaign are over."""
+    activity = activities.read(conn, number)
+    if activity is None or activity["settled"] < activity["members"]:
+        return
+    if activity["state"] not in (activities.RUNNING, activities.CANCELLED):
+        return
+    values: dict[str, Any] = {
+        "metrics": activities.metrics(conn, number, activity["total"]),
+        "ended": room.clock.now(),
+    }
+    if activity["state"] == activities.RUNNING:
+        result = _result(conn, number, activity)
+        values |= {"state": activities.COMPLETED, "result": result}
+        owner = (
+            t.campaigns.c.id == activity["campaign_id"],
+            t.campaigns.c.state == campaigns.EXECUTING,
+        )
+        conn.execute(sa.update(t.campaigns).where(*owner).values(state=campaigns.COMPLETED))
+    conn.execute(sa.update(t.activities).where(t.activities.c.number == number).values(values))
+
+
+def settle_rest(
+    room: Engage,
+    conn: Connection,
+    number: int,
+    first: int,
+    last: int,
+    state: str,
+    reason: str | None,
+) -> None:
+    """Give every member from `first` to `last` - 1 that has none yet its final state."""
+    values = (state, reason, room.clock.now(), number, first, last)
+    settled = conn.exec_driver_sql(room.db.sql(_SETTLE_REST), values).rowcount
+    count(conn, number, settled, 0)
+
+
+def _result(conn: Connection, number: int, activity: dict[str, Any]) -> str:
+    """FAIL when failures are all there was."""
+    counted = ledger.counts(conn, number)
+    failed = sum(counted.get(state, 0) for state in FAILURES)
+    return activities.FAIL if failed and not activity["sent"] else activities.SUCCESS

@@ -1,0 +1,217 @@
+"""A stretch of a run: some batches in a row, several at a time, committed as they come in.
+
+Every batch commits its ledger rows together with its own row, so a killed run goes on where it was
+and at most the batches in flight are done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tailorbird import functions
+from tailorbird.engage import (
+    activities,
+    apps,
+    batches,
+    campaign_rules,
+    campaigns,
+    channel_settings,
+    content,
+    hooks,
+    ledger,
+    pace,
+    settlement,
+)
+from tailorbird.engage import tables as t
+from tailorbird.engage.apps import App
+from tailorbird.engage.batches import Member, Outcome, Run
+from tailorbird.engage.render import options_of
+from tailorbird.engage.room import Engage
+from tailorbird.errors import Invalid, Unavailable
+from tailorbird.store import Job
+from tailorbird.store.jobs import Later
+
+STRETCH = "engage.stretch"
+AWAY_SECONDS = 10.0  # between two tries while a channel is away
+CHANNEL = "EMAIL"
+
+_CLAIM_BATCH = (
+    "INSERT INTO engage_batches (activity, batch, kept, sent, failure, finished)"
+    " VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING"
+)
+_LOG_ATTEMPT = (
+    "INSERT INTO engage_hook_attempts (activity, batch, attempt, started, duration_ms, outcome,"
+    " detail, request_id) VALUES (?,?,?,?,?,?,?,?)"
+)
+
+
+def work(room: Engage, job: Job) -> None:
+    """Settle a stretch of batches, several at a time."""
+    number, first, last = (job.payload[name] for name in ("activity", "first", "last"))
+    with room.db.read() as conn:
+        activity = activities.read(conn, number)
+        if activity is None:
+            return
+        run = _run(room, conn, activity) if activity["state"] == activities.RUNNING else None
+        done = _done(conn, number, first, last)
+        size = activity["batch_size"]
+        found = batches.members(room, conn, number, first * size, last * size)
+    if run is None:
+        _cancel_stretch(room, number, first * size, last * size)
+        return
+    todo = [
+        (batch, found[(batch - first) * size : (batch - first + 1) * size])
+        for batch in range(first, last)
+        if batch not in done
+    ]
+    _settle(room, job, run, todo)
+
+
+def failed(room: Engage, conn: Connection, job: Job, reason: str) -> None:
+    number, first, last = (job.payload[name] for name in ("activity", "first", "last"))
+    activity = activities.read(conn, number)
+    if activity is not None:
+        size = activity["batch_size"]
+        settlement.settle_rest(
+            room, conn, number, first * size, last * size, ledger.RUN_FAILED, reason
+        )
+        settlement.end_if_settled(room, conn, number)
+
+
+def _run(room: Engage, conn: Connection, activity: dict[str, Any]) -> Run:
+    app, campaign = campaigns.of_activity(conn, activity)
+    body = campaign["body"]
+    options, version = options_of(room.settings), activity["template_version"]
+    mail = content.email(conn, app, body, options, version)
+    channel = channel_settings.read(conn, app, CHANNEL)
+    sender = mail.from_address or ((channel or {}).get("body") or {}).get("FromAddress") or ""
+    limits = body.get("Limits") or {}
+    duration = limits.get("MaximumDuration")
+    return Run(
+        app=app,
+        activity=activity,
+        campaign_id=campaign["id"],
+        content=mail,
+        channels=frozenset(campaign_rules.channels(body)),
+        from_address=sender,
+        hook=_hook(room, app, campaign),
+        payload=hooks.run_of(
+            app.id, campaign["id"], activity["treatment_id"], activity["id"],
+            activity["scheduled"], mail.configuration,
+        ),
+        blocked=channel_settings.blocked(app, channel, sender),
+        per_second=limits.get("MessagesPerSecond") or None,
+        until=activity["started"] + duration if duration else None,
+    )  # fmt: skip
+
+
+def _hook(room: Engage, app: App, campaign: dict[str, Any]) -> hooks.Call | None:
+    """The campaign's function as the Pinpoint service calls it."""
+    name = (campaign["body"].get("Hook") or {}).get("LambdaFunctionName")
+    if not name:
+        return None
+    caller = functions.ServiceCaller(
+        service=f"pinpoint.{app.region}.amazonaws.com",
+        source_arn=apps.arn(app, f"campaigns/{campaign['id']}"),
+        source_account=app.account,
+    )
+
+    def call(payload: bytes) -> hooks.Answer:
+        return functions.invoke(
+            room.functions,
+            name,
+            payload,
+            caller=caller,
+            account=app.account,
+            region=app.region,
+            timeout=room.settings.engage_hook_timeout_seconds,
+        )
+
+    return call
+
+
+def _done(conn: Connection, number: int, first: int, last: int) -> set[int]:
+    c = t.batches.c
+    query = sa.select(c.batch).where(c.activity == number, c.batch >= first, c.batch < last)
+    return set(conn.execute(query).scalars())
+
+
+def _settle(room: Engage, job: Job, run: Run, todo: list[tuple[int, list[Member]]]) -> None:
+    """Run batches in the room's lanes and commit them as they come in, however it ends."""
+    total, done, running = sum(len(found) for _, found in todo), 0, True
+    rest, flying = iter(todo), set[Future[Outcome]]()
+    trouble: BaseException | None = _begin_more(room, run, rest, flying)
+    while flying:
+        ready, flying = wait(flying, return_when=FIRST_COMPLETED)
+        trouble = next((e for e in (future.exception() for future in ready) if e), trouble)
+        outcomes = [future.result() for future in ready if future.exception() is None]
+        running = _commit(room, run, outcomes)
+        done += sum(len(outcome.entries) for outcome in outcomes)
+        job.progress(done, total, "endpoints")
+        if trouble is None and running:
+            trouble = _begin_more(room, run, rest, flying)
+    if isinstance(trouble, Unavailable):
+        _be_patient(room, run, trouble)
+    if trouble is not None:
+        raise trouble
+    if not running:
+        size = run.activity["batch_size"]
+        _cancel_stretch(room, run.activity["number"], todo[0][0] * size, (todo[-1][0] + 1) * size)
+
+
+def _begin_more(
+    room: Engage,
+    run: Run,
+    rest: Iterator[tuple[int, list[Member]]],
+    flying: set[Future[Outcome]],
+) -> Later | None:
+    """Put batches into free lanes; Later when the next one has to keep the pace."""
+    free = room.settings.engage_hook_concurrency - len(flying)
+    for batch, found in islice(rest, free):
+        try:
+            pace.keep(room, run.activity["number"], len(found), run.per_second)
+        except Later as later:
+            return later
+        flying.add(room.lanes.submit(batches.settle, room, run, batch, found))
+    return None
+
+
+def _be_patient(room: Engage, run: Run, away: Unavailable) -> None:
+    """Try a channel that is away again for a while; then the stretch fails with that reason."""
+    patience = room.settings.engage_channel_patience_seconds
+    if room.clock.now() < run.activity["started"] + patience:
+        raise Later(AWAY_SECONDS)
+    raise Invalid(f"{away.message} (away for more than {patience:g} s)")
+
+
+def _commit(room: Engage, run: Run, outcomes: list[Outcome]) -> bool:
+    """Write outcomes down, once each; False when the activity is not running any more."""
+    number, now = run.activity["number"], room.clock.now()
+    with room.db.write() as conn:
+        fresh = [o for o in outcomes if _first(room, conn, number, o, now)]
+        ledger.record(room, conn, number, [e for o in fresh for e in o.entries], now)
+        lines = [(number, o.batch, *line) for o in fresh for line in o.attempts]
+        if lines:
+            conn.exec_driver_sql(room.db.sql(_LOG_ATTEMPT), lines)
+        settled = sum(len(o.entries) for o in fresh)
+        state = settlement.count(conn, number, settled, sum(o.sent for o in fresh), run.per_second)
+        settlement.end_if_settled(room, conn, number)
+    return state == activities.RUNNING
+
+
+def _first(room: Engage, conn: Connection, number: int, outcome: Outcome, now: float) -> bool:
+    """Claim the batch's row: whoever writes it first has settled the batch."""
+    row = (number, outcome.batch, outcome.kept, outcome.sent, outcome.failure, now)
+    return conn.exec_driver_sql(room.db.sql(_CLAIM_BATCH), row).rowcount == 1
+
+
+def _cancel_stretch(room: Engage, number: int, first: int, last: int) -> None:
+    with room.db.write() as conn:
+        settlement.settle_rest(room, conn, number, first, last, ledger.CANCELLED, None)
+        settlement.end_if_settled(room, conn, number)
