@@ -11,6 +11,7 @@ from tailorbird.engage import (
     endpoints,
     messages,
     segments,
+    tags,
     templates,
     users,
 )
@@ -49,5 +50,8 @@ OPERATIONS = {
     "DeleteEmailChannel": channel_settings.delete_email_channel,
     "SendMessages": messages.send_messages,
     "SendUsersMessages": messages.send_users_messages,
+    "ListTagsForResource": tags.list_tags,
+    "TagResource": tags.tag,
+    "UntagResource": tags.untag,
     **templates.TEMPLATE_OPERATIONS,
 }

@@ -346,3 +346,42 @@ def test_a_deleted_campaign_stops_where_it_is(server: Server, pinpoint: Any, app
     assert activity["State"] == "CANCELLED"
     metrics = {name: int(value) for name, value in activity["ExecutionMetrics"].items()}
     assert (metrics["ENDPOINT_SENT"], metrics["CANCELLED"]) == (50, 150)
+
+
+def test_tags_come_and_go(server: Server, pinpoint: Any, app_id: str) -> None:
+    segment = aws.create_segment(server, app_id)
+    campaign = aws.create_campaign(server, app_id, segment, tags={"first": "1"}, IsPaused=True)
+    root = f"arn:aws:mobiletargeting:us-east-1:{aws.ACCOUNT}:apps/{app_id}"
+    pinpoint.create_email_template(
+        TemplateName=f"t-{app_id}", EmailTemplateRequest={"Subject": "s"}
+    )
+    template = f"arn:aws:mobiletargeting:us-east-1:{aws.ACCOUNT}:templates/t-{app_id}/EMAIL"
+    for arn in (root, f"{root}/segments/{segment}", f"{root}/campaigns/{campaign}", template):
+        pinpoint.tag_resource(ResourceArn=arn, TagsModel={"tags": {"team": "a", "x y": "ü/=&"}})
+        pinpoint.untag_resource(ResourceArn=arn, TagKeys=["team", "first"])
+        read = pinpoint.list_tags_for_resource(ResourceArn=arn)["TagsModel"]["tags"]
+        assert read == {"x y": "ü/=&"}
+    app = pinpoint.get_app(ApplicationId=app_id)["ApplicationResponse"]
+    assert app["tags"] == {"x y": "ü/=&"}
+    with pytest.raises(pinpoint.exceptions.NotFoundException):
+        pinpoint.list_tags_for_resource(ResourceArn=f"{root}/segments/{UNKNOWN}")
+    with pytest.raises(pinpoint.exceptions.BadRequestException):
+        pinpoint.list_tags_for_resource(ResourceArn="arn:aws:s3:::bucket")
+    many = {str(n): "v" for n in range(50)}
+    with pytest.raises(pinpoint.exceptions.BadRequestException, match="51 tags"):
+        pinpoint.tag_resource(ResourceArn=root, TagsModel={"tags": many})
+
+
+def test_a_message_goes_straight_to_an_address(server: Server, pinpoint: Any, app_id: str) -> None:
+    mail = {"SimpleEmail": {"Subject": {"Data": "Hi"}, "TextPart": {"Data": "{{code}}"}}}
+    answer = pinpoint.send_messages(
+        ApplicationId=app_id,
+        MessageRequest={
+            "Addresses": {
+                "ana@example.com": {"ChannelType": "EMAIL", "Substitutions": {"code": ["42"]}}
+            },
+            "MessageConfiguration": {"EmailMessage": mail},
+        },
+    )["MessageResponse"]
+    assert answer["Result"]["ana@example.com"]["DeliveryStatus"] == "SUCCESSFUL"
+    assert aws.mails(server, app_id, "direct") == {"ana@example.com": "42"}
