@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -21,6 +22,7 @@ from tailorbird import __version__
 from tailorbird.channels import inbox
 from tailorbird.console.door import Door
 from tailorbird.console.glance import glance, jobs_at_a_glance, latest_activities
+from tailorbird.console.recent import Recent
 from tailorbird.errors import Invalid, NotFound
 
 HERE = Path(__file__).parent
@@ -62,6 +64,7 @@ class Pages:
     def __init__(self, house: Any, door: Door) -> None:
         self.house = house
         self.door = door
+        self.recent = Recent()
         self.templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined
         )
@@ -75,20 +78,16 @@ class Pages:
         return await self._page("loop.html", **await self._loop())
 
     async def activities(self, request: Request) -> Response:
-        found = await run_in_threadpool(latest_activities, self.house)
-        return await self._page("activities.html", activities=found)
+        return await self._page("activities.html", activities=await self._look(latest_activities))
 
     async def jobs(self, request: Request) -> Response:
-        jobs = await run_in_threadpool(jobs_at_a_glance, self.house)
-        return await self._page("jobs.html", jobs=jobs)
+        return await self._page("jobs.html", jobs=await self._look(jobs_at_a_glance))
 
     async def mails(self, request: Request) -> Response:
-        mails = await run_in_threadpool(inbox.list, self.house.settings, limit=MAILS_ON_HOME)
-        return await self._page("mails.html", mails=mails)
+        return await self._page("mails.html", mails=await self._look(latest_mails))
 
     async def inbox(self, request: Request) -> Response:
-        mails = await run_in_threadpool(inbox.list, self.house.settings, limit=MAILS_ON_PAGE)
-        count = await run_in_threadpool(inbox.count, self.house.settings)
+        mails, count = await self._look(all_mails)
         return await self._page("inbox.html", mails=mails, count=count)
 
     async def mail(self, request: Request) -> Response:
@@ -115,17 +114,31 @@ class Pages:
         return await self._page("missing.html", 404, what=what)
 
     async def _loop(self) -> dict[str, Any]:
-        return {"loop": await run_in_threadpool(glance, self.house)}
+        return {"loop": await self._look(glance)}
 
     async def _below(self) -> dict[str, Any]:
-        jobs = await run_in_threadpool(jobs_at_a_glance, self.house)
-        mails = await run_in_threadpool(inbox.list, self.house.settings, limit=MAILS_ON_HOME)
-        found = await run_in_threadpool(latest_activities, self.house)
-        return {"jobs": jobs, "mails": mails, "activities": found}
+        return {
+            "activities": await self._look(latest_activities),
+            "jobs": await self._look(jobs_at_a_glance),
+            "mails": await self._look(latest_mails),
+        }
+
+    async def _look(self, at: Callable[[Any], Any]) -> Any:
+        """What this look at the house shows, or showed a moment ago."""
+        return await run_in_threadpool(self.recent.look, at.__name__, lambda: at(self.house))
 
     async def _page(self, name: str, status: int = 200, **values: Any) -> Response:
         template = self.templates.get_template(name)
         return HTMLResponse(template.render(now=self.house.clock.now(), **values), status)
+
+
+def latest_mails(house: Any) -> Sequence[dict[str, Any]]:
+    return inbox.list(house.settings, limit=MAILS_ON_HOME)
+
+
+def all_mails(house: Any) -> tuple[Sequence[dict[str, Any]], int]:
+    """The newest mails and the number of all."""
+    return inbox.list(house.settings, limit=MAILS_ON_PAGE), inbox.count(house.settings)
 
 
 def number(value: float | None) -> str:
