@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 from typing import Any
 
@@ -44,7 +45,9 @@ def main() -> None:
 
     print(f"first render of a new thread  {first_render(compiled, people):8.1f} ms")
     one = show("render, 1 thread", lambda: render_all(compiled, people))
-    two = show("render, 2 threads", lambda: in_threads(compiled, people))
+    with ThreadPoolExecutor(2) as threads:
+        in_threads(threads, compiled, people)
+        two = show("render, 2 threads", lambda: in_threads(threads, compiled, people))
     print(f"{'':<30}x{two / one:.1f}")
     ours = show("build mail", lambda: build_all(mails))
     theirs = show("build mail by EmailMessage", lambda: [build_plainly(m) for m in mails])
@@ -106,13 +109,11 @@ def render_all(compiled: Compiled, people: list[dict[str, Any]]) -> None:
         compiled.render(people[start : start + BATCH])
 
 
-def in_threads(compiled: Compiled, people: list[dict[str, Any]]) -> None:
+def in_threads(
+    threads: ThreadPoolExecutor, compiled: Compiled, people: list[dict[str, Any]]
+) -> None:
     halves = (people[: len(people) // 2], people[len(people) // 2 :])
-    threads = [threading.Thread(target=render_all, args=(compiled, half)) for half in halves]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    list(threads.map(lambda half: render_all(compiled, half), halves))
 
 
 def first_render(compiled: Compiled, people: list[dict[str, Any]]) -> float:
