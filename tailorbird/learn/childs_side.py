@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ from tailorbird.errors import Invalid
 from tailorbird.learn import importing, training_run
 from tailorbird.learn.child import Said
 
-NICE = 5
+NICE = 3
 DEEDS: dict[str, Callable[[dict[str, Any], Said], dict[str, Any]]] = {
     "import": importing.run,
     "train": training_run.run,
@@ -22,6 +23,7 @@ DEEDS: dict[str, Callable[[dict[str, Any], Said], dict[str, Any]]] = {
 
 def main() -> None:
     os.nice(NICE)
+    gc.disable()  # millions of rows as small objects, none in cycles: halves an import's time
     spec = json.loads(sys.stdin.readline())
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     channel = sys.stdout

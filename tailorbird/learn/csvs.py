@@ -18,7 +18,7 @@ import numpy as np
 from tailorbird.errors import Invalid
 from tailorbird.learn.schemas import Column, Schema
 
-CHUNK_LINES = 100_000
+CHUNK_LINES = 20_000
 MAX_LINES_A_RECORD = 100  # an open quote swallows no more than this
 MAX_ID_CHARACTERS = 256
 MAX_CATEGORICAL_CHARACTERS = 1_000
@@ -182,11 +182,11 @@ def _take(
         records, places = _full(source, records, places, width, schema, header, report)
     if not records:
         return
-    table = list(zip(*records, strict=False))
+    table = {n: [record[n] for record in records] for n in set(header) if n >= 0}
     good = np.ones(len(records), dtype=bool)
     read_columns = []
     for column, place in zip(schema.columns, header, strict=True):
-        cells = list(table[place]) if place >= 0 else [""] * len(records)
+        cells = table[place] if place >= 0 else [""] * len(records)
         values, wrong = _values(column, cells)
         for row, reason in wrong.items():
             if good[row]:

@@ -117,7 +117,7 @@ def _refuse_not_built(request: dict[str, Any], *members: str) -> None:
 
 
 def _refuse_context(room: Learn, group_arn: str, request: dict[str, Any]) -> None:
-    """A context key that is no column of the Interactions schema means nothing; the others would."""
+    """A context key that is no column of the Interactions schema means nothing; others would."""
     names = {name.upper() for name in request.get("context") or ()}
     if names:
         with room.db.read() as conn:
