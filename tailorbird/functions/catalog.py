@@ -13,8 +13,7 @@ from sqlalchemy.engine import Connection, Row
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.errors import AlreadyExists, Conflict, Invalid, NotBuilt, NotFound
-from tailorbird.functions import configuration, names, packages
-from tailorbird.functions.credentials import check_role
+from tailorbird.functions import configuration, credentials, names, packages
 from tailorbird.functions.names import LATEST, FunctionRef
 from tailorbird.functions.packages import Package
 from tailorbird.functions.room import Functions
@@ -39,7 +38,7 @@ def create_function(room: Functions, caller: Caller, request: dict[str, Any]) ->
     with room.db.read() as conn:
         if _row(conn, ref) is not None:
             raise _exists(ref)
-    check_role(room, settled["Role"])
+    credentials.check_role(room, settled["Role"])
     package = _package(room, request["Code"])
     now = room.clock.now()
     key = {"account": ref.account, "region": ref.region, "name": ref.name}
@@ -64,7 +63,7 @@ def get_function(room: Functions, caller: Caller, request: dict[str, Any]) -> di
     with room.db.read() as conn:
         version = _version(conn, ref)
         function = _row(conn, ref)
-    location = f"{room.url}/{packages.BUCKET}/{version.package}.zip"
+    location = credentials.presigned(room, caller, packages.uri(version.package))
     answer = {
         "Configuration": configuration.describe(ref, version),
         "Code": {"RepositoryType": "S3", "Location": location},
@@ -130,7 +129,7 @@ def update_function_configuration(
 ) -> dict[str, Any]:
     ref = _ref(room, caller, request, qualified=False)
     if request.get("Role"):
-        check_role(room, request["Role"])
+        credentials.check_role(room, request["Role"])
     most = room.settings.functions_max_timeout_seconds
     return _update(
         room, ref, request, lambda old: configuration.changed(old, request, ref.name, most), None

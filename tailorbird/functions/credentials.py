@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import threading
 
+import botocore.credentials
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+
 from tailorbird import access
-from tailorbird.access import AccessKey
+from tailorbird.access import AccessKey, Caller
 from tailorbird.access.keys import create_session_key
 from tailorbird.errors import Denied, Invalid, NotFound
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.room import Functions
 
+LINK_SECONDS = 600.0
 LAMBDA = "lambda.amazonaws.com"
 SESSION_SECONDS = 12 * 3600.0
 RENEW_SECONDS = 6 * 3600.0  # an environment older than this is replaced, well before its key ends
@@ -45,6 +50,16 @@ def check_role(room: Functions, role_arn: str) -> None:
             "The role defined for the function cannot be assumed by Lambda.",
             code="InvalidParameterValueException",
         )
+
+
+def presigned(room: Functions, caller: Caller, uri: str) -> str:
+    """An address at this house from which the object can be read for ten minutes."""
+    root = f"arn:aws:iam::{caller.account}:root"
+    key = create_session_key(room.access, caller.account, root, LINK_SECONDS)
+    signing = botocore.credentials.Credentials(key.id, key.secret, key.session_token)
+    request = AWSRequest("GET", f"{room.url}/{uri.removeprefix('s3://')}")
+    S3SigV4QueryAuth(signing, "s3", caller.region, int(LINK_SECONDS)).add_auth(request)
+    return str(request.url)
 
 
 def _principal(room: Functions, ref: FunctionRef, role_arn: str) -> str:

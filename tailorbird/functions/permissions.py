@@ -128,9 +128,11 @@ def _check_role(
         room.access, caller.role_arn, caller.principal, external_id=caller.external_id
     )
     if not trusted.allowed:
+        missing = any("does not exist" in line for line in trusted.trace)
         raise Denied(
             f"{caller.principal} may not take on {caller.role_arn} with external id"
-            f" {caller.external_id!r}: {_why(trusted)}. To allow it: {_trust_command(caller)}",
+            f" {caller.external_id!r}: {_why(trusted)}."
+            f" To allow it: {_trust_command(caller, missing)}",
             code="AccessDeniedException",
         )
     own = access.role_allows(room.access, caller.role_arn, INVOKE, ref.guarded_arn)
@@ -155,8 +157,7 @@ def _check_signed(
     own = Decision(session is None, False, None, ["the account's own key"])
     role_arn = caller.principal
     if session is not None:
-        role = access.roles.get_role(room.access, *session)
-        role_arn = access.roles.arn_of(role)
+        role_arn = _role_arn(room, *session)
         own = access.role_allows(room.access, role_arn, INVOKE, ref.guarded_arn)
     if _combined(own, by_policy, caller.account == ref.account):
         return
@@ -166,6 +167,14 @@ def _check_signed(
         f" {ref.guarded_arn} because no policy allows the {INVOKE} action. To allow it: {fix}",
         code="AccessDeniedException",
     )
+
+
+def _role_arn(room: Functions, account: str, name: str) -> str:
+    """The ARN of a session's role, by its plain path when the role is gone."""
+    try:
+        return access.roles.arn_of(access.roles.get_role(room.access, account, name))
+    except NotFound:
+        return f"arn:aws:iam::{account}:role/{name}"
 
 
 def _combined(own: Decision, by_policy: Decision, same_account: bool) -> bool:
@@ -294,7 +303,7 @@ def _cross_account_command(ref: FunctionRef, caller: Caller) -> str:
     return shlex.join(words)
 
 
-def _trust_command(caller: RoleCaller) -> str:
+def _trust_command(caller: RoleCaller, missing: bool) -> str:
     statement: dict[str, Any] = {
         "Effect": "Allow",
         "Principal": {"AWS": caller.principal},
@@ -304,6 +313,9 @@ def _trust_command(caller: RoleCaller) -> str:
         statement["Condition"] = {"StringEquals": {"sts:ExternalId": caller.external_id}}
     trust = _compact({"Version": "2012-10-17", "Statement": [statement]})
     name = caller.role_arn.rpartition("/")[2]
+    if missing:
+        words = ["aws", "iam", "create-role", "--role-name", name, "--assume-role-policy-document"]
+        return shlex.join([*words, trust])
     words = ["aws", "iam", "update-assume-role-policy", "--role-name", name]
     return shlex.join([*words, "--policy-document", trust])
 

@@ -61,8 +61,9 @@ def candidates(wanted: str) -> list[Walls]:
             found.append(Walls("bwrap", bwrap=bwrap, setpriv=setpriv))
         found.append(Walls("bwrap", bwrap=bwrap))
     missing = "bubblewrap is not installed" if not bwrap else "bubblewrap does not work here"
-    if wanted in ("", "rlimit", "bwrap"):
-        found.append(Walls("rlimit", f"{missing}: functions see this machine's files and network"))
+    if wanted in ("", "rlimit"):
+        why = "as set" if wanted else missing
+        found.append(Walls("rlimit", f"{why}: functions see this machine's files and network"))
     if wanted == "none":
         found.append(Walls("none", "functions run without any walls"))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 10.0
 TMP_MODE = 0o700
+MAX_COUNTED_FILES = 20_000
 MIB = 1024 * 1024
 # Inside a private network: the Runtime API, the house, and the doors that lead by host name.
 PORTS = (RUNTIME_API_PORT, HOUSE_PORT, *sandbox.WEB_PORTS)
@@ -120,6 +122,16 @@ class Starter:
         else:
             shutil.rmtree(slot.tmp, ignore_errors=True)
 
+    def overflows(self, slot: Slot) -> bool:
+        """True when the environment's /tmp holds more than its function may store."""
+        return _bytes_below(slot.tmp) > slot.version.storage_mb * MIB
+
+    def kill(self, slot: Slot, why: str) -> None:
+        """End an environment from outside; whoever holds it finds it dead. Its /tmp is not kept."""
+        slot.retired = True
+        slot.log.write(int(time.time() * 1000), f"Tailorbird ended the environment: {why}\n")
+        self._launcher.kill(slot.environment.pid)
+
     def forget(self, ref: FunctionRef) -> None:
         """Drop what ended environments of the function left for its next ones."""
         with self._lock:
@@ -200,7 +212,8 @@ def _raise_walls(wanted: str, root: Path) -> tuple[Launcher, Walls]:
             log.info("walls %s do not work here: %s", walls, refused.message)
         launcher.stop()
     raise Unavailable(
-        f"functions_sandbox is {wanted!r}; one of {', '.join(sandbox.LEVELS)} is right"
+        f"functions_sandbox is {wanted!r}, which does not work here; one of"
+        f" {', '.join(sandbox.LEVELS)} is right, or nothing for the best there is"
     )
 
 
@@ -225,8 +238,11 @@ def _prepare_folders(root: Path, authority: Authority) -> None:
         (root / name).mkdir(parents=True, exist_ok=True)
     for name, text in sandbox.etc_files(authority.bundle(), authority.pem).items():
         file = root / "etc" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        if not file.exists() or file.read_text() != text:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            staging = file.with_name(f".{file.name}.{os.getpid()}")
+            staging.write_text(text)
+            staging.replace(file)
     _tmp_root(root).mkdir(parents=True, exist_ok=True)
 
 
@@ -244,6 +260,17 @@ def _loopback_listener() -> socket.socket:
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     return listener
+
+
+def _bytes_below(folder: Path) -> int:
+    """What the files below a folder take on the disk, as far as the first many of them tell."""
+    total = 0
+    for seen, path in enumerate(folder.rglob("*")):
+        with contextlib.suppress(OSError):
+            total += path.lstat().st_blocks * 512
+        if seen >= MAX_COUNTED_FILES:
+            break
+    return total
 
 
 def _give(folder: Path, uid: int, gid: int) -> None:

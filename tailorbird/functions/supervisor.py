@@ -173,6 +173,15 @@ class Supervisor:
         while not self._stopped.wait(SWEEP_SECONDS):
             for slot in self._stale():
                 self.discard(slot)
+            self._end_hoarders()
+
+    def _end_hoarders(self) -> None:
+        with self._turn:
+            slots = [slot for slot in self._slots if not slot.retired]
+        for slot in slots:
+            if self._starter.overflows(slot):
+                limit = f"its function's {slot.version.storage_mb} MB"
+                self._starter.kill(slot, f"/tmp holds more than {limit}")
 
     def _stale(self) -> list[Slot]:
         now = time.monotonic()

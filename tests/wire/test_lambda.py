@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,11 @@ def cli(server: Server, *words: str) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout) if done.stdout.strip() else None
+
+
+def test_the_code_can_be_downloaded_where_get_function_says(server: Server, client: Any) -> None:
+    code = aws.zipped({"main.py": "def handler(e, c): return 1"})
+    aws.create_function(server, "download", code, "main.handler")
+    location = client.get_function(FunctionName="download")["Code"]["Location"]
+    with urllib.request.urlopen(location) as answer:
+        assert answer.read() == code

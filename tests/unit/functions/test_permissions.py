@@ -232,3 +232,15 @@ def test_a_session_may_what_its_role_may(room: Functions):
     roles.delete_role_policy(room.access, ACCOUNT, "segment", "invoke")
     with pytest.raises(Denied, match="put-role-policy"):
         ask(room, session)
+
+
+def test_segment_is_told_how_to_make_the_role_that_is_not_there(room: Functions):
+    create(room)
+    with pytest.raises(Denied, match="aws iam create-role --role-name segment"):
+        ask(room, SEGMENT)
+
+
+def test_a_session_of_a_role_that_is_gone_may_nothing(room: Functions):
+    create(room)
+    with pytest.raises(Denied):
+        ask(room, replace(OWNER, principal=f"arn:aws:sts::{ACCOUNT}:assumed-role/gone/s"))

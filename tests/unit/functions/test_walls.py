@@ -121,6 +121,23 @@ def test_one_file_cannot_outgrow_the_functions_storage(workshop: Workshop):
     assert result(workshop, body) == 27  # EFBIG
 
 
+def test_a_function_that_fills_its_tmp_is_ended_and_starts_empty(workshop: Workshop):
+    source = """
+import os, time
+def handler(event, context):
+    if event.get("fill"):
+        for number in range(6):
+            file = open(f"/tmp/{number}", "wb")
+            os.posix_fallocate(file.fileno(), 0, 100 << 20)
+        time.sleep(15)
+    return os.listdir("/tmp")
+"""
+    name = workshop.create(source, Timeout=20)
+    done = workshop.invoke(name, {"fill": True})
+    assert "signal: killed" in json.loads(done.payload)["errorMessage"]
+    assert workshop.invoke(name).payload == b"[]"
+
+
 def test_closing_its_own_channels_harms_nobody(workshop: Workshop):
     name = workshop.create(
         "import os\ndef handler(event, context):\n    os.closerange(0, 100)\n    return 1",
