@@ -22,6 +22,7 @@ class App(NamedTuple):
     account: str
     region: str
     settings: dict[str, Any]
+    denied: dict[str, list[str]]
 
 
 def create_app(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +32,8 @@ def create_app(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[st
         raise Invalid("Name is empty; an application needs one")
     row = {
         "id": ids.hex32(), "account": caller.account, "region": caller.region, "name": name,
-        "tags": wanted.get("tags") or {}, "settings": {}, "created": room.clock.now(),
+        "tags": wanted.get("tags") or {}, "settings": {}, "denied": {},
+        "created": room.clock.now(),
     }  # fmt: skip
     with room.db.write() as conn:
         conn.execute(sa.insert(t.apps).values(row))
@@ -92,7 +94,9 @@ def arn(app: App, resource: str = "") -> str:
 
 
 def _app(row: Any) -> App:
-    return App(row["number"], row["id"], row["account"], row["region"], row["settings"])
+    return App(
+        row["number"], row["id"], row["account"], row["region"], row["settings"], row["denied"]
+    )
 
 
 def _row(conn: Connection, caller: Caller, application_id: str) -> Any:

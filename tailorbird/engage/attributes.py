@@ -1,19 +1,58 @@
-"""The names of custom attributes an application has in use: at most 250 in all.
+"""The names of custom attributes: at most 250 in use, and those no longer to be captured.
 
-Rule: Pinpoint developer guide, "Quotas" (attributes, metrics and user attributes together).
+Rules: Pinpoint developer guide, "Quotas" (attributes, metrics and user attributes together); API
+reference, "RemoveAttributes": existing values stay, new ones are dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tailorbird.access import Caller
+from tailorbird.engage import apps
+from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App
 from tailorbird.engage.definitions import Endpoint
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid
+
+PARTS = {
+    "endpoint-custom-attributes": "Attributes",
+    "endpoint-metric-attributes": "Metrics",
+    "endpoint-user-attributes": "UserAttributes",
+}
+
+
+def remove_attributes(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    """Stop capturing some attributes, by name or glob."""
+    kind, names = request["AttributeType"], request["UpdateAttributesRequest"].get("Blacklist")
+    if kind not in PARTS:
+        raise Invalid(f"attribute-type is {kind!r}; right are {', '.join(PARTS)}")
+    with room.db.write() as conn:
+        app = apps.find(conn, caller, request["ApplicationId"])
+        part = PARTS[kind]
+        denied = sorted({*app.denied.get(part, ()), *(names or ())})
+        mine = t.apps.c.number == app.number
+        conn.execute(sa.update(t.apps).where(mine).values(denied={**app.denied, part: denied}))
+    answer = {"ApplicationId": app.id, "AttributeType": kind, "Attributes": denied}
+    return {"AttributesResource": answer}
+
+
+def captured(app: App, item: dict[str, Any]) -> dict[str, Any]:
+    """A write without the attributes that are not to be captured."""
+    if not app.denied:
+        return item
+    item = {**item, **{p: _kept(app, p, item[p]) for p in ("Attributes", "Metrics") if item.get(p)}}
+    user = item.get("User")
+    if isinstance(user, dict) and user.get("UserAttributes"):
+        kept = _kept(app, "UserAttributes", user["UserAttributes"])
+        item["User"] = {**user, "UserAttributes": kept}
+    return item
 
 
 def note(
@@ -56,3 +95,10 @@ def _check(count: int, limit: int, fresh: list[tuple[str, str]]) -> None:
             f"{part} {name!r} would be one of {count} attribute names of the application;"
             f" {limit} is the limit (setting engage_max_attribute_names)"
         )
+
+
+def _kept(app: App, part: str, values: Any) -> Any:
+    globs = app.denied.get(part)
+    if not globs or not isinstance(values, dict):
+        return values
+    return {n: v for n, v in values.items() if not any(fnmatchcase(n, glob) for glob in globs)}

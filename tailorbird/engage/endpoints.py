@@ -107,7 +107,7 @@ def write(room: Engage, conn: Connection, app: App, items: list[dict[str, Any]])
         endpoint = held.get(key)
         if endpoint is None:
             endpoint = held[key] = new(app.id, item["Id"], now)
-        merge(endpoint, item, people, now, limits)
+        merge(endpoint, attributes.captured(app, item), people, now, limits)
     joined = [e for e in held.values() if e.user_id and e.user_id != before.get(e.key)]
     _keep_user_limit(room, conn, app, joined, held)
     _take_over_addresses(room, conn, app, [held[key] for key in keys])

@@ -21,6 +21,7 @@ apps = sa.Table(
     sa.Column("tags", Document, nullable=False),
     sa.Column("settings", Document, nullable=False),
     sa.Column("settings_modified", sa.Double),
+    sa.Column("denied", Document, nullable=False),  # part: names and globs not captured any more
     sa.Column("created", sa.Double, nullable=False),
     sa.Index(None, "account", "region"),
     sqlite_autoincrement=True,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tailorbird.engage import Engage, endpoints, update_endpoints, users
+from tailorbird.engage import Engage, attributes, endpoints, update_endpoints, users
 from tailorbird.errors import Invalid, NotFound, TooLarge
 from tests.unit.engage.conftest import CALLER, NOON, get, put
 
@@ -230,6 +230,38 @@ def test_another_room_may_give_plain_values(engage: Engage, app_id: str) -> None
     assert get(engage, app_id, "e")["User"]["UserAttributes"] == {
         "age": ["41"], "vip": ["true"], "plan": ["pro"], "tags": ["a", "1"],
     }  # fmt: skip
+
+
+def remove(room: Engage, app_id: str, kind: str, *names: str) -> list[str]:
+    wanted = {"Blacklist": list(names)}
+    request = {"ApplicationId": app_id, "AttributeType": kind, "UpdateAttributesRequest": wanted}
+    answer = attributes.remove_attributes(room, CALLER, request)["AttributesResource"]
+    assert (answer["ApplicationId"], answer["AttributeType"]) == (app_id, kind)
+    return list(answer["Attributes"])
+
+
+def test_removed_attributes_keep_their_values_and_take_no_new_ones(
+    engage: Engage, app_id: str
+) -> None:
+    write(engage, app_id, "e", Attributes={"plan": ["old"], "tmp_a": ["1"]}, Metrics={"m": 1.0})
+    assert remove(engage, app_id, "endpoint-custom-attributes", "plan") == ["plan"]
+    assert remove(engage, app_id, "endpoint-custom-attributes", "tmp_*") == ["plan", "tmp_*"]
+    remove(engage, app_id, "endpoint-metric-attributes", "m")
+    remove(engage, app_id, "endpoint-user-attributes", "secret")
+    write(
+        engage, app_id, "e", Metrics={"m": 2.0, "n": 2.0},
+        Attributes={"plan": ["new"], "tmp_a": ["2"], "tmp_b": ["2"], "other": ["2"]},
+        User={"UserId": "u", "UserAttributes": {"secret": ["2"], "open": ["2"]}},
+    )  # fmt: skip
+    read = get(engage, app_id, "e")
+    assert read["Attributes"] == {"plan": ["old"], "tmp_a": ["1"], "other": ["2"]}
+    assert read["Metrics"] == {"m": 1.0, "n": 2.0}
+    assert read["User"]["UserAttributes"] == {"open": ["2"]}
+
+
+def test_attributes_of_an_unknown_kind_are_not_removed(engage: Engage, app_id: str) -> None:
+    with pytest.raises(Invalid, match="endpoint-user-attributes"):
+        remove(engage, app_id, "all", "x")
 
 
 def test_unknown_things_are_not_found(engage: Engage, app_id: str) -> None:

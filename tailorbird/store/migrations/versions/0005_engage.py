@@ -37,6 +37,7 @@ def _apps() -> None:
         sa.Column("tags", Document, nullable=False),
         sa.Column("settings", Document, nullable=False),
         sa.Column("settings_modified", sa.Double),
+        sa.Column("denied", Document, nullable=False),
         sa.Column("created", sa.Double, nullable=False),
         sa.UniqueConstraint("id", name="uq_engage_apps_id"),
         sqlite_autoincrement=True,
