@@ -128,7 +128,8 @@ def _plan(room: Collect, source_id: str) -> Any | None:
         rows: list[Any] = []
         size = 0
         for row in conn.execute(query):
-            if rows and (_day(row.received) != _day(rows[0].received) or size >= _limit(room)):
+            full = size + row.size > _limit(room)
+            if rows and (full or _day(row.received) != _day(rows[0].received)):
                 break
             rows.append(row)
             size += row.size

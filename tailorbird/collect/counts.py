@@ -115,7 +115,8 @@ def _put_sample(db: Database, conn: Connection, sample: Sample, number: int, now
     """Overwrite the oldest of the slots of this reason."""
     c = samples.c
     mine = (c.owner == sample.owner, c.reason == sample.reason)
-    used = dict(conn.execute(sa.select(c.slot, c.at).where(*mine)).tuples().all())
+    found = conn.execute(sa.select(c.slot, c.at).where(*mine))
+    used = {row.slot: row.at for row in found}
     free = [slot for slot in range(SAMPLES_KEPT) if slot not in used]
     slot = free[0] if free else min(used, key=lambda s: (used[s], s))
     at = now + number * 1e-6  # those of one tally keep their order

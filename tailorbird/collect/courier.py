@@ -12,6 +12,7 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -143,8 +144,8 @@ class Courier:
             if fresh >= QUEUE_CALLS or again >= RETRYING_CALLS:
                 return 0
             rows = log.read(conn, self.to.source_id, start, ROWS_AT_ONCE, max_bytes=1 << 20)
-        if not rows:
-            return 0
+            if not rows or not self._is_on(conn):
+                return 0
         now = self.room.clock.now()
         tally = Tally()
         added = []
@@ -189,14 +190,23 @@ class Courier:
     def _waiting(self, conn: Connection) -> tuple[int, int]:
         """How many calls wait for their first attempt, and how many for another."""
         c = deliveries.c
-        tried = sa.literal_column("attempts > 0")  # no parameter: PostgreSQL groups by the text
-        query = (
-            sa.select(tried, sa.func.count())
-            .where(c.destination_id == self.to.id, c.state == State.WAITING)
-            .group_by(tried)
+        fresh = sa.func.count().filter(c.attempts == 0)
+        again = sa.func.count().filter(c.attempts > 0)
+        query = sa.select(fresh, again).where(
+            c.destination_id == self.to.id, c.state == State.WAITING
         )
-        found = {bool(again): n for again, n in conn.execute(query)}
-        return found.get(False, 0), found.get(True, 0)
+        row = conn.execute(query).one()
+        return row[0], row[1]
+
+    def _is_on(self, conn: Connection) -> bool:
+        """Whether the destination is enabled; its settings are those of this moment."""
+        d = destinations.c
+        row = conn.execute(sa.select(d.enabled, d.settings).where(d.id == self.to.id)).first()
+        if row is None or not row.enabled:
+            return False
+        if row.settings != self.to.settings:
+            self.to = replace(self.to, settings=row.settings)
+        return True
 
     def _hand_out(self) -> int:
         """Give due calls to free threads."""

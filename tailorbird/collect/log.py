@@ -25,7 +25,7 @@ from tailorbird.collect.receive import Refused
 from tailorbird.collect.tables import cursors
 from tailorbird.collect.tables import log as log_table
 from tailorbird.errors import Throttled, Unavailable
-from tailorbird.store import Database
+from tailorbird.store import Database, insert
 
 SECONDS_PER_DAY = 86_400
 GROUP_MAX_BYTES = 8 * 1024 * 1024  # of one commit
@@ -316,8 +316,8 @@ def _append(
 def _take_numbers(db: Database, conn: Connection, size: int) -> int:
     top = conn.exec_driver_sql(db.sql(TAKE_NUMBERS), (size,)).scalar_one_or_none()
     if top is None:  # the very first call
-        conn.execute(cursors.insert().values(name=HEAD, number=1 + size))
-        return 1
+        conn.execute(insert(db, cursors).values(name=HEAD, number=1).on_conflict_do_nothing())
+        top = conn.exec_driver_sql(db.sql(TAKE_NUMBERS), (size,)).scalar_one()
     return int(top) - size
 
 

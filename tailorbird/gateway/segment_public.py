@@ -355,4 +355,6 @@ def _errors(name: str, message: str) -> dict[str, Any]:
 
 
 def _json(status: int, body: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(body), status, media_type=MEDIA_TYPE)
+    return Response(
+        orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS), status, media_type=MEDIA_TYPE
+    )
