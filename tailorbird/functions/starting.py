@@ -173,7 +173,7 @@ class Starter:
             Mount(self._room.root / "etc", "/etc"),
             Mount(tmp, places.tmp, writable=True),
         ]
-        inner = runtime.command(interpreter, places.boot)
+        inner = runtime.command(interpreter, places.boot, version.memory_mb)
         return Plan(
             sandbox.command(walls, inner, mounts, places.task, number),
             env,

@@ -194,3 +194,27 @@ def test_the_code_can_be_downloaded_where_get_function_says(server: Server, clie
     location = client.get_function(FunctionName="download")["Code"]["Location"]
     with urllib.request.urlopen(location) as answer:
         assert answer.read() == code
+
+
+def test_code_with_segments_and_amazons_addresses_written_into_it_works_as_written(
+    server: Server, client: Any
+) -> None:
+    """As the Lambda of Segment's Personalize recipe does: no endpoint, no configuration."""
+    source = """
+import base64, json, os, urllib.request
+os.environ.pop("AWS_ENDPOINT_URL", None)
+import boto3
+
+def handler(event, context):
+    key = base64.b64encode((os.environ["connections_source_write_key"] + ":").encode()).decode()
+    call = {"userId": "ana", "traits": {"recommended_products": ["1"]}, "type": "identify"}
+    asked = urllib.request.Request("https://api.segment.io/v1/identify", json.dumps(call).encode(),
+        {"Authorization": "Basic " + key, "Content-Type": "application/json"})
+    said = json.load(urllib.request.urlopen(asked))
+    groups = boto3.client("personalize").list_dataset_groups()["datasetGroups"]
+    return [said, isinstance(groups, list)]
+"""
+    variables = {"connections_source_write_key": server.write_key}
+    aws.python_function(server, "recipe", source, Environment={"Variables": variables}, Timeout=15)
+    answer = client.invoke(FunctionName="recipe")
+    assert json.loads(answer["Payload"].read()) == [{"success": True}, True]

@@ -35,7 +35,7 @@ def _libraries() -> Path:
     return Path(found.origin).parent.parent
 
 
-def _command(interpreter: str, boot: str) -> list[str]:
+def _command(interpreter: str, boot: str, _memory_mb: int) -> list[str]:
     return [interpreter, "-s", "-S", f"{boot}/bootstrap.py"]
 
 

@@ -17,7 +17,7 @@ class Runtime:
     binary: Path
     version: str  # of the interpreter, e.g. "python3.11.7"
     libraries: Path  # shown as /var/runtime
-    command: Callable[[str, str], list[str]]  # (interpreter inside, boot folder inside) -> argv
+    command: Callable[[str, str, int], list[str]]  # (interpreter, boot folder, memory in MB)
     env: Callable[
         [str, str], Mapping[str, str]
     ]  # (runtime folder inside, layers inside) -> variables

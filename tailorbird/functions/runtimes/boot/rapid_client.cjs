@@ -10,6 +10,7 @@ const BASE = '/2018-06-01/runtime/invocation/';
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 const CHUNK_BYTES = 262144;
 
+const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
 let unread = Buffer.alloc(0);
 let acknowledgements = 0; // answers to done() and error() that next() reads past
 
@@ -27,11 +28,10 @@ function post(path, body, extra) {
 
 function more() {
   return new Promise((resolve, reject) => {
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     fs.read(FD, chunk, 0, CHUNK_BYTES, null, (error, count) => {
       if (error) return reject(error);
       if (count === 0) return reject(new Error('the Runtime API closed the connection'));
-      unread = unread.length ? Buffer.concat([unread, chunk.subarray(0, count)]) : chunk.subarray(0, count);
+      unread = Buffer.concat([unread, chunk.subarray(0, count)]);
       resolve();
     });
   });
