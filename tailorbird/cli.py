@@ -210,6 +210,18 @@ def destination_create(
 
 
 @app.command
+def archive(source_id: str = "", *, data: Data = None, url: Url = None) -> None:
+    """Write the calls of a source, or of all, into the archive now instead of at the next hour.
+
+    Args:
+        source_id: Id of the source; without it all of them.
+    """
+    body = {"source": source_id} if source_id else {}
+    files = remote(data, url).call("POST", "/_/archive", body)["files"]
+    show([{"file": file} for file in files], ("file",))
+
+
+@app.command
 def prepare(
     source_id: str,
     output: str,

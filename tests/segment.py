@@ -65,8 +65,13 @@ def connect(server: Server, source_id: str, kind: str, settings: dict[str, Any])
 
 def tailorbird(server: Server, *words: str) -> dict[str, Any]:
     """A command's answer, one JSON object."""
+    return dict(json.loads(run(server, *words)))
+
+
+def run(server: Server, *words: str) -> str:
+    """What a command prints."""
     command = [sys.executable, "-m", "tailorbird", *words]
     where = ["--data", str(server.data), "--url", server.url]
     done = subprocess.run([*command, *where], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+    return done.stdout

@@ -4,6 +4,7 @@ GET  /_/jobs[?kind=&state=]          GET /_/jobs/{id}
 GET  /_/ledger?activity=|campaign=   [&state=&limit=&after=]
 GET  /_/ledger?application=&user=
 GET  /_/ledger/reasons?activity=|campaign=
+POST /_/archive                      {"source": id} or {} for all
 POST /_/interactions                 {"source": id, "output": "s3://....csv", "mapping": {...}}
 """
 
@@ -31,29 +32,26 @@ LEDGER_ROWS_MAX = 1000
 STATUS: dict[type[TailorbirdError], int] = {Denied: 401, NotFound: 404, Invalid: 400}
 
 Answer = dict[str, Any]
+Door = Callable[[Request], Answer]
 
 
 def app(jobs: Jobs, porch: Collect, kitchen: Prepare, parlour: Engage, token: str) -> Starlette:
     """The ASGI application."""
-    doors: dict[str, Callable[[Request], Answer]] = {
-        "/_/jobs": lambda request: _jobs(jobs, request),
-        "/_/jobs/{id:int}": lambda request: {"job": jobs.get(request.path_params["id"])},
-        "/_/ledger": lambda request: _ledger(parlour, request),
-        "/_/ledger/reasons": lambda request: _reasons(parlour, request),
-    }
-
-    def interactions(request: Request) -> Answer:
-        return _prepare(porch, kitchen, request.state.body)
-
-    routes = [Route(path, _guarded(door, token)) for path, door in doors.items()]
-    routes.append(Route("/_/interactions", _guarded(interactions, token), methods=["POST"]))
+    doors: list[tuple[str, str, Door]] = [
+        ("GET", "/_/jobs", lambda request: _jobs(jobs, request)),
+        ("GET", "/_/jobs/{id:int}", lambda request: {"job": jobs.get(request.path_params["id"])}),
+        ("GET", "/_/ledger", lambda request: _ledger(parlour, request)),
+        ("GET", "/_/ledger/reasons", lambda request: _reasons(parlour, request)),
+        ("POST", "/_/archive", lambda request: _archive(porch, request.state.body)),
+        ("POST", "/_/interactions", lambda request: _prepare(porch, kitchen, request.state.body)),
+    ]
     return Starlette(
-        routes=routes,
+        routes=[Route(path, _guarded(door, token), methods=[verb]) for verb, path, door in doors],
         exception_handlers={TailorbirdError: _refuse},
     )
 
 
-def _guarded(door: Callable[[Request], Answer], token: str) -> Callable[[Request], Any]:
+def _guarded(door: Door, token: str) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         known = hmac.compare_digest(given.strip().encode(), token.encode())
@@ -66,6 +64,14 @@ def _guarded(door: Callable[[Request], Answer], token: str) -> Callable[[Request
         return _json(200, await run_in_threadpool(door, request))
 
     return endpoint
+
+
+def _archive(porch: Collect, body: Answer) -> Answer:
+    """Write what the log holds into the archive now: of one source, or of all."""
+    source = body.get("source")
+    if source is not None:
+        sources.get(porch.db, source)
+    return {"files": archive.flush(porch, source)}
 
 
 def _jobs(jobs: Jobs, request: Request) -> Answer:

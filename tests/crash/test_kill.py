@@ -142,7 +142,7 @@ def test_a_training_that_was_killed_goes_on_and_ends_active(mortal: Mortal) -> N
         recipeArn="arn:aws:personalize:::recipe/aws-user-personalization",
     )["solutionArn"]
     version = client.create_solution_version(solutionArn=solution)["solutionVersionArn"]
-    training = "SELECT COUNT(*) FROM store_jobs WHERE kind LIKE 'learn%train%' AND state = 1"
+    training = "SELECT COUNT(*) FROM store_jobs WHERE kind = 'learn.train' AND state = 1"
     wait_for(lambda: mortal.rows(training)[0][0] == 1)
 
     client = mortal.restart().client("personalize")
@@ -161,7 +161,7 @@ def test_a_call_that_was_answered_is_archived_once(mortal: Mortal) -> None:
     for message_id in sent[:500]:  # a client that repeats what it is not sure of
         again.track("ann", "Product Viewed", {"sku": "a"}, message_id=message_id)
     again.shutdown()
-    segment.tailorbird(server, "archive")
+    segment.run(server, "archive")
     archived = Counter(
         json.loads(line)["messageId"]
         for file in (server.data / "objects").rglob("segment-logs/**/*.gz")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from typing import Any
 
 import pytest
 
-from tests import aws
+from tests import aws, segment
 from tests.conftest import Server, wait_for
 
 PEOPLE = [f"person-{n:03d}" for n in range(120)]
@@ -23,7 +23,6 @@ def handler(event, context):
     print("EVENT", json.dumps(event))
     return event["Endpoints"]
 """
-TAILORBIRD = [sys.executable, "-m", "tailorbird"]
 
 
 @pytest.fixture
@@ -114,13 +113,8 @@ def test_without_a_function_policy_nobody_is_told_anything_and_the_remedy_is_sai
     activity = aws.finished_activity(server, application_id, campaign_id)
     assert (activity["Result"], activity["SuccessfulEndpointCount"]) == ("FAIL", 0)
     assert aws.mails(server, application_id, campaign_id) == {}
-    said = subprocess.run(
-        [*TAILORBIRD, "ledger", campaign_id, "--data", str(server.data), "--url", server.url],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert "aws lambda add-permission --function-name not-permitted" in said.replace("\n", " ")
+    said = segment.run(server, "ledger", campaign_id)
+    assert "aws lambda add-permission --function-name not-permitted" in said
 
 
 def test_the_function_sees_the_documented_event(server: Server) -> None:
@@ -150,14 +144,8 @@ def shop(server: Server, people: list[str] = PEOPLE) -> tuple[str, str]:
     return application_id, aws.create_segment(server, application_id)
 
 
-def logged_event(server: Server) -> dict | None:
-    done = subprocess.run(
-        [*TAILORBIRD, "logs", "look", "--data", str(server.data), "--url", server.url],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for line in done.stdout.splitlines():
+def logged_event(server: Server) -> dict[str, Any] | None:
+    for line in segment.run(server, "logs", "look").splitlines():
         if line.startswith("EVENT "):
             return dict(json.loads(line.removeprefix("EVENT ")))
     return None
