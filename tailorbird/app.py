@@ -103,6 +103,7 @@ class House:
         worker = Worker(self.jobs, self.kinds(), self.settings.worker_threads)
         worker.start()
         self._stops.callback(worker.stop)
+        self._stops.callback(self.engage.stop)  # before the workers: they wait for its batches
 
     def stop(self) -> None:
         """Stop in reverse; what was cut off goes on at the next start."""

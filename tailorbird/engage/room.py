@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Event
 from typing import Any
 
 from tailorbird.clock import Clock
@@ -23,11 +24,13 @@ class Engage:
     channels: Any
     learn: Any
 
+    stopping: Event = field(default_factory=Event, repr=False)
+
     @cached_property
     def lanes(self) -> ThreadPoolExecutor:
         """The threads in which batches wait for hooks and channels."""
         return ThreadPoolExecutor(self.settings.engage_hook_concurrency, "engage-batch")
 
     def stop(self) -> None:
-        """Begin no more batches; what is not committed is done again after the next start."""
-        self.lanes.shutdown(wait=False, cancel_futures=True)
+        """Begin no more batches; runs go on at the next start where they were."""
+        self.stopping.set()

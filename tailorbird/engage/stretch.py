@@ -33,11 +33,12 @@ from tailorbird.engage.apps import App
 from tailorbird.engage.batches import Member, Outcome, Run
 from tailorbird.engage.render import options_of
 from tailorbird.engage.room import Engage
-from tailorbird.errors import Invalid, Unavailable
+from tailorbird.errors import Invalid, NotFound, Unavailable
 from tailorbird.store import Job
 from tailorbird.store.jobs import Later
 
 STRETCH = "engage.stretch"
+STOPPED_SECONDS = 1.0
 AWAY_SECONDS = 10.0  # between two tries while a channel is away
 CHANNEL = "EMAIL"
 
@@ -171,7 +172,9 @@ def _begin_more(
     rest: Iterator[tuple[int, list[Member]]],
     flying: set[Future[Outcome]],
 ) -> Later | None:
-    """Put batches into free lanes; Later when the next one has to keep the pace."""
+    """Put batches into free lanes; Later when the next one has to wait, or this process stops."""
+    if room.stopping.is_set():
+        return Later(STOPPED_SECONDS)
     free = room.settings.engage_hook_concurrency - len(flying)
     for batch, found in islice(rest, free):
         try:
@@ -201,6 +204,8 @@ def _commit(room: Engage, run: Run, outcomes: list[Outcome]) -> bool:
             conn.exec_driver_sql(room.db.sql(_LOG_ATTEMPT), lines)
         settled = sum(len(o.entries) for o in fresh)
         state = settlement.count(conn, number, settled, sum(o.sent for o in fresh), run.per_second)
+        if state is None:
+            raise NotFound(f"Application {run.app.id} was deleted while its campaign ran")
         settlement.end_if_settled(room, conn, number)
     return state == activities.RUNNING
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from tailorbird.engage import (
     Engage,
     activities,
+    apps,
     audience,
     batches,
     campaign_run,
@@ -21,7 +22,9 @@ from tailorbird.engage import (
     stretch,
     tables,
 )
+from tailorbird.errors import NotFound
 from tailorbird.store import Worker
+from tailorbird.store.jobs import Later
 from tests.unit.engage.conftest import CALLER, NOON, put, wait_for
 from tests.unit.engage.test_campaign_run import activity, campaign, ended, states
 
@@ -159,3 +162,36 @@ def test_a_paced_campaign_is_finished_by_the_job_table(
         clock.advance(5.1)
         engage.jobs.nudge()
     assert ended(engage, made)["SuccessfulEndpointCount"] == 150
+
+
+def test_a_process_that_stops_begins_no_more_batches(engage: Engage, app_id: str) -> None:
+    put(engage, app_id, {"Id": "ana"})
+    made = campaign(engage, app_id)
+    campaign_run.start(engage, claimed(engage))
+    engage.stop()
+    job = claimed(engage)
+    with pytest.raises(Later):
+        stretch.work(engage, job)
+    engage.stopping.clear()
+    stretch.work(engage, job)
+    assert states(engage, activity(engage, made)["Id"]) == {"ana": "sent"}
+
+
+def test_an_application_deleted_in_the_middle_of_a_run_leaves_nothing(
+    engage: Engage, app_id: str
+) -> None:
+    put(engage, app_id, {"Id": "ana"})
+    campaign(engage, app_id)
+    campaign_run.start(engage, claimed(engage))
+    with engage.db.read() as conn:
+        row = activities.read(conn, 1)
+        assert row is not None
+        run = stretch._run(engage, conn, row)
+        found = batches.members(engage, conn, 1, 0, 50)
+    apps.delete_app(engage, CALLER, {"ApplicationId": app_id})
+    stretch.work(engage, claimed(engage))
+    with pytest.raises(NotFound, match="was deleted while its campaign ran"):
+        stretch._commit(engage, run, [batches.settle(engage, run, 0, found)])
+    with engage.db.read() as conn:
+        for table in (tables.ledger, tables.batches, tables.members, tables.endpoints):
+            assert conn.execute(sa.select(table)).first() is None
