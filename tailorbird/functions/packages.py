@@ -25,6 +25,7 @@ MAX_UNZIPPED_BYTES = 262_144_000
 MAX_ENTRIES = 100_000
 COPY_BYTES = 1_048_576
 BUCKET = "tailorbird-functions"
+UNPACKING = "unpack-"
 FOLDER_MODE = 0o755
 FILE_MODE = 0o644
 
@@ -92,7 +93,7 @@ def _unpack_once(root: Path, sha256: str, data: bytes) -> None:
     if folder.is_dir():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix="unpack-", dir=folder.parent))
+    staging = Path(tempfile.mkdtemp(prefix=f"{UNPACKING}{os.getpid()}-", dir=folder.parent))
     try:
         extract(data, staging)
         staging.chmod(FOLDER_MODE)
@@ -102,6 +103,13 @@ def _unpack_once(root: Path, sha256: str, data: bytes) -> None:
             raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def sweep(root: Path) -> None:
+    """Remove what processes that died while unpacking left behind."""
+    for staging in (root / "code").glob(f"{UNPACKING}*"):
+        if not Path(f"/proc/{staging.name.split('-')[1]}").exists():
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def extract(data: bytes, into: Path) -> None:

@@ -243,6 +243,10 @@ def _prepare_folders(root: Path, authority: Authority) -> None:
             staging = file.with_name(f".{file.name}.{os.getpid()}")
             staging.write_text(text)
             staging.replace(file)
+    packages.sweep(root)
+    for left in (root / "tmp").glob("*"):
+        if not Path(f"/proc/{left.name}").exists():
+            shutil.rmtree(left, ignore_errors=True)
     _tmp_root(root).mkdir(parents=True, exist_ok=True)
 
 
