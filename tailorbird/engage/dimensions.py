@@ -15,7 +15,6 @@ from tailorbird.clock import parse_iso
 from tailorbird.engage.definitions import PUSH_CHANNELS
 from tailorbird.errors import Invalid, NotBuilt
 
-MAX_DIMENSIONS = 100
 DAY_SECONDS = 86_400.0
 DURATIONS = {"HR_24": 1, "DAY_7": 7, "DAY_14": 14, "DAY_30": 30}  # days
 EARTH_RADIUS_KM = 6371.0
@@ -68,8 +67,6 @@ def conditions(dimensions: dict[str, Any], now: float) -> list[Condition]:
     recency = (dimensions.get("Behavior") or {}).get("Recency")
     if recency:
         found.append(Condition("Behavior.Recency", _recency(recency, now)))
-    if len(found) > MAX_DIMENSIONS:
-        raise Invalid(f"{len(found)} dimensions; a segment has at most {MAX_DIMENSIONS}")
     return found
 
 

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 from tailorbird.engage.dimensions import Test, all_of, combine, conditions, everybody
 from tailorbird.errors import Invalid
 
+MAX_DIMENSIONS = 100
+COUNTED = ("Attributes", "UserAttributes", "Metrics", "Demographic", "Location", "Behavior")
+
 # (segment id, version or None for the latest) -> {"id", "version", "body"}
 Find = Callable[[str, int | None], dict[str, Any]]
 
@@ -28,6 +31,9 @@ def compiled(
     segment: dict[str, Any], now: float, find: Find, path: tuple[str, ...] = ()
 ) -> Membership:
     """The test of a segment's body; Invalid when it cannot be tested or contains itself."""
+    count = sum(_count(dimensions) for dimensions in _all_dimensions(segment))
+    if count > MAX_DIMENSIONS:
+        raise Invalid(f"{count} dimensions; a segment has at most {MAX_DIMENSIONS}")
     if segment.get("SegmentGroups"):
         return _groups(segment["SegmentGroups"], now, find, path)
     return _dimensions([segment.get("Dimensions") or {}], "ALL", now, "Dimensions")
@@ -78,3 +84,13 @@ def _dimensions(
 
 def _joined(test: Test, parts: list[Membership]) -> Membership:
     return Membership(test, any(p.body for p in parts), any(p.person for p in parts))
+
+
+def _all_dimensions(segment: dict[str, Any]) -> list[dict[str, Any]]:
+    groups = (segment.get("SegmentGroups") or {}).get("Groups") or []
+    inside = [dimensions for group in groups for dimensions in group.get("Dimensions") or []]
+    return [segment.get("Dimensions") or {}, *inside]
+
+
+def _count(dimensions: dict[str, Any]) -> int:
+    return sum(len(dimensions.get(part) or {}) for part in COUNTED)

@@ -228,6 +228,12 @@ def test_impossible_dimensions_are_refused(dimensions: dict[str, Any], words: st
         membership.compiled({"Dimensions": dimensions}, NOON, no_sources)
 
 
+def test_all_groups_together_have_at_most_a_hundred_dimensions() -> None:
+    groups = {"Groups": [group("ANY", *map(str, range(51))), group("ANY", *map(str, range(50)))]}
+    with pytest.raises(Invalid, match="101 dimensions; a segment has at most 100"):
+        membership.compiled({"SegmentGroups": groups}, NOON, no_sources)
+
+
 def test_a_device_type_is_refused_by_name() -> None:
     wanted = {"Demographic": {"DeviceType": {"Values": ["phone"]}}}
     with pytest.raises(NotBuilt, match="DeviceType"):
