@@ -115,8 +115,7 @@ def archive_of(room: Prepare, source_id: str) -> str:
 def _inputs(room: Prepare, input_uri: str) -> list[tuple[str, int]]:
     """Address and size of every file, in order of their names."""
     if input_uri.startswith("s3://"):
-        infos: list[ObjectInfo] = list(room.objects.list(input_uri))
-        found = [(info.uri, info.size) for info in infos]
+        found = [(info.uri, info.size) for info in _listed(room, input_uri)]
     else:
         place = Path(input_uri)
         files = sorted(place.rglob("*")) if place.is_dir() else [place]
@@ -126,6 +125,13 @@ def _inputs(room: Prepare, input_uri: str) -> list[tuple[str, int]]:
         kinds = ", ".join(SUFFIXES)
         raise NotFound(f"There is no archive file ({kinds}) under {input_uri}")
     return found
+
+
+def _listed(room: Prepare, input_uri: str) -> list[ObjectInfo]:
+    try:
+        return list(room.objects.list(input_uri))
+    except NotFound:  # no bucket yet: nothing was ever archived
+        return []
 
 
 def _groups(found: Sequence[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:

@@ -1,4 +1,7 @@
-"""DuckDB: one query over a group of archive files; malformed lines cost nothing but themselves."""
+"""DuckDB: one query over a group of archive files; malformed lines cost nothing but themselves.
+
+Its reader overlooks a trailing comma and takes NaN and Infinity, which JSON does not have.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from tailorbird.errors import Invalid
 from tailorbird.prepare.mapping import Mapping
 
 MEMORY_MIB = 1024
@@ -37,21 +41,35 @@ def convert(
     """Append the interactions of some files to `output`; rows written and rejects by reason."""
     import duckdb
 
-    with duckdb.connect(config={"memory_limit": f"{MEMORY_MIB}MiB"}) as connection:
-        connection.execute(f"SET temp_directory = '{_quoted(str(scratch))}'")
-        connection.execute(f"CREATE TEMP TABLE part AS {query(files, mapping)}")
-        columns = ", ".join(f"{EXPRESSIONS[name]} AS {name}" for name in mapping.columns)
-        part = scratch / "part.csv"
-        connection.execute(COPY.format(columns=columns, file=_quoted(str(part))))
-        counts = connection.execute(
-            "SELECT coalesce(reason, ''), count(*) FROM part GROUP BY ALL"
-        ).fetchall()
+    part = scratch / "part.csv"
+    try:
+        counts = _convert(files, mapping, part, scratch)
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        raise Invalid(f"The archive cannot be read: {error}") from None
     with output.open("ab") as whole, part.open("rb") as piece:
         while block := piece.read(1 << 20):
             whole.write(block)
     part.unlink()
     rejected: Counter[str] = Counter(dict(counts))
     return rejected.pop("", 0), rejected
+
+
+def _convert(
+    files: Sequence[Path], mapping: Mapping, part: Path, scratch: Path
+) -> list[tuple[str, int]]:
+    """Write the rows to `part`; how many calls ended with each reason ('' for none)."""
+    import duckdb
+
+    columns = ", ".join(f"{EXPRESSIONS[name]} AS {name}" for name in mapping.columns)
+    with duckdb.connect(config={"memory_limit": f"{MEMORY_MIB}MiB"}) as connection:
+        connection.execute(f"SET temp_directory = '{_quoted(str(scratch))}'")
+        connection.execute(f"CREATE TEMP TABLE part AS {query(files, mapping)}")
+        connection.execute(COPY.format(columns=columns, file=_quoted(str(part))))
+        return list(
+            connection.execute(
+                "SELECT coalesce(reason, ''), count(*) FROM part GROUP BY ALL"
+            ).fetchall()
+        )
 
 
 def query(files: Sequence[Path], mapping: Mapping) -> str:

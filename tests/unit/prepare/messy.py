@@ -1,0 +1,131 @@
+"""Lines as archives really hold them: every way of being wrong that was met, and a few more."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+GOOD: dict[str, Any] = {
+    "type": "track",
+    "messageId": "m",
+    "event": "Product Added",
+    "userId": "u1",
+    "anonymousId": "a1",
+    "properties": {"sku": "s1", "price": 1.5},
+    "timestamp": "2026-11-01T10:00:00.700Z",
+}
+
+TIMESTAMPS = [
+    "2026-11-01T10:00:00.000Z",
+    "2026-11-01T10:00:00Z",
+    "2026-11-01T10:00:00.999999999Z",
+    "2026-11-01T10:00:00+02:00",
+    "2026-11-01T10:00:00.5-0530",
+    "2026-11-01T10:00:00+01",
+    "2026-11-01T10:00:00",
+    "2026-11-01 10:00:00",
+    "2026-11-01T10:00",
+    "1969-12-31T23:59:59.500Z",
+    "2026-02-30T10:00:00.000Z",
+    "2026-13-01T10:00:00.000Z",
+    "2026-11-01T24:00:00.000Z",
+    "2026-11-01T10:00:60.000Z",
+    "2026-11-01T10:00:00+25:00",
+    "2026-11-01",
+    "yesterday",
+    "",
+    1_793_527_200,
+    1_793_527_200.5,
+    None,
+    True,
+    ["2026-11-01T10:00:00Z"],
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59Z",
+]
+
+IDS: list[Any] = [
+    "u",
+    "",
+    " ",
+    0,
+    7,
+    -7,
+    12345678901234567890,
+    1.5,
+    1e3,
+    True,
+    None,
+    {},
+    {"id": "u"},
+    [],
+    ["u"],
+    "ü€𐍈",
+    'a"b,c\nd',
+    "a\\b",
+    "null",
+    "007",
+]
+
+PROPERTIES: list[Any] = [
+    {},
+    None,
+    "sku",
+    ["sku"],
+    5,
+    {"sku": None, "product_id": "p"},
+    {"sku": "", "product_id": 9},
+    {"product_id": "p", "id": "i"},
+    {"id": "i"},
+    {"sku": "s", "products": []},
+    {"sku": "s", "products": None},
+    {"sku": "s", "products": "p1"},
+    {"sku": "s", "products": {"sku": "x"}},
+    {"products": [{"sku": "p1"}, {"product_id": "p2"}, {"sku": "p3", "product_id": "p4"}]},
+    {"products": [{"sku": "p1"}, {}, 5, None, "p", {"sku": ["x"]}, [{"sku": "deep"}]]},
+    {"sku": "flat", "products": [{"sku": "p1"}]},
+    {"SKU": "upper"},
+    {"a.sku": "dotted", "sku": {"sku": "nested"}},
+]
+
+EVENTS: list[Any] = [
+    "Order Completed",
+    "Product Viewed",
+    "Product Clicked",
+    "product added",
+    "Signed Up",
+    "",
+    None,
+    5,
+    ["Product Added"],
+]
+
+RAW = [
+    b"",
+    b"   ",
+    b"null",
+    b"42",
+    b'"text"',
+    b"[1,2]",
+    b"{}",
+    b'{"other":1}',
+    b"garbage{",
+    b'{"event":"Product Added","userId":"u1"',
+    b'{"event":"caf\\ud800","userId":"u1"}',
+    b'{"event":null,"userId":null,"anonymousId":null,"properties":null,"timestamp":null}',
+    b'{"type":"identify","userId":"u1","traits":{"a":1},"timestamp":"2026-11-01T10:00:00.000Z"}',
+]
+
+
+def lines() -> list[bytes]:
+    """All of them, each as one line of an archive file."""
+    calls = [
+        *({**GOOD, "timestamp": value} for value in TIMESTAMPS),
+        *({**GOOD, "userId": value} for value in IDS),
+        *({**GOOD, "anonymousId": value} for value in IDS),
+        *({**GOOD, "properties": {"sku": value}} for value in IDS),
+        *({**GOOD, "properties": value} for value in PROPERTIES),
+        *({**GOOD, "event": value} for value in EVENTS),
+        *({name: GOOD[name] for name in GOOD if name != missing} for missing in GOOD),
+        {**GOOD, "properties": {"sku": "big", "text": "x" * 40_000}},
+    ]
+    return [json.dumps(call).encode() for call in calls] + RAW
