@@ -156,6 +156,18 @@ def test_errors_have_the_services_own_codes(server: Server):
     p.delete_schema(schemaArn=f"{here}:schema/once")
 
 
+def test_a_local_file_is_refused_by_the_room_unless_a_setting_allows_it(server: Server):
+    shop = Shop(server, "local")
+    shop.fill()
+    with pytest.raises(ClientError, match="learn_import_roots") as refused:
+        shop.personalize.create_dataset_import_job(
+            jobName="local-file",
+            datasetArn=shop.dataset,
+            dataSource={"dataLocation": "file:///etc/passwd"},
+        )
+    assert refused.value.response["Error"]["Code"] == "InvalidInputException"
+
+
 def test_what_is_not_built_says_so_by_name(server: Server):
     p = server.client("personalize")
     with pytest.raises(ClientError, match="CreateFilter") as refused:
