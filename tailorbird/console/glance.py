@@ -122,6 +122,7 @@ def prepare_station(c: dict[str, int], busy: set[str]) -> Station:
 
 
 def learn_station(c: dict[str, int], busy: set[str]) -> Station:
+    failed = c["untrained"] + c["unimported"]
     return Station(
         "Learn",
         "Amazon Personalize: datasets, solution versions, campaigns",
@@ -131,9 +132,9 @@ def learn_station(c: dict[str, int], busy: set[str]) -> Station:
             ("live events", c["events"], ""),
             ("solution versions", c["versions"], ""),
             ("campaigns", c["campaigns"], "good" if c["campaigns"] else ""),
-            ("failed", c["failed"], bad(c["failed"])),
+            ("failed", failed, bad(failed)),
         ),
-        state_of(c["datasets"], c["working"] > 0 or "learn." in dots(busy), c["failed"]),
+        state_of(c["datasets"], c["working"] > 0 or "learn." in dots(busy), failed),
     )
 
 

@@ -59,7 +59,10 @@ def learn(conn: Connection) -> dict[str, int]:
         versions=number_of(study.learn_solution_versions, versions.status == "ACTIVE"),
         campaigns=number_of(study.learn_campaigns, study.learn_campaigns.c.status == "ACTIVE"),
         working=number_of(study.learn_solution_versions, versions.status.like("CREATE %PROGRESS")),
-        failed=number_of(study.learn_solution_versions, versions.status == "CREATE FAILED"),
+        untrained=number_of(study.learn_solution_versions, versions.status == "CREATE FAILED"),
+        unimported=number_of(
+            study.learn_import_jobs, study.learn_import_jobs.c.status == "CREATE FAILED"
+        ),
     )
 
 

@@ -52,7 +52,11 @@ def steps(console: Console) -> Iterator[Callable[[str], Any]]:
             def told(done: int, total: int) -> None:
                 progress.update(task, completed=done, total=total, far=f"{done:,} of {total:,}")
 
-            yield told
+            try:
+                yield told
+            except BaseException:
+                progress.update(task, description=f"[red]✗ {what}[/]")
+                raise
             progress.update(task, total=1, completed=1)
 
         yield step

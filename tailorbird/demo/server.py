@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from tailorbird.remote import Remote
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
+PR_SET_PDEATHSIG = 1
 HOST = "127.0.0.1"
 
 
@@ -42,7 +45,11 @@ def start(data: Path, port: int = 0) -> Server:
     began = time.perf_counter()
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,
         )
     while not remote.is_ready():
         if process.poll() is not None or time.perf_counter() - began > START_SECONDS:
@@ -50,6 +57,11 @@ def start(data: Path, port: int = 0) -> Server:
             raise Unavailable(f"The server did not start. {log} ends with:\n{tail(log)}")
         time.sleep(0.05)
     return Server(remote, process, time.perf_counter() - began)
+
+
+def end_with_parent() -> None:
+    """Linux: this process is terminated when its parent dies, however that dies."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def free_port() -> int:
