@@ -37,7 +37,7 @@ def test_rows_become_calls_in_order_of_time(tmp_path: Path) -> None:
     ("name", "content"),
     [
         ("plain.csv", GOOD.encode()),
-        ("packed.csv.gz", gzip.compress(GOOD.encode())),
+        ("packed.csv.gz", gzip.compress(GOOD.encode(), mtime=0)),
         ("lower.csv", GOOD.replace("USER_ID", "user_id").encode()),
         ("more.csv", b"X,USER_ID,ITEM_ID,TIMESTAMP\n,u1,a,200\n,u2,b,100\n,u1,b,300\n"),
         ("quoted.csv", b'USER_ID,ITEM_ID,TIMESTAMP\nu1,"a, the first",2\nu2,b,1\nu1,b,3\n'),
