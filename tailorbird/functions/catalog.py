@@ -32,7 +32,7 @@ STALE_REVISION = (
 
 
 def create_function(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    ref = _ref(room, caller, request, qualified=False)
+    ref = _whole(caller, request)
     _refuse_publish(request)
     settled = configuration.new(request, ref.name, room.settings.functions_max_timeout_seconds)
     with room.db.read() as conn:
@@ -59,7 +59,7 @@ def create_function(room: Functions, caller: Caller, request: dict[str, Any]) ->
 
 
 def get_function(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    ref = _ref(room, caller, request)
+    ref = reference(caller, request)
     with room.db.read() as conn:
         version = _version(conn, ref)
         function = _row(conn, ref)
@@ -76,7 +76,7 @@ def get_function(room: Functions, caller: Caller, request: dict[str, Any]) -> di
 def get_function_configuration(
     room: Functions, caller: Caller, request: dict[str, Any]
 ) -> dict[str, Any]:
-    ref = _ref(room, caller, request)
+    ref = reference(caller, request)
     with room.db.read() as conn:
         return configuration.describe(ref, _version(conn, ref))
 
@@ -109,7 +109,7 @@ def list_functions(room: Functions, caller: Caller, request: dict[str, Any]) -> 
 def update_function_code(
     room: Functions, caller: Caller, request: dict[str, Any]
 ) -> dict[str, Any]:
-    ref = _ref(room, caller, request, qualified=False)
+    ref = _whole(caller, request)
     _refuse_publish(request)
     with room.db.read() as conn:
         _check_revision(_version(conn, ref), request)
@@ -127,7 +127,7 @@ def update_function_code(
 def update_function_configuration(
     room: Functions, caller: Caller, request: dict[str, Any]
 ) -> dict[str, Any]:
-    ref = _ref(room, caller, request, qualified=False)
+    ref = _whole(caller, request)
     if request.get("Role"):
         credentials.check_role(room, request["Role"])
     most = room.settings.functions_max_timeout_seconds
@@ -137,7 +137,7 @@ def update_function_configuration(
 
 
 def delete_function(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    ref = _ref(room, caller, request)
+    ref = reference(caller, request)
     if ref.qualifier == LATEST:
         raise Invalid(
             "$LATEST version cannot be deleted without deleting the function.",
@@ -149,6 +149,16 @@ def delete_function(room: Functions, caller: Caller, request: dict[str, Any]) ->
             conn.execute(sa.delete(table).where(*_is(table, ref)))
     room.retire(ref)
     return {}
+
+
+def reference(caller: Caller, request: Mapping[str, Any]) -> FunctionRef:
+    """The function a request names; another account's or region's is not found."""
+    ref = names.parse(
+        request["FunctionName"], caller.account, caller.region, request.get("Qualifier")
+    )
+    if ref.account != caller.account or ref.region != caller.region:
+        raise _not_found(ref)
+    return ref
 
 
 def require(conn: Connection, ref: FunctionRef) -> Row[Any]:
@@ -181,15 +191,10 @@ def _update(
     return configuration.updating(shape)
 
 
-def _ref(
-    room: Functions, caller: Caller, request: Mapping[str, Any], *, qualified: bool = True
-) -> FunctionRef:
-    ref = names.parse(
-        request["FunctionName"], caller.account, caller.region, request.get("Qualifier")
-    )
-    if ref.account != caller.account or ref.region != caller.region:
-        raise _not_found(ref)
-    if ref.qualifier and not qualified:
+def _whole(caller: Caller, request: Mapping[str, Any]) -> FunctionRef:
+    """The function a change is for: never one of its versions."""
+    ref = reference(caller, request)
+    if ref.qualifier:
         raise Invalid(
             f"A function is changed as a whole, without the qualifier {ref.qualifier!r}",
             code="InvalidParameterValueException",

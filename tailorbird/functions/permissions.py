@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, Row
 from tailorbird import access, ids
 from tailorbird.access import Caller, Decision, Request
 from tailorbird.errors import Conflict, Denied, Invalid, NotFound
-from tailorbird.functions import catalog, names
+from tailorbird.functions import catalog
 from tailorbird.functions.callers import RoleCaller, ServiceCaller
 from tailorbird.functions.names import LATEST, FunctionRef
 from tailorbird.functions.room import Functions
@@ -36,7 +36,7 @@ _STALE = (
 
 
 def add_permission(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    ref = _ref(caller, request)
+    ref = catalog.reference(caller, request)
     if ref.qualifier == LATEST:
         raise _invalid("We currently do not support adding policies for $LATEST.")
     statement = _statement(ref, request)
@@ -59,7 +59,7 @@ def add_permission(room: Functions, caller: Caller, request: dict[str, Any]) -> 
 
 
 def remove_permission(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    ref = _ref(caller, request)
+    ref = catalog.reference(caller, request)
     sid = request["StatementId"]
     with room.db.write() as conn:
         catalog.require(conn, ref)
@@ -76,7 +76,7 @@ def remove_permission(room: Functions, caller: Caller, request: dict[str, Any]) 
 
 
 def get_policy(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    ref = _ref(caller, request)
+    ref = catalog.reference(caller, request)
     with room.db.read() as conn:
         catalog.require(conn, ref)
         policy = _policy(conn, ref)
@@ -218,15 +218,6 @@ def _principal(text: str) -> str | dict[str, str]:
     if _SERVICE.fullmatch(text):
         return {"Service": text}
     raise _invalid("The provided principal was invalid. Please check the principal and try again.")
-
-
-def _ref(caller: Caller, request: Mapping[str, Any]) -> FunctionRef:
-    ref = names.parse(
-        request["FunctionName"], caller.account, caller.region, request.get("Qualifier")
-    )
-    if ref.account != caller.account or ref.region != caller.region:
-        raise NotFound(f"Function not found: {ref.qualified_arn}")
-    return ref
 
 
 def _policy(conn: Connection, ref: FunctionRef) -> Row[Any] | None:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
 from tailorbird import ids
 from tailorbird.errors import Unavailable
 from tailorbird.functions import cgroups, logs, packages, runtimes, sandbox, variables
@@ -218,10 +220,11 @@ def _raise_walls(wanted: str, root: Path) -> tuple[Launcher, Walls]:
 
 
 def _stands(launcher: Launcher, walls: Walls, root: Path) -> bool:
-    """True when a process behind these walls starts and ends well."""
-    mounts = [Mount(root / "etc", "/etc")]
+    """True when a process behind these walls starts, and may read the house's libraries."""
+    mounts = [Mount(root / "etc", "/etc"), Mount(Path(orjson.__file__).parent, "/var/runtime")]
     interpreter, more = sandbox.interpreter(sandbox.house_python(), walls)
-    argv = sandbox.command(walls, [interpreter, "-S", "-c", ""], [*mounts, *more], "/", 0)
+    reading = [interpreter, "-S", "-c", "open('/var/runtime/__init__.py')"]
+    argv = sandbox.command(walls, reading, [*mounts, *more], "/", 0)
     env = {"LD_LIBRARY_PATH": "/var/lang/lib"}
     launched = launcher.spawn(Plan(argv, env, ports=(RUNTIME_API_PORT,)))
     environment = Environment(launched, launcher.kill)
