@@ -151,6 +151,22 @@ def reasons(room: Engage, activity_id: str, limit: int = 20) -> list[dict[str, A
     return [{"state": s, "reason": r or STATES[s].words, "count": n} for s, r, n in rows]
 
 
+def attempts(room: Engage, activity_id: str, limit: int = 100) -> list[dict[str, Any]]:
+    """The hook's attempts in an activity, the latest first."""
+    h = t.hook_attempts.c
+    query = (
+        sa.select(t.hook_attempts)
+        .join_from(t.hook_attempts, t.activities, t.activities.c.number == h.activity)
+        .where(t.activities.c.id == activity_id)
+        .order_by(h.number.desc())
+        .limit(limit)
+    )
+    with room.db.read() as conn:
+        rows = conn.execute(query).mappings().all()
+    shown = ("batch", "attempt", "duration_ms", "outcome", "detail", "request_id")
+    return [{"started": iso(row["started"]), **{n: row[n] for n in shown}} for row in rows]
+
+
 def _rows() -> sa.Select[Any]:
     c = t.ledger.c
     return sa.select(

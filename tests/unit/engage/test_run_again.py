@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from tailorbird.channels import Channels
 from tailorbird.engage import (
     Engage,
     activities,
@@ -22,9 +23,10 @@ from tailorbird.engage import (
     stretch,
     tables,
 )
-from tailorbird.errors import NotFound
+from tailorbird.errors import Invalid, NotFound
 from tailorbird.store import Worker
 from tailorbird.store.jobs import Later
+from tests.conftest import free_port
 from tests.unit.engage.conftest import CALLER, NOON, put, wait_for
 from tests.unit.engage.test_campaign_run import activity, campaign, ended, states
 
@@ -195,3 +197,27 @@ def test_an_application_deleted_in_the_middle_of_a_run_leaves_nothing(
     with engage.db.read() as conn:
         for table in (tables.ledger, tables.batches, tables.members, tables.endpoints):
             assert conn.execute(sa.select(table)).first() is None
+
+
+def test_a_mail_server_that_is_away_is_waited_for_and_then_named(
+    engage: Engage, app_id: str, clock: Any
+) -> None:
+    away = engage.settings.replace(smtp_url=f"smtp://127.0.0.1:{free_port()}")
+    engage.channels = Channels(engage.db, clock, away)
+    put(engage, app_id, {"Id": "ana"})
+    made = campaign(engage, app_id)
+    campaign_run.start(engage, claimed(engage))
+    job = claimed(engage)
+    for _ in range(2):
+        with pytest.raises(Later):
+            stretch.work(engage, job)
+    assert states(engage, activity(engage, made)["Id"]) == {}
+    clock.advance(901)
+    with pytest.raises(Invalid, match="away for more than 900 s") as caught:
+        stretch.work(engage, job)
+    with engage.db.write() as conn:
+        stretch.failed(engage, conn, job, caught.value.message)
+    (row,) = ledger.of_activity(engage, activity(engage, made)["Id"])
+    assert row["state"] == "run_failed"
+    assert "127.0.0.1" in row["reason"]
+    engage.channels.stop()
