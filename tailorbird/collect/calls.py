@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import secrets
 import string
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -33,9 +33,12 @@ class Refusal(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Receipt:
-    """What the server knows about the request that a call came in."""
+    """What the server knows about the request that a call came in.
+
+    Moments here and below are datetimes without a zone that mean UTC: they are the quick ones.
+    """
 
     source_id: str
     write_key: str
@@ -45,6 +48,14 @@ class Receipt:
     integrations: dict[str, Any] | None = None
     client: bool = False
     ip: str | None = None
+    received_text: str = field(init=False)
+    sent: datetime | None = field(init=False)
+    sent_text: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.received_text = canonical(self.received)
+        self.sent = instant(self.sent_at)
+        self.sent_text = canonical(self.sent or self.received)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +132,16 @@ def instant(value: Any) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(value)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(value.removesuffix("Z").removesuffix("+00:00"))
+        offset = moment.utcoffset()
+        return moment if offset is None else (moment - offset).replace(tzinfo=None)
     except (ValueError, OverflowError):
         return None
 
 
 def canonical(moment: datetime) -> str:
     """`2026-11-21T18:02:51.123Z`, cut to milliseconds: the only form the seed's Glue job reads."""
-    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+    return moment.isoformat("T", "milliseconds") + "Z"
 
 
 def new_message_id() -> str:
@@ -139,26 +151,25 @@ def new_message_id() -> str:
 
 def _stamp(call: dict[str, Any], receipt: Receipt) -> None:
     """timestamp = receivedAt - (sentAt - originalTimestamp): the client's clock is set right."""
-    received = receipt.received
-    sent = instant(call.get("sentAt") or receipt.sent_at)
+    sent, sent_text = receipt.sent, receipt.sent_text
+    if "sentAt" in call:  # a browser's call carries its own
+        sent = instant(call["sentAt"]) or sent
+        sent_text = canonical(sent or receipt.received)
     original = instant(call.get("timestamp"))
     if original is None:
-        moment, original = received, sent or received
-    elif sent is None:
-        moment = original
+        call["originalTimestamp"], call["timestamp"] = sent_text, receipt.received_text
     else:
-        moment = _shifted(received, original - sent)
-    call["originalTimestamp"] = canonical(original)
-    call["receivedAt"] = canonical(received)
-    call["sentAt"] = canonical(sent or received)
-    call["timestamp"] = canonical(moment)
+        call["originalTimestamp"] = text = canonical(original)
+        call["timestamp"] = text if sent is None else _shifted(receipt.received, original - sent)
+    call["receivedAt"] = receipt.received_text
+    call["sentAt"] = sent_text
 
 
-def _shifted(received: datetime, by: timedelta) -> datetime:
+def _shifted(received: datetime, by: timedelta) -> str:
     try:
-        return received + by
+        return canonical(received + by)
     except OverflowError:
-        return received
+        return canonical(received)
 
 
 def _track(call: dict[str, Any]) -> None:

@@ -48,7 +48,7 @@ async def take_calls(room: Collect, request: Request) -> Outcome:
         receipt = Receipt(
             source.id,
             source.write_key,
-            datetime.fromtimestamp(now, UTC),
+            datetime.fromtimestamp(now, UTC).replace(tzinfo=None),
             body.sent_at,
             body.context,
             body.integrations,

@@ -1,6 +1,6 @@
 """What Segment takes, what it refuses, and the form it keeps."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -8,7 +8,7 @@ import pytest
 
 from tailorbird.collect.calls import Receipt, Refusal, accept
 
-RECEIVED = datetime(2026, 11, 21, 12, 0, 0, 123456, UTC)
+RECEIVED = datetime(2026, 11, 21, 12, 0, 0, 123456)
 TRACK = {"type": "track", "userId": "u", "event": "Product Added"}
 
 

@@ -1,7 +1,7 @@
 """Bodies as clients send them: limits, broken JSON, and neighbours that are not lost."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from tailorbird.collect.calls import CALL_MAX_BYTES, Receipt
 from tailorbird.collect.receive import BATCH_MAX_BYTES, Taken, parse, take
 from tailorbird.errors import Invalid, TooLarge
 
-RECEIPT = Receipt("source", "key", datetime(2026, 11, 21, tzinfo=UTC))
+RECEIPT = Receipt("source", "key", datetime(2026, 11, 21))
 GOOD = '{"type":"track","userId":"u","event":"e","messageId":"good"}'
 
 

@@ -1,0 +1,191 @@
+"""Durable Segment calls a second over HTTP, against the same server without its log.
+
+    python -m bench.collect [database url]
+
+Both servers parse, check, normalise and answer; the second one drops the calls instead of
+committing them. One client process sends prepared requests over keep-alive connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import multiprocessing
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tailorbird import settings
+from tailorbird.clock import SystemClock
+from tailorbird.collect import Collect, counts, ensure_default_source
+from tailorbird.gateway import segment
+from tailorbird.store import Database, Jobs, Objects
+from tailorbird.store.migrations import upgrade
+
+WRITE_KEY = "bench"
+CONNECTIONS = 16
+BATCH = 100
+SECONDS = 3.0
+WARM_UP_SECONDS = 1.0
+ROUNDS = 1
+
+
+def main() -> None:
+    url = sys.argv[1] if len(sys.argv) > 1 else ""
+    shapes = {"batches of 100": BATCH, "single calls": 0}
+    for name, size in shapes.items():
+        rates: dict[str, list[float]] = {"durable": [], "without fsync": [], "no log": []}
+        for _ in range(ROUNDS):
+            for kind in rates:
+                rates[kind].append(measure(kind, size, url))
+        best = {kind: sorted(found)[len(found) // 2] for kind, found in rates.items()}
+        ratio = best["durable"] / best["no log"]
+        figures = ", ".join(f"{kind} {rate:,.0f}" for kind, rate in best.items())
+        print(f"{name}: {figures} calls/s (durable is {ratio:.0%} of no log)", flush=True)
+
+
+def measure(kind: str, batch: int, url: str) -> float:
+    """Calls a second that were answered with 200 while the clock ran."""
+    with tempfile.TemporaryDirectory(prefix="tailorbird-bench-") as folder:
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe()
+        server = context.Process(target=serve, args=(Path(folder), kind, url, there))
+        server.start()
+        port = here.recv()
+        try:
+            calls, seconds = asyncio.run(load(port, batch))
+        finally:
+            here.send("stop")
+            stored = here.recv()
+            server.join()
+        if kind != "no log" and stored < calls:
+            raise SystemExit(f"{stored} calls are stored of {calls} that were answered")
+        return calls / seconds
+
+
+def serve(folder: Path, kind: str, url: str, pipe: Any) -> None:
+    """The server: Segment's API on a free port, until the pipe says stop."""
+    import uvicorn
+
+    given = settings.load(
+        {"data": folder, "collect_fsync": kind == "durable", "database_url": url}, folder=folder
+    )
+    db = Database(given.database())
+    upgrade(db)
+    clock = SystemClock()
+    nobody: Any = None
+    objects = Objects(folder / "objects", given)
+    room = Collect(db, Jobs(db, clock), objects, clock, given, nobody, nobody, nobody)
+    source = ensure_default_source(room, WRITE_KEY)
+    before = received(db, source["id"])
+    if kind == "no log":
+        room.log.append = dropped  # type: ignore[method-assign]
+    else:
+        room.log.start()
+
+    async def run() -> None:
+        config = uvicorn.Config(
+            segment.app(room), port=0, log_level="warning", access_log=False, lifespan="off"
+        )
+        server = uvicorn.Server(config)
+        running = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        pipe.send(server.servers[0].sockets[0].getsockname()[1])
+        await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
+        server.should_exit = True
+        await running
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(run())
+    if kind != "no log":
+        room.log.stop()
+    pipe.send(received(db, source["id"]) - before)
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+async def dropped(entry: Any) -> int:
+    return len(entry.kept)
+
+
+def received(db: Database, source_id: str) -> int:
+    return counts.by_step(counts.totals(db, source_id)).get(counts.RECEIVED, 0)
+
+
+async def load(port: int, batch: int) -> tuple[int, float]:
+    """Send from every connection, as fast as answers come."""
+    sent = [0] * CONNECTIONS
+    clients = [asyncio.create_task(client(port, batch, sent, n)) for n in range(CONNECTIONS)]
+    await asyncio.sleep(WARM_UP_SECONDS)
+    before, began = sum(sent), time.perf_counter()
+    await asyncio.sleep(SECONDS)
+    calls, seconds = sum(sent) - before, time.perf_counter() - began
+    for task in clients:
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(*clients)
+    return calls, seconds
+
+
+async def client(port: int, batch: int, sent: list[int], number: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    template = Template(batch)
+    while True:
+        writer.write(template.request())
+        head = await reader.readuntil(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise SystemExit(head.decode())
+        await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
+        sent[number] += batch or 1
+
+
+class Template:
+    """A request whose message ids are new each time, at the price of one replacement each."""
+
+    def __init__(self, batch: int) -> None:
+        self.unique = random.randrange(1 << 40)
+        calls = [track(n, "%016d") for n in range(batch or 1)]
+        now = "2026-11-21T12:00:00.000000+00:00"
+        body = {"batch": calls, "sentAt": now, "writeKey": WRITE_KEY} if batch else calls[0]
+        self.body = orjson.dumps(body)
+        self.count = len(calls)
+        path = b"/v1/batch" if batch else b"/v1/track"
+        size = len(self.body) + 11 * self.count  # what "%016d" grows by
+        key = base64.b64encode(f"{WRITE_KEY}:".encode())
+        self.head = b"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %s\r\n" % (path, key)
+        self.head += b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % size
+
+    def request(self) -> bytes:
+        first = self.unique
+        self.unique += self.count
+        return self.head + self.body % tuple(range(first, self.unique))
+
+
+def track(number: int, mark: str) -> dict[str, Any]:
+    """A call as the Python SDK sends it."""
+    return {
+        "integrations": {},
+        "anonymousId": f"anonymous-{number}",
+        "properties": {"sku": f"sku-{number}", "price": 19.5, "quantity": 1, "category": "Coffee"},
+        "timestamp": "2026-11-21T11:59:59.123000+00:00",
+        "context": {"library": {"name": "analytics-python", "version": "2.4.0"}},
+        "userId": f"person-{number}",
+        "type": "track",
+        "event": "Product Added",
+        "messageId": f"5f0c0ffe-0b5e-4000-{mark}",
+    }
+
+
+if __name__ == "__main__":
+    main()
