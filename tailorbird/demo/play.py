@@ -91,7 +91,7 @@ def read(choices: Choices, data: Path) -> Material:
 def data_folder(given: Path | None) -> Iterator[Path]:
     """The folder that was given, or a fresh one that goes away at the end."""
     if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
+        given.mkdir(parents=True, exist_ok=True, mode=0o700)  # secrets and the log are in it
         yield given.absolute()
         return
     folder = Path(tempfile.mkdtemp(prefix="tailorbird-demo-"))

@@ -37,7 +37,6 @@ class Server:
 
 def start(data: Path, port: int = 0) -> Server:
     """Start a server on `data` and wait until it is ready; Unavailable shows the end of its log."""
-    data.mkdir(parents=True, exist_ok=True)
     port, log = port or free_port(), data / "server.log"
     remote = Remote(f"http://{HOST}:{port}", data)
     command = [sys.executable, "-m", "tailorbird", "up"]
