@@ -11,7 +11,7 @@ from tailorbird.learn.models.rows import Rows
 
 KEEP = 200  # neighbours of an item
 MAX_SET = 1_000  # rows of one user that count, newest first
-MAX_PAIRS = 150_000_000  # item pairs looked at in a fit
+MAX_PAIRS = 50_000_000  # item pairs looked at in a fit
 SHRINK = 10.0
 SESSIONS = 100  # neighbour sessions that vote
 SESSION_SAMPLE = 1_000  # newest sessions looked at
