@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from tailorbird.engage import campaign_rules, ledger, membership, segments, targeting
 from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App
+from tailorbird.engage.bulk import Bulk
 from tailorbird.engage.dimensions import NOTHING, Candidate
 from tailorbird.engage.ledger import Entry
 from tailorbird.engage.membership import Membership
@@ -24,6 +25,8 @@ from tailorbird.store import Job, LeaseLost
 
 CHUNK_ENDPOINTS = 10_000
 DAY_SECONDS = 86_400.0
+
+_MEMBERS = Bulk("engage_members", {"activity": "bigint", "n": "bigint", "endpoint": "bigint"})
 
 
 class Row(NamedTuple):
@@ -224,8 +227,6 @@ def _store(room: Engage, activity: dict[str, Any], chunk: Chunk) -> dict[str, An
     with room.db.write() as conn:
         if conn.execute(sa.update(t.activities).where(*mine).values(after)).rowcount != 1:
             raise LeaseLost(f"activity {activity['id']} is resolved by another worker")
-        if rows:
-            text = "INSERT INTO engage_members (activity, n, endpoint) VALUES (?,?,?)"
-            conn.exec_driver_sql(room.db.sql(text), rows)
+        _MEMBERS.run(room.db, conn, rows)
         ledger.record(room, conn, number, chunk.entries, room.clock.now())
     return {**activity, **after}

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from tailorbird.access import Caller
 from tailorbird.engage import apps, attributes
 from tailorbird.engage.apps import App
+from tailorbird.engage.bulk import Bulk
 from tailorbird.engage.definitions import (
     PUSH_CHANNELS,
     Endpoint,
@@ -33,15 +34,21 @@ COLUMNS = "key, id, user_id, channel, address, opt_out, status, cohort, effectiv
 ADVISORY_LOCK = 7_411  # PostgreSQL: writers of one application's endpoints take turns
 ACCEPTED = "Accepted"
 
-_UPSERT = (
-    f"INSERT INTO engage_endpoints (app, {COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
-    " ON CONFLICT (app, key) DO UPDATE SET user_id = excluded.user_id, channel = excluded.channel,"
+_UPSERT = Bulk(
+    "engage_endpoints",
+    {
+        "app": "bigint", "key": "text", "id": "text", "user_id": "text", "channel": "text",
+        "address": "text", "opt_out": "text", "status": "text", "cohort": "smallint",
+        "effective": "float8", "created": "float8", "body": "jsonb",
+    },
+    "ON CONFLICT (app, key) DO UPDATE SET user_id = excluded.user_id, channel = excluded.channel,"
     " address = excluded.address, opt_out = excluded.opt_out, status = excluded.status,"
-    " effective = excluded.effective, body = excluded.body"
-)
-_UPSERT_USER = (
-    "INSERT INTO engage_users (app, user_id, attributes) VALUES (?,?,?)"
-    " ON CONFLICT (app, user_id) DO UPDATE SET attributes = excluded.attributes"
+    " effective = excluded.effective, body = excluded.body",
+)  # fmt: skip
+_UPSERT_USERS = Bulk(
+    "engage_users",
+    {"app": "bigint", "user_id": "text", "attributes": "jsonb"},
+    "ON CONFLICT (app, user_id) DO UPDATE SET attributes = excluded.attributes",
 )
 
 
@@ -199,16 +206,14 @@ def _store(
          e.effective, e.created, document(e, limits))
         for e in endpoints
     ]  # fmt: skip
-    if rows:
-        conn.exec_driver_sql(room.db.sql(_UPSERT), rows)
+    _UPSERT.run(room.db, conn, rows)
 
 
 def _store_users(
     room: Engage, conn: Connection, app: App, people: dict[str, dict[str, Any]]
 ) -> None:
     rows = [(app.number, uid, _user_document(room, uid, v)) for uid, v in people.items()]
-    if rows:
-        conn.exec_driver_sql(room.db.sql(_UPSERT_USER), rows)
+    _UPSERT_USERS.run(room.db, conn, rows)
 
 
 def _user_document(room: Engage, user_id: str, values: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.clock import iso
 from tailorbird.engage import tables as t
+from tailorbird.engage.bulk import Bulk
 from tailorbird.engage.room import Engage
 from tailorbird.errors import NotFound
 
@@ -62,10 +63,13 @@ STATES = {
     RUN_FAILED: State("The run failed", "RUN_FAILED"),
 }
 
-_INSERT = (
-    "INSERT INTO engage_ledger (activity, endpoint, endpoint_id, state, reason, moment)"
-    " VALUES (?,?,?,?,?,?)"
-)
+_INSERT = Bulk(
+    "engage_ledger",
+    {
+        "activity": "bigint", "endpoint": "bigint", "endpoint_id": "text", "state": "text",
+        "reason": "text", "moment": "float8",
+    },
+)  # fmt: skip
 
 
 class Entry(NamedTuple):
@@ -85,8 +89,7 @@ def record(
         (activity, entry.endpoint, entry.endpoint_id, entry.state, entry.reason, moment)
         for entry in entries
     ]
-    if rows:
-        conn.exec_driver_sql(room.db.sql(_INSERT), rows)
+    _INSERT.run(room.db, conn, rows)
 
 
 def counts(conn: Connection, activity: int) -> dict[str, int]:

@@ -31,6 +31,7 @@ from tailorbird.engage import (
 from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App
 from tailorbird.engage.batches import Member, Outcome, Run
+from tailorbird.engage.bulk import Bulk
 from tailorbird.engage.render import options_of
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid, NotFound, Unavailable
@@ -46,10 +47,13 @@ _CLAIM_BATCH = (
     "INSERT INTO engage_batches (activity, batch, kept, sent, failure, finished)"
     " VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING"
 )
-_LOG_ATTEMPT = (
-    "INSERT INTO engage_hook_attempts (activity, batch, attempt, started, duration_ms, outcome,"
-    " detail, request_id) VALUES (?,?,?,?,?,?,?,?)"
-)
+_LOG_ATTEMPTS = Bulk(
+    "engage_hook_attempts",
+    {
+        "activity": "bigint", "batch": "integer", "attempt": "smallint", "started": "float8",
+        "duration_ms": "float8", "outcome": "text", "detail": "text", "request_id": "text",
+    },
+)  # fmt: skip
 
 
 def work(room: Engage, job: Job) -> None:
@@ -200,8 +204,7 @@ def _commit(room: Engage, run: Run, outcomes: list[Outcome]) -> bool:
         fresh = [o for o in outcomes if _first(room, conn, number, o, now)]
         ledger.record(room, conn, number, [e for o in fresh for e in o.entries], now)
         lines = [(number, o.batch, *line) for o in fresh for line in o.attempts]
-        if lines:
-            conn.exec_driver_sql(room.db.sql(_LOG_ATTEMPT), lines)
+        _LOG_ATTEMPTS.run(room.db, conn, lines)
         settled = sum(len(o.entries) for o in fresh)
         state = settlement.count(conn, number, settled, sum(o.sent for o in fresh), run.per_second)
         if state is None:
