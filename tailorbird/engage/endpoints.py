@@ -120,7 +120,7 @@ def write(room: Engage, conn: Connection, app: App, items: list[dict[str, Any]])
     _take_over_addresses(room, conn, app, [held[key] for key in keys])
     attributes.note(room, conn, app, held.values(), people)
     _store(room, conn, app, held.values(), limits)
-    changed = [uid for uid, values in people.items() if values is not known.get(uid)]
+    changed = [uid for uid, values in people.items() if values != known.get(uid)]
     _store_users(room, conn, app, {uid: people[uid] for uid in changed})
     left = [uid for key, uid in before.items() if uid and held[key].user_id != uid]
     forget_users(room, conn, app, left)
