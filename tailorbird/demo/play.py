@@ -71,9 +71,10 @@ def play(choices: Choices) -> None:
             figures.start_seconds = server.started_seconds
             figures.seconds = time.perf_counter() - began
             print_report(console, figures)
-            if choices.data or not choices.exit:
-                print_addresses(console, server.remote, figures)
-            if not choices.exit:
+            print_addresses(console, server.remote, figures)
+            if choices.exit:
+                console.print("\nThe server ends with this report; without --exit it serves on.")
+            else:
                 serve_on(console, server)
         finally:
             server.stop()
