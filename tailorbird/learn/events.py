@@ -19,7 +19,7 @@ from tailorbird.access import Caller
 from tailorbird.errors import Invalid
 from tailorbird.learn import csvs, parts
 from tailorbird.learn.room import Learn
-from tailorbird.learn.tables import learn_event_trackers, learn_events, learn_sessions
+from tailorbird.learn.tables import learn_events
 
 MAX_ITEM_ID_CHARACTERS = 256
 SETTLED_SECONDS = 5.0  # younger events may have neighbours that are not committed yet
@@ -35,6 +35,15 @@ LINK = (
     "INSERT INTO learn_sessions (group_arn, session_id, user_id) VALUES (?, ?, ?)"
     " ON CONFLICT (group_arn, session_id) DO UPDATE SET user_id = excluded.user_id"
 )
+TRACKER = (
+    "SELECT group_arn FROM learn_event_trackers"
+    " WHERE tracking_id = ? AND account = ? AND region = ?"
+)
+SESSION_USER = "SELECT user_id FROM learn_sessions WHERE group_arn = ? AND session_id = ?"
+HAND_OVER = (
+    "UPDATE learn_events SET person = ?"
+    " WHERE group_arn = ? AND session_id = ? AND user_id IS NULL AND person = ?"
+)
 
 
 def put_events(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
@@ -43,7 +52,7 @@ def put_events(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
     read = [_event(event, n) for n, event in enumerate(request["eventList"])]
     now = room.clock.now()
     with room.db.write() as conn:
-        group = _group(conn, caller, request["trackingId"])
+        group = _group(room, conn, caller, request["trackingId"])
         person = _link(room, conn, group, session, user)
         rows = [
             (
@@ -124,40 +133,25 @@ def export(room: Learn, group_arn: str, path: Path) -> int:
     return last
 
 
-def _group(conn: Connection, caller: Caller, tracking_id: str) -> str:
-    query = sa.select(learn_event_trackers.c.group_arn).where(
-        learn_event_trackers.c.tracking_id == tracking_id,
-        learn_event_trackers.c.account == caller.account,
-        learn_event_trackers.c.region == caller.region,
-    )
-    group = conn.execute(query).scalar()
-    if group is None:
+def _group(room: Learn, conn: Connection, caller: Caller, tracking_id: str) -> str:
+    values = (tracking_id, caller.account, caller.region)
+    found = conn.exec_driver_sql(room.db.sql(TRACKER), values).fetchone()
+    if found is None:
         raise Invalid(
             f"There is no event tracker with trackingId {tracking_id} in {caller.region}; "
             "DescribeEventTracker shows the right one"
         )
-    return group
+    return found[0]
 
 
 def _link(room: Learn, conn: Connection, group: str, session: str, user: str | None) -> str:
     """Whose history these events join; a session that gets a user hands over what it did before."""
-    sessions = learn_sessions.c
+    known = conn.exec_driver_sql(room.db.sql(SESSION_USER), (group, session)).fetchone()
     if user is None:
-        linked = sa.select(sessions.user_id).where(
-            sessions.group_arn == group, sessions.session_id == session
-        )
-        return conn.execute(linked).scalar() or session
-    conn.exec_driver_sql(room.db.sql(LINK), (group, session, user))
-    conn.execute(
-        sa.update(learn_events)
-        .where(
-            learn_events.c.group_arn == group,
-            learn_events.c.session_id == session,
-            learn_events.c.user_id.is_(None),
-            learn_events.c.person == session,
-        )
-        .values(person=user)
-    )
+        return known[0] if known is not None else session
+    if known is None or known[0] != user:
+        conn.exec_driver_sql(room.db.sql(LINK), (group, session, user))
+        conn.exec_driver_sql(room.db.sql(HAND_OVER), (user, group, session, session))
     return user
 
 

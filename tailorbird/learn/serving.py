@@ -12,6 +12,7 @@ from tailorbird.access import Caller
 from tailorbird.errors import Invalid, NotBuilt, NotFound
 from tailorbird.learn import artifacts, datasets
 from tailorbird.learn.artifacts import Trained
+from tailorbird.learn.events import SESSION_USER
 from tailorbird.learn.models.engine import top
 from tailorbird.learn.models.interactions import History
 from tailorbird.learn.recipes import RECIPES
@@ -38,7 +39,6 @@ LIVE = (
     "SELECT item_id, time, event_type FROM learn_events WHERE group_arn = ? AND person = ?"
     " AND id > ? AND unusable IS NULL ORDER BY id DESC LIMIT ?"
 )
-SESSION_USER = "SELECT user_id FROM learn_sessions WHERE group_arn = ? AND session_id = ?"
 
 
 def get_recommendations(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:

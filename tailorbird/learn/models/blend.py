@@ -8,6 +8,7 @@ import numpy as np
 
 from tailorbird.learn.models.ids import Arrays
 from tailorbird.learn.models.interactions import History, Interactions
+from tailorbird.learn.models.popular import Popular
 
 GRID = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 SEEN_GRID = (0.0, 0.5, 2.0, 8.0)
@@ -45,15 +46,26 @@ class Blend:
     seen_penalty: float = 0.0
     fallback: str = "popular"
     alone: dict[str, float] = field(default_factory=dict)  # NDCG@10 of each scorer, held out
+    _base: np.ndarray | None = field(default=None, repr=False)
 
     def score(self, history: History) -> np.ndarray:
-        total = FALLBACK_WEIGHT * standard(self.scorers[self.fallback].score(history))
+        total = self._same_for_all(history).copy()
         for name, weight in self.weights.items():
-            if weight:
+            if weight and not isinstance(self.scorers[name], Popular):
                 total += weight * standard(self.scorers[name].score(history))
         if self.seen_penalty and len(history):
             total[history.item] -= self.seen_penalty * len(self.weights)
         return total
+
+    def _same_for_all(self, history: History) -> np.ndarray:
+        """What popularity adds, which no history changes."""
+        if self._base is None:
+            base = FALLBACK_WEIGHT * standard(self.scorers[self.fallback].score(history))
+            for name, weight in self.weights.items():
+                if isinstance(self.scorers[name], Popular):
+                    base += weight * standard(self.scorers[name].score(history))
+            self._base = base
+        return self._base
 
     def parts(self, history: History) -> dict[str, np.ndarray]:
         """What each scorer adds to each item's score (for explanations)."""
@@ -66,10 +78,12 @@ class Blend:
 
 def standard(scores: np.ndarray) -> np.ndarray:
     """Zero mean, unit deviation; a constant becomes zeros."""
-    spread = float(scores.std())
-    if spread < 1e-12:
+    count = max(len(scores), 1)
+    mean = float(scores.sum()) / count
+    spread = max(float(np.dot(scores, scores)) / count - mean * mean, 0.0) ** 0.5
+    if spread < 1e-6 * max(abs(mean), 1e-6):
         return np.zeros(len(scores), dtype=np.float32)
-    return ((scores - scores.mean()) / spread).astype(np.float32)
+    return (scores - np.float32(mean)) * np.float32(1.0 / spread)
 
 
 def search(scorers: dict[str, Scorer], cases: list[Case], fallback: str = "popular") -> Blend:
