@@ -4,18 +4,24 @@ translated once, at the gateway.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class TailorbirdError(Exception):
     """A refusal a person can act on.
 
     `code` names the exact error code of the service where the kind's usual one (the gateway's
-    table) is not right.
+    table) is not right; `members` is what else the service's error carries (Lambda's `Reason`).
     """
 
-    def __init__(self, message: str, *, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, members: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code
+        self.members = dict(members or {})
 
 
 class NotFound(TailorbirdError):

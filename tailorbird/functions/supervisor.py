@@ -201,10 +201,9 @@ class Supervisor:
 
 
 def _rate_exceeded(arn: str, held: int) -> Throttled:
-    error = Throttled(
+    return Throttled(
         f"Rate Exceeded. {arn} has {held} environments, all busy; functions_max_per_function and"
         " functions_max_environments set the limits",
         code="TooManyRequestsException",
+        members={"Reason": "ConcurrentInvocationLimitExceeded"},
     )
-    error.members = {"Reason": "ConcurrentInvocationLimitExceeded"}  # type: ignore[attr-defined]
-    return error

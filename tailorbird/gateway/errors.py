@@ -217,7 +217,7 @@ def refusal(model: Model, error: errors.TailorbirdError) -> Refusal:
         code = said.get("code", code)
         if model.protocol != "json":
             status = said.get("httpStatusCode", status)
-    return Refusal(status, code, _message(model, error), getattr(error, "members", {}))
+    return Refusal(status, code, _message(model, error), error.members)
 
 
 def unserved(error: errors.TailorbirdError) -> Refusal:
