@@ -233,6 +233,12 @@ SETTINGS = (
     Setting(
         "functions_max_timeout_seconds", int, 900, "The longest timeout a function may be given"
     ),
+    Setting(
+        "functions_unknown_role",
+        str,
+        "allow",
+        "A function whose role was never made here: allow gives it the account's rights, deny none",
+    ),
     Setting("ephemeral", bool, False, "Temporary data and POST /_/reset, for test suites"),
 )
 

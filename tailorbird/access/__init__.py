@@ -10,6 +10,8 @@ from tailorbird.access.keys import (
     secret_for,
 )
 from tailorbird.access.policies import Decision, Request, evaluate
+from tailorbird.access.refusals import denied
+from tailorbird.access.rights import may
 from tailorbird.access.room import Access, AccessKey, Caller
 from tailorbird.access.sessions import (
     SEGMENT_ACCOUNT,
@@ -37,8 +39,10 @@ __all__ = [
     "check_document",
     "create_access_key",
     "delete_access_key",
+    "denied",
     "evaluate",
     "first_credentials",
+    "may",
     "read_or_make",
     "role_allows",
     "secret",

@@ -51,7 +51,7 @@ def create_policy(
     }
     statement = insert(room.db, access_policies).values(row).on_conflict_do_nothing()
     made = statement.returning(access_policies.c.arn)
-    with room.db.write() as conn:
+    with room.change() as conn:
         if conn.execute(made).first() is None:
             raise AlreadyExists(
                 f"A policy called {name} already exists. Duplicate names are not allowed.",
@@ -65,7 +65,7 @@ def create_version(room: Access, arn: str, document: str, *, set_default: bool) 
     """A further version of the policy, at most five at a time; its number."""
     check_document(document, "identity", max_chars=DOCUMENT_MAX_CHARS)
     now = room.clock.now()
-    with room.db.write() as conn:
+    with room.change() as conn:
         policy = _policy(conn, arn)
         if len(_versions(conn, arn)) >= VERSIONS_MAX:
             raise LimitExceeded(
@@ -84,7 +84,7 @@ def create_version(room: Access, arn: str, document: str, *, set_default: bool) 
 
 def set_default_version(room: Access, arn: str, version: int) -> None:
     """From now on this version decides."""
-    with room.db.write() as conn:
+    with room.change() as conn:
         _policy(conn, arn)
         _version(conn, arn, version)
         conn.execute(_change(arn).values(default_version=version, updated=room.clock.now()))
@@ -93,7 +93,7 @@ def set_default_version(room: Access, arn: str, version: int) -> None:
 def delete_version(room: Access, arn: str, version: int) -> None:
     """Remove a version that does not decide."""
     c = access_policy_versions.c
-    with room.db.write() as conn:
+    with room.change() as conn:
         if _policy(conn, arn).default_version == version:
             raise InUse("Cannot delete the default version of a policy.", code="DeleteConflict")
         _version(conn, arn, version)
@@ -140,7 +140,7 @@ def attachments(room: Access) -> dict[str, int]:
 
 def delete_policy(room: Access, arn: str) -> None:
     """The policy goes once no role has it and only its default version is left."""
-    with room.db.write() as conn:
+    with room.change() as conn:
         _policy(conn, arn)
         used = sa.select(access_attachments.c.role).where(access_attachments.c.policy_arn == arn)
         if role := conn.execute(used).scalar():

@@ -14,7 +14,12 @@ from tailorbird.access import aws_managed
 from tailorbird.access.documents import check_document, size_of
 from tailorbird.access.managed import document_of
 from tailorbird.access.room import Access
-from tailorbird.access.tables import access_attachments, access_role_policies, access_roles
+from tailorbird.access.tables import (
+    access_attachments,
+    access_deleted_roles,
+    access_role_policies,
+    access_roles,
+)
 from tailorbird.errors import AlreadyExists, InUse, LimitExceeded, NotFound
 from tailorbird.store import insert
 
@@ -49,8 +54,8 @@ def create_role(
     }
     statement = insert(room.db, access_roles).values(row).on_conflict_do_nothing()
     made = statement.returning(access_roles.c.name)
-    with room.db.write() as conn:
-        if conn.execute(made).first() is None:
+    with room.change() as conn:
+        if _find(conn, account, name) or conn.execute(made).first() is None:
             raise AlreadyExists(
                 f"Role with name {name} already exists.", code="EntityAlreadyExists"
             )
@@ -61,6 +66,20 @@ def get_role(room: Access, account: str, name: str) -> Row[Any]:
     """The role, by name and in any letter case."""
     with room.db.read() as conn:
         return _role(conn, account, name)
+
+
+def find_role(room: Access, account: str, name: str) -> Row[Any] | None:
+    """The role, or None when there is none of that name."""
+    with room.db.read() as conn:
+        return _find(conn, account, name)
+
+
+def was_deleted(room: Access, account: str, name: str) -> bool:
+    """True when there once was a role of that name: its sessions must not gain by its end."""
+    c = access_deleted_roles.c
+    wanted = sa.select(c.name).where(c.account == account, c.name == _key(name))
+    with room.db.read() as conn:
+        return conn.execute(wanted).first() is not None
 
 
 def list_roles(room: Access, account: str, path_prefix: str = "/") -> list[Row[Any]]:
@@ -75,7 +94,7 @@ def list_roles(room: Access, account: str, path_prefix: str = "/") -> list[Row[A
 
 def update_role(room: Access, account: str, name: str, changes: Mapping[str, Any]) -> None:
     """Change columns of the role (description, max_session_seconds, tags)."""
-    with room.db.write() as conn:
+    with room.change() as conn:
         role = _role(conn, account, name)
         if changes:
             conn.execute(sa.update(access_roles).where(*_is(role)).values(**changes))
@@ -89,7 +108,7 @@ def update_trust(room: Access, account: str, name: str, trust: str) -> None:
 
 def delete_role(room: Access, account: str, name: str) -> None:
     """The role goes once nothing hangs on it."""
-    with room.db.write() as conn:
+    with room.change() as conn:
         role = _role(conn, account, name)
         if _inline(conn, role):
             raise InUse(
@@ -102,13 +121,15 @@ def delete_role(room: Access, account: str, name: str) -> None:
                 code="DeleteConflict",
             )
         conn.execute(sa.delete(access_roles).where(*_is(role)))
+        gone = insert(room.db, access_deleted_roles).values(account=account, name=_key(role.name))
+        conn.execute(gone.on_conflict_do_nothing())
 
 
 def put_role_policy(room: Access, account: str, role_name: str, name: str, document: str) -> None:
     """Write one inline policy of the role, new or over the old one."""
     check_document(document, "identity")
     row = {"account": account, "name": name, "document": document}
-    with room.db.write() as conn:
+    with room.change() as conn:
         role = _role(conn, account, role_name)
         others = [text for held, text in _inline(conn, role).items() if held != name]
         if size_of("".join(others) + document) > INLINE_MAX_CHARS:
@@ -133,7 +154,7 @@ def role_policies(room: Access, account: str, role_name: str) -> dict[str, str]:
 def delete_role_policy(room: Access, account: str, role_name: str, name: str) -> None:
     """Remove one inline policy."""
     c = access_role_policies.c
-    with room.db.write() as conn:
+    with room.change() as conn:
         role = _role(conn, account, role_name)
         gone = sa.delete(access_role_policies).where(
             c.account == account, c.role == role.name, c.name == name
@@ -144,7 +165,7 @@ def delete_role_policy(room: Access, account: str, role_name: str, name: str) ->
 
 def attach(room: Access, account: str, role_name: str, policy_arn: str) -> None:
     """Give the role a managed policy; nothing changes when it has it."""
-    with room.db.write() as conn:
+    with room.change() as conn:
         role = _role(conn, account, role_name)
         if document_of(conn, policy_arn) is None:
             known = "; AWS-managed ones known here: " + ", ".join(aws_managed.arns())
@@ -160,7 +181,7 @@ def attach(room: Access, account: str, role_name: str, policy_arn: str) -> None:
 def detach(room: Access, account: str, role_name: str, policy_arn: str) -> None:
     """Take a managed policy away from the role."""
     c = access_attachments.c
-    with room.db.write() as conn:
+    with room.change() as conn:
         role = _role(conn, account, role_name)
         gone = sa.delete(access_attachments).where(
             c.account == account, c.role == role.name, c.policy_arn == policy_arn
@@ -175,11 +196,12 @@ def attached(room: Access, account: str, role_name: str) -> list[str]:
         return _attached(conn, _role(conn, account, role_name))
 
 
-def policy_texts(room: Access, role: Row[Any]) -> list[str]:
-    """Everything that says what the role may do."""
+def policy_texts(room: Access, role: Row[Any]) -> list[tuple[str, str]]:
+    """Everything that says what the role may do: inline policies by name, attached ones by ARN."""
     with room.db.read() as conn:
-        given = (document_of(conn, arn) for arn in _attached(conn, role))
-        return [*_inline(conn, role).values(), *(text for text in given if text is not None)]
+        given = [(arn, document_of(conn, arn)) for arn in _attached(conn, role)]
+        attached = [(arn, text) for arn, text in given if text is not None]
+        return [*_inline(conn, role).items(), *attached]
 
 
 def arn_of(role: Row[Any]) -> str:
@@ -187,15 +209,22 @@ def arn_of(role: Row[Any]) -> str:
     return f"arn:aws:iam::{role.account}:role{role.path}{role.name}"
 
 
-def _role(conn: Connection, account: str, name: str) -> Row[Any]:
+def _find(conn: Connection, account: str, name: str) -> Row[Any] | None:
     c = access_roles.c
-    found = sa.select(access_roles).where(
-        c.account == account, sa.func.lower(c.name) == name.lower()
-    )
-    role = conn.execute(found).first()
+    found = sa.select(access_roles).where(c.account == account, sa.func.lower(c.name) == _key(name))
+    return conn.execute(found).first()
+
+
+def _role(conn: Connection, account: str, name: str) -> Row[Any]:
+    role = _find(conn, account, name)
     if role is None:
         raise NotFound(f"The role with name {name} cannot be found.", code="NoSuchEntity")
     return role
+
+
+def _key(name: str) -> str:
+    """Role names are one in any letter case."""
+    return name.lower()
 
 
 def _is(role: Row[Any]) -> tuple[sa.ColumnElement[bool], ...]:

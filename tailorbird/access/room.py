@@ -1,6 +1,13 @@
 """The room's state, and who is calling."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy.engine import Connection
 
 from tailorbird.clock import Clock
 from tailorbird.settings import Settings
@@ -31,6 +38,31 @@ class Caller:
     service: str | None = None
 
 
+@dataclass(frozen=True)
+class Held:
+    """One policy of a role: inline by its name, or attached by its ARN."""
+
+    name: str
+    text: str
+    document: Mapping[str, Any]
+    attached: bool
+
+
+@dataclass
+class Rights:
+    """What a role may do, as it was read; `plain` policies have no conditions and no variables."""
+
+    account: str
+    name: str
+    arn: str
+    role_id: str
+    found: Literal["made", "deleted", "never made"]
+    read_at: float
+    policies: tuple[Held, ...] = ()
+    plain: bool = True
+    decided: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+
+
 @dataclass
 class Access:
     """Keys, roles and policies of one installation."""
@@ -39,3 +71,15 @@ class Access:
     clock: Clock
     settings: Settings
     known: dict[str, tuple[AccessKey, float]] = field(default_factory=dict, repr=False)
+    rights: dict[tuple[str, str], Rights] = field(default_factory=dict, repr=False)
+    changes: int = field(default=0, repr=False)
+
+    @contextmanager
+    def change(self) -> Iterator[Connection]:
+        """One transaction over roles or policies, after which they are read anew."""
+        try:
+            with self.db.write() as conn:
+                yield conn
+        finally:
+            self.changes += 1
+            self.rights.clear()

@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlalchemy.engine import Row
 
-from tailorbird.access import roles
+from tailorbird.access import rights, roles
 from tailorbird.access.documents import parsed
 from tailorbird.access.keys import create_session_key
 from tailorbird.access.patterns import as_list
 from tailorbird.access.policies import Decision, Request, account_of, evaluate, role_of_session
 from tailorbird.access.room import Access, AccessKey
-from tailorbird.errors import Denied, Invalid, NotFound
+from tailorbird.errors import Denied, Invalid
 
 SESSION_MIN_SECONDS = 900
 
@@ -69,12 +69,11 @@ def role_allows(
     context: Mapping[str, Any] | None = None,
 ) -> Decision:
     """Whether the role's own policies, inline and attached, allow the action."""
-    role = _find(room, role_arn)
-    if role is None:
+    named = _named(role_arn)
+    held = rights.of_role(room, named["account"], named["name"])
+    if held.found != "made" or held.arn != role_arn:
         return Decision(False, False, None, [f"role {role_arn} does not exist"])
-    texts = roles.policy_texts(room, role)
-    asked = Request(role_arn, action, resource, context or {})
-    return evaluate([parsed(text) for text in texts], asked)
+    return rights.decide(room, held, role_arn, (action,), resource, lambda: context or {})
 
 
 def assume_role(
@@ -107,13 +106,17 @@ def _check_trusted(
     decision = trusts(room, role_arn, principal, external_id=external_id, session_name=session_name)
     if not decision.allowed:
         raise _not_authorized(principal, role_arn, "; ".join(decision.trace))
-    held = role_of_session(principal)
-    if held is None or _names(decision.statement, principal):
+    session = role_of_session(principal)
+    if session is None:
         return
-    # The trust policy speaks of the whole account: then the session's own role must allow it too.
-    own = role_allows(room, f"arn:aws:iam::{held[0]}:role/{held[1]}", "sts:AssumeRole", role_arn)
-    if not own.allowed and account_of(principal) == _account(role_arn):
-        raise _not_authorized(principal, role_arn, f"role {held[1]} does not allow it")
+    held = rights.of_role(room, *session)
+    own = rights.decide(room, held, principal, ("sts:AssumeRole",), role_arn)
+    if own.explicit_deny:
+        raise _not_authorized(principal, role_arn, f"role {held.name} denies it")
+    # A trust policy that names this role, in its own account, is enough; else both must allow it.
+    same_account = session[0] == _account(role_arn)
+    if not own.allowed and not (same_account and _names(decision.statement, principal)):
+        raise _not_authorized(principal, role_arn, f"role {held.name} does not allow it")
 
 
 def _names(statement: Mapping[str, Any] | None, principal: str) -> bool:
@@ -150,17 +153,20 @@ def _session_seconds(duration: int | None, most: int, principal: str) -> int:
 
 
 def _find(room: Access, role_arn: str) -> Row[Any] | None:
+    named = _named(role_arn)
+    role = roles.find_role(room, named["account"], named["name"])
+    return role if role is not None and roles.arn_of(role) == role_arn else None
+
+
+def _named(role_arn: str) -> dict[str, str]:
+    """Account, path and name of a role's ARN."""
     found = _ARN.fullmatch(role_arn)
     if found is None:
         raise Invalid(
             f"{role_arn} is invalid; arn:aws:iam::<account>:role/<name> is right",
             code="ValidationError",
         )
-    try:
-        role = roles.get_role(room, found["account"], found["name"])
-    except NotFound:
-        return None
-    return role if roles.arn_of(role) == role_arn else None
+    return found.groupdict()
 
 
 def _account(role_arn: str) -> str:

@@ -30,6 +30,14 @@ access_roles = sa.Table(
     sa.Column("created", sa.Double, nullable=False),
 )
 
+# Names once used: a session of a deleted role is told apart from one of a role never made here.
+access_deleted_roles = sa.Table(
+    "access_deleted_roles",
+    metadata,
+    sa.Column("account", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+)
+
 access_role_policies = sa.Table(
     "access_role_policies",
     metadata,

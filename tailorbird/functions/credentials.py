@@ -63,9 +63,9 @@ def presigned(room: Functions, caller: Caller, uri: str) -> str:
 
 
 def _principal(room: Functions, ref: FunctionRef, role_arn: str) -> str:
-    """The role's session; the account itself when the role was never made here."""
-    if not _exists(room, role_arn):
-        return f"arn:aws:iam::{ref.account}:root"
+    """The role's session: what it may do is asked of the role at every call, also of one that is
+    made, changed or deleted later. A role that was never made here is the setting's affair.
+    """
     try:
         check_role(room, role_arn)
     except Invalid as refused:

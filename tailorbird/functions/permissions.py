@@ -135,8 +135,10 @@ def _check_role(
             f" To allow it: {_trust_command(caller, missing)}",
             code="AccessDeniedException",
         )
-    own = access.role_allows(room.access, caller.role_arn, INVOKE, ref.guarded_arn)
     by_policy = access.evaluate([policy], Request(caller.role_arn, INVOKE, ref.guarded_arn, {}))
+    if by_policy.explicit_deny:
+        raise _denied_by_policy(ref, caller.role_arn, by_policy)
+    own = access.role_allows(room.access, caller.role_arn, INVOKE, ref.guarded_arn)
     if _combined(own, by_policy, caller.role_arn.split(":")[4] == ref.account):
         return
     raise Denied(
@@ -149,32 +151,40 @@ def _check_role(
 def _check_signed(
     room: Functions, ref: FunctionRef, policy: Mapping[str, Any], caller: Caller
 ) -> None:
-    """The account's own keys may; a session may what its role may; others need the policy."""
-    session = access.policies.role_of_session(caller.principal)
-    if session is None and caller.account == ref.account:
-        return
-    by_policy = access.evaluate([policy], Request(caller.principal, INVOKE, ref.guarded_arn, {}))
-    own = Decision(session is None, False, None, ["the account's own key"])
-    role_arn = caller.principal
-    if session is not None:
-        role_arn = _role_arn(room, *session)
-        own = access.role_allows(room.access, role_arn, INVOKE, ref.guarded_arn)
+    """The account's own keys may; a session may what its role may; others need the policy too.
+
+    A Deny of the function's policy counts for everybody.
+    """
+    asked = Request(caller.principal, INVOKE, ref.guarded_arn, _context(caller))
+    by_policy = access.evaluate([policy], asked)
+    if by_policy.explicit_deny:
+        raise _denied_by_policy(ref, caller.principal, by_policy)
+    own = access.may(room.access, caller, (INVOKE,), ref.guarded_arn, lambda: _context(caller))
     if _combined(own, by_policy, caller.account == ref.account):
         return
-    fix = _role_command(ref, role_arn) if session else _cross_account_command(ref, caller)
+    if not own.allowed:
+        raise access.denied(
+            room.access, caller, INVOKE, ref.guarded_arn, own, "AccessDeniedException"
+        )
     raise Denied(
         f"User: {caller.principal} is not authorized to perform: {INVOKE} on resource:"
-        f" {ref.guarded_arn} because no policy allows the {INVOKE} action. To allow it: {fix}",
+        f" {ref.guarded_arn} because no resource-based policy allows the {INVOKE} action."
+        f" To allow it: {_cross_account_command(ref, caller)}",
         code="AccessDeniedException",
     )
 
 
-def _role_arn(room: Functions, account: str, name: str) -> str:
-    """The ARN of a session's role, by its plain path when the role is gone."""
-    try:
-        return access.roles.arn_of(access.roles.get_role(room.access, account, name))
-    except NotFound:
-        return f"arn:aws:iam::{account}:role/{name}"
+def _denied_by_policy(ref: FunctionRef, principal: str, decision: Decision) -> Denied:
+    return Denied(
+        f"User: {principal} is not authorized to perform: {INVOKE} on resource: {ref.guarded_arn}"
+        f" with an explicit deny in a resource-based policy: {_why(decision)}."
+        f" To take it away: {_remove_command(ref, decision)}",
+        code="AccessDeniedException",
+    )
+
+
+def _context(caller: Caller) -> dict[str, Any]:
+    return {"aws:PrincipalAccount": caller.account, "aws:RequestedRegion": caller.region}
 
 
 def _combined(own: Decision, by_policy: Decision, same_account: bool) -> bool:
@@ -275,10 +285,16 @@ def _add_permission_command(ref: FunctionRef, caller: ServiceCaller, decision: D
         words += ["--source-account", caller.source_account]
     command = shlex.join(words)
     if decision.explicit_deny and decision.statement is not None:
-        sid = str(decision.statement.get("Sid"))
-        remove = ["aws", "lambda", "remove-permission", "--function-name", ref.name]
-        return f"{shlex.join([*remove, '--statement-id', sid])} && {command}"
+        return f"{_remove_command(ref, decision)} && {command}"
     return command
+
+
+def _remove_command(ref: FunctionRef, decision: Decision) -> str:
+    """What takes the deciding statement out of the function's policy."""
+    words = ["aws", "lambda", "remove-permission", "--function-name", ref.name]
+    if ref.qualifier and ref.qualifier != LATEST:
+        words += ["--qualifier", ref.qualifier]
+    return shlex.join([*words, "--statement-id", str((decision.statement or {}).get("Sid"))])
 
 
 def _statement_id(caller: ServiceCaller) -> str:

@@ -18,6 +18,7 @@ from tailorbird.access import Access, AccessKey, Caller, Signed
 from tailorbird.clock import Clock
 from tailorbird.gateway import body as bodies
 from tailorbird.gateway import errors as words
+from tailorbird.gateway.authorize import authorize
 from tailorbird.gateway.replies import Send, send_reply
 from tailorbird.gateway.routing import Scope, is_s3, services_for, unknown
 from tailorbird.gateway.s3.door import S3
@@ -128,6 +129,19 @@ class Gateway:
     def _key(self, access_key_id: str) -> AccessKey | None:
         return access.secret_for(self._access, access_key_id)
 
+    async def authorize(
+        self, door: Door, name: str, caller: Caller, request: dict[str, Any], scope: Scope
+    ) -> None:
+        """Denied when the caller's policies do not allow it; away from the event loop when the
+        database has to be asked.
+        """
+        asked = (self._access, caller, door.service.key, name, request, scope)
+        if access.rights.is_known(self._access, caller.principal) and door.service.key != "iam":
+            authorize(*asked)
+            return
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._pool, authorize, *asked)
+
     async def run(self, door: Door, name: str, caller: Caller, request: dict[str, Any]) -> Any:
         function = door.table.operations[name]
         if name in door.table.inline:
@@ -162,7 +176,9 @@ class Exchange:
                 "docs/operations.md lists what it builds"
             )
         parsed = operation.parse(request)
-        answer = await self._gateway.run(door, operation.name, self._caller(signed), parsed)
+        caller = self._caller(signed)
+        await self._gateway.authorize(door, operation.name, caller, parsed, self._scope)
+        answer = await self._gateway.run(door, operation.name, caller, parsed)
         return operation.render(answer or {}, self.request_id)
 
     def refuse(self, error: errors.TailorbirdError) -> Reply:

@@ -242,5 +242,20 @@ def test_segment_is_told_how_to_make_the_role_that_is_not_there(room: Functions)
 
 def test_a_session_of_a_role_that_is_gone_may_nothing(room: Functions):
     create(room)
-    with pytest.raises(Denied):
-        ask(room, replace(OWNER, principal=f"arn:aws:sts::{ACCOUNT}:assumed-role/gone/s"))
+    make_role(room)
+    roles.delete_role_policy(room.access, ACCOUNT, "segment", "invoke")
+    roles.delete_role(room.access, ACCOUNT, "segment")
+    with pytest.raises(Denied, match="role segment was deleted"):
+        ask(room, replace(OWNER, principal=f"arn:aws:sts::{ACCOUNT}:assumed-role/segment/s"))
+
+
+def test_a_deny_in_the_functions_policy_counts_for_everybody(room: Functions):
+    create(room)
+    make_role(room)
+    session = replace(OWNER, principal=f"arn:aws:sts::{ACCOUNT}:assumed-role/segment/s")
+    add(room)
+    deny = {"Sid": "no", "Effect": "Deny", "Principal": "*", "Resource": "*"}
+    closed = permissions.document([deny | {"Action": "lambda:*"}])
+    for caller in (OWNER, session, SEGMENT):
+        with pytest.raises(Denied, match="remove-permission .* --statement-id no"):
+            permissions.check(room, names.parse("hook", ACCOUNT, "us-east-1"), closed, caller)

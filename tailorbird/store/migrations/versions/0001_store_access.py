@@ -73,6 +73,11 @@ def _keys_and_roles() -> None:
         sa.Column("created", sa.Double, nullable=False),
     )
     op.create_table(
+        "access_deleted_roles",
+        sa.Column("account", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, primary_key=True),
+    )
+    op.create_table(
         "access_role_policies",
         sa.Column("account", sa.Text, primary_key=True),
         sa.Column("role", sa.Text, primary_key=True),
