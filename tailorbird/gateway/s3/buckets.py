@@ -4,16 +4,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-
-from tailorbird.access import Caller, check_document
+from tailorbird.access import Caller, buckets, check_document
 from tailorbird.access.patterns import as_list
-from tailorbird.access.tables import access_buckets, access_object_notes, access_uploads
 from tailorbird.errors import AlreadyExists, Conflict, Invalid, NotBuilt, NotFound
 from tailorbird.gateway.s3 import markers, permission
 from tailorbird.gateway.s3.shelf import Shelf
-from tailorbird.store import insert
 
 POLICY_MAX_CHARS = 20_480
 HOME_REGION = "us-east-1"  # where making one's own bucket again is no error
@@ -27,8 +22,7 @@ Answer = dict[str, Any]
 
 def list_buckets(room: Shelf, caller: Caller, request: Request) -> Answer:
     permission.check(room, caller, "s3:ListAllMyBuckets", "*")
-    with room.access.db.read() as conn:
-        known = {row.name: row for row in conn.execute(sa.select(access_buckets))}
+    known = buckets.known(room.access)
     prefix = request.get("Prefix", "")
     names = [name for name in room.objects.buckets() if name.startswith(prefix)]
     shown = [
@@ -64,11 +58,7 @@ def create_bucket(room: Shelf, caller: Caller, request: Request) -> Answer:
             "Your previous request to create the named bucket succeeded and you already own it.",
             code="BucketAlreadyOwnedByYou",
         ) from exists
-    row = {"region": region, "created": room.access.clock.now(), "policy": None}
-    statement = insert(room.access.db, access_buckets).values(name=name, **row)
-    with room.access.db.write() as conn:
-        _forget(conn, name)  # a folder removed by hand leaves its notes behind
-        conn.execute(statement.on_conflict_do_update(index_elements=["name"], set_=row))
+    buckets.made(room.access, name, region)  # a folder removed by hand leaves its notes behind
     return location_header
 
 
@@ -91,15 +81,13 @@ def delete_bucket(room: Shelf, caller: Caller, request: Request) -> Answer:
     permission.check(room, caller, "s3:DeleteBucket", name)
     room.check_bucket(name)
     full = Conflict("The bucket you tried to delete is not empty", code="BucketNotEmpty")
-    if markers.under(room.access.db, name, ""):
+    if markers.under(room.access, name, ""):
         raise full
     try:
         room.objects.delete_bucket(name)
     except Conflict:
         raise full from None
-    with room.access.db.write() as conn:
-        conn.execute(sa.delete(access_buckets).where(access_buckets.c.name == name))
-        _forget(conn, name)
+    buckets.forget(room.access, name)
     return {}
 
 
@@ -112,12 +100,8 @@ def put_bucket_policy(room: Shelf, caller: Caller, request: Request) -> Answer:
     except Invalid as wrong:
         raise Invalid(wrong.message, code="MalformedPolicy") from None
     _check_resources(document, name)
-    values = {"name": name, "region": room.access.settings.region, "created": _made(room, name)}
-    statement = insert(room.access.db, access_buckets).values(policy=text, **values)
-    with room.access.db.write() as conn:
-        conn.execute(
-            statement.on_conflict_do_update(index_elements=["name"], set_={"policy": text})
-        )
+    region = room.access.settings.region
+    buckets.set_policy(room.access, name, text, region, _made(room, name))
     return {}
 
 
@@ -125,7 +109,7 @@ def get_bucket_policy(room: Shelf, caller: Caller, request: Request) -> Answer:
     name = request["Bucket"]
     permission.check(room, caller, "s3:GetBucketPolicy", name)
     room.check_bucket(name)
-    row = _row(room, name)
+    row = buckets.find(room.access, name)
     if row is None or row.policy is None:
         raise NotFound("The bucket policy does not exist", code="NoSuchBucketPolicy")
     return {"Policy": row.policy}
@@ -135,9 +119,7 @@ def delete_bucket_policy(room: Shelf, caller: Caller, request: Request) -> Answe
     name = request["Bucket"]
     permission.check(room, caller, "s3:DeleteBucketPolicy", name)
     room.check_bucket(name)
-    with room.access.db.write() as conn:
-        changed = sa.update(access_buckets).where(access_buckets.c.name == name)
-        conn.execute(changed.values(policy=None))
+    buckets.drop_policy(room.access, name)
     return {}
 
 
@@ -157,20 +139,8 @@ def _check_resources(document: dict[str, Any], bucket: str) -> None:
                 )
 
 
-def _forget(conn: Connection, bucket: str) -> None:
-    """Remove what was noted of the bucket's objects and uploads."""
-    for table in (access_object_notes, access_uploads):
-        conn.execute(sa.delete(table).where(table.c.bucket == bucket))
-
-
-def _row(room: Shelf, name: str) -> Any:
-    wanted = sa.select(access_buckets).where(access_buckets.c.name == name)
-    with room.access.db.read() as conn:
-        return conn.execute(wanted).first()
-
-
 def _region(room: Shelf, name: str) -> str:
-    row = _row(room, name)
+    row = buckets.find(room.access, name)
     return str(row.region if row else room.access.settings.region)
 
 

@@ -72,7 +72,7 @@ def _page(
     permission.check(room, caller, "s3:ListBucket", bucket, context=context)
     room.check_bucket(bucket)
     found = list(room.objects.list(f"s3://{bucket}/{prefix}"))
-    if folders := markers.under(room.access.db, bucket, prefix):
+    if folders := markers.under(room.access, bucket, prefix):
         found = sorted([*found, *folders], key=lambda info: info.uri)
     entries = roll_up(found, len(f"s3://{bucket}/"), prefix, request.get("Delimiter", ""))
     rest = [entry for entry in entries if entry[0] > after]

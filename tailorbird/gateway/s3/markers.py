@@ -5,15 +5,11 @@ A folder of files cannot hold them beside the folder itself, so they live as not
 
 from typing import Any
 
-import sqlalchemy as sa
-
-from tailorbird.access.tables import access_object_notes
+from tailorbird.access import Access, notes
 from tailorbird.errors import Invalid
-from tailorbird.store import Database, ObjectInfo
+from tailorbird.store import ObjectInfo
 
 EMPTY_ETAG = '"d41d8cd98f00b204e9800998ecf8427e"'
-
-_c = access_object_notes.c
 
 
 def is_marker(key: str) -> bool:
@@ -26,20 +22,14 @@ def check_empty(key: str, size: int) -> None:
         raise Invalid(f"Key {key!r} ends in a slash and can hold no bytes here ({size} came)")
 
 
-def find(db: Database, bucket: str, key: str) -> ObjectInfo | None:
-    wanted = sa.select(access_object_notes).where(_c.bucket == bucket, _c.key == key)
-    with db.read() as conn:
-        row = conn.execute(wanted).first()
+def find(room: Access, bucket: str, key: str) -> ObjectInfo | None:
+    row = notes.read(room, bucket, [key]).get(key)
     return _info(row) if row else None
 
 
-def under(db: Database, bucket: str, prefix: str) -> list[ObjectInfo]:
+def under(room: Access, bucket: str, prefix: str) -> list[ObjectInfo]:
     """The bucket's markers below a prefix."""
-    wanted = sa.select(access_object_notes).where(
-        _c.bucket == bucket, _c.key.like("%/"), _c.key.startswith(prefix, autoescape=True)
-    )
-    with db.read() as conn:
-        return [_info(row) for row in conn.execute(wanted) if row.key.startswith(prefix)]
+    return [_info(row) for row in notes.markers(room, bucket, prefix)]
 
 
 def made(bucket: str, key: str, now: float) -> ObjectInfo:

@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import sqlalchemy as sa
-
-from tailorbird.access.tables import access_object_notes
+from tailorbird.access import notes
 from tailorbird.gateway.s3.shelf import Shelf
-from tailorbird.store import ObjectInfo, insert
+from tailorbird.store import ObjectInfo
 
 # Members of PutObject that GetObject gives back.
 HEADERS = (
@@ -51,9 +49,7 @@ def write(shelf: Shelf, bucket: str, key: str, info: ObjectInfo, note: Note) -> 
         "headers": note.headers,
         "checksum": note.checksum,
     }
-    statement = insert(shelf.access.db, access_object_notes).values(bucket=bucket, key=key, **row)
-    with shelf.access.db.write() as conn:
-        conn.execute(statement.on_conflict_do_update(index_elements=["bucket", "key"], set_=row))
+    notes.write(shelf.access, bucket, key, row)
 
 
 def read(shelf: Shelf, bucket: str, key: str, info: ObjectInfo) -> Note:
@@ -63,20 +59,13 @@ def read(shelf: Shelf, bucket: str, key: str, info: ObjectInfo) -> Note:
 
 def read_many(shelf: Shelf, bucket: str, infos: dict[str, ObjectInfo]) -> dict[str, Note]:
     """The notes of several objects of a bucket by key."""
-    c = access_object_notes.c
-    wanted = sa.select(access_object_notes).where(c.bucket == bucket, c.key.in_(infos))
-    with shelf.access.db.read() as conn:
-        rows = {row.key: row for row in conn.execute(wanted)}
+    rows = notes.read(shelf.access, bucket, infos)
     return {key: _note(rows.get(key), info) for key, info in infos.items()}
 
 
 def forget(shelf: Shelf, bucket: str, keys: Iterable[str]) -> None:
     """Remove the notes of deleted objects."""
-    c = access_object_notes.c
-    with shelf.access.db.write() as conn:
-        conn.execute(
-            sa.delete(access_object_notes).where(c.bucket == bucket, c.key.in_(list(keys)))
-        )
+    notes.forget(shelf.access, bucket, keys)
 
 
 def _note(row: Any, info: ObjectInfo) -> Note:

@@ -81,7 +81,7 @@ class Shelf:
         uri = address(bucket, key)
         if not markers.is_marker(key):
             return self.objects.head(uri)
-        marker = markers.find(self.access.db, bucket, key)
+        marker = markers.find(self.access, bucket, key)
         if marker is None:
             raise NotFound("The specified key does not exist.", code="NoSuchKey")
         return marker

@@ -10,11 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
-from tailorbird.access import Caller
-from tailorbird.access.tables import access_upload_parts, access_uploads
+from tailorbird.access import Caller, uploads
 from tailorbird.errors import Invalid, NotFound
 from tailorbird.gateway.s3 import checksums, notes, permission
 from tailorbird.gateway.s3.buckets import owner
@@ -28,7 +26,6 @@ from tailorbird.gateway.s3.objects import (
     store,
 )
 from tailorbird.gateway.s3.shelf import Body, Shelf, address
-from tailorbird.store import insert
 
 PARTS_MAX = 10_000
 PART_MIN_BYTES = 5 * 1024 * 1024  # but for the last
@@ -54,8 +51,7 @@ def create_multipart_upload(room: Shelf, caller: Caller, request: Request) -> An
         "principal": caller.principal,
         "created": room.access.clock.now(),
     }
-    with room.access.db.write() as conn:
-        conn.execute(sa.insert(access_uploads).values(row))
+    uploads.begin(room.access, row)
     return {"Bucket": bucket, "Key": key, "UploadId": row["id"], **checksum}
 
 
@@ -120,7 +116,7 @@ def abort_multipart_upload(room: Shelf, caller: Caller, request: Request) -> Ans
 def list_parts(room: Shelf, caller: Caller, request: Request) -> Answer:
     upload = _upload(room, caller, "s3:ListMultipartUploadParts", request)
     after, size = request.get("PartNumberMarker", 0), min(request.get("MaxParts", 1000), PAGE_MAX)
-    rest = [part for part in _parts(room, upload) if part.number > int(after)]
+    rest = [part for part in uploads.parts(room.access, upload.id) if part.number > int(after)]
     shown = [
         {
             "PartNumber": part.number,
@@ -150,12 +146,7 @@ def list_multipart_uploads(room: Shelf, caller: Caller, request: Request) -> Ans
     bucket, prefix = request["Bucket"], request.get("Prefix", "")
     permission.check(room, caller, "s3:ListBucketMultipartUploads", bucket)
     room.check_bucket(bucket)
-    c = access_uploads.c
-    wanted = sa.select(access_uploads).where(
-        c.bucket == bucket, c.key.startswith(prefix, autoescape=True)
-    )
-    with room.access.db.read() as conn:
-        rows = conn.execute(wanted.order_by(c.key, c.created)).all()
+    rows = uploads.of_bucket(room.access, bucket, prefix)
     shown = [
         {
             "UploadId": row.id,
@@ -174,12 +165,7 @@ def _upload(room: Shelf, caller: Caller, action: str, request: Request) -> Row[A
     bucket, key = request["Bucket"], request["Key"]
     permission.check(room, caller, action, bucket, key)
     room.check_bucket(bucket)
-    c = access_uploads.c
-    wanted = sa.select(access_uploads).where(
-        c.id == request["UploadId"], c.bucket == bucket, c.key == key
-    )
-    with room.access.db.read() as conn:
-        upload = conn.execute(wanted).first()
+    upload = uploads.find(room.access, request["UploadId"], bucket, key)
     if upload is None:
         raise NotFound(
             "The specified upload does not exist. The upload ID may be invalid, or the upload may "
@@ -204,30 +190,16 @@ def _keep(room: Shelf, upload: Row[Any], number: int, body: Body) -> None:
         "file": str(file.relative_to(room.parts)),
         "modified": room.access.clock.now(),
     }
-    statement = insert(room.access.db, access_upload_parts).values(
-        upload=upload.id, number=number, **row
-    )
-    c = access_upload_parts.c
-    with room.access.db.write() as conn:
-        mine = sa.select(c.file).where(c.upload == upload.id, c.number == number)
-        before = conn.execute(mine).scalar()
-        conn.execute(statement.on_conflict_do_update(index_elements=["upload", "number"], set_=row))
+    before = uploads.keep_part(room.access, upload.id, number, row)
     if before is not None:
         (room.parts / before).unlink(missing_ok=True)
-
-
-def _parts(room: Shelf, upload: Row[Any]) -> list[Row[Any]]:
-    c = access_upload_parts.c
-    wanted = sa.select(access_upload_parts).where(c.upload == upload.id).order_by(c.number)
-    with room.access.db.read() as conn:
-        return list(conn.execute(wanted))
 
 
 def _listed_parts(room: Shelf, upload: Row[Any], listed: list[dict[str, Any]]) -> list["PartFile"]:
     """The parts as the client lists them, each known, unchanged, in order and large enough."""
     if not listed:
         raise Invalid("You must specify at least one part", code="MalformedXML")
-    known = {part.number: part for part in _parts(room, upload)}
+    known = {part.number: part for part in uploads.parts(room.access, upload.id)}
     numbers = [entry["PartNumber"] for entry in listed]
     if numbers != sorted(set(numbers)):
         raise Invalid(
@@ -319,8 +291,5 @@ def _asked_checksum(request: Request) -> dict[str, str]:
 
 def _end(room: Shelf, upload: Row[Any]) -> None:
     """Forget the upload and its parts."""
-    with room.access.db.write() as conn:
-        parts, uploads = access_upload_parts, access_uploads
-        conn.execute(sa.delete(parts).where(parts.c.upload == upload.id))
-        conn.execute(sa.delete(uploads).where(uploads.c.id == upload.id))
+    uploads.end(room.access, upload.id)
     shutil.rmtree(room.parts / upload.id, ignore_errors=True)
