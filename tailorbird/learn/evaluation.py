@@ -29,7 +29,7 @@ def split(data: Interactions, seed: int) -> tuple[np.ndarray, list[Case]]:
     """A mask of the rows to train on, and the test users' cases."""
     lengths = np.diff(data.offsets)
     users = np.flatnonzero(lengths >= 2)
-    count = min(max(1, round(TEST_SHARE * len(users))), MAX_TEST_USERS)
+    count = min(max(1, round(TEST_SHARE * len(users))), MAX_TEST_USERS, max(len(users) - 1, 0))
     chosen = np.random.default_rng(seed).permutation(users)[:count]
     test = np.zeros(len(data.users), dtype=bool)
     test[chosen] = True

@@ -15,6 +15,7 @@ SEEN_GRID = (0.0, 0.5, 2.0, 8.0)
 PASSES = 2
 CANDIDATES_PER_SCORER = 150
 MIN_GAIN = 0.002  # relative; smaller gains are noise
+WITHOUT_CASES = {"rules": 1.0, "popular": 0.4}  # too little data to choose by
 FALLBACK_WEIGHT = 1e-3  # popularity orders what no chosen scorer knows
 
 
@@ -89,6 +90,9 @@ def standard(scores: np.ndarray) -> np.ndarray:
 def search(scorers: dict[str, Scorer], cases: list[Case], fallback: str = "popular") -> Blend:
     """The blend of these fitted scorers that ranks the cases' targets best (mean NDCG@10)."""
     names = list(scorers)
+    if not cases:
+        chosen = {name: weight for name, weight in WITHOUT_CASES.items() if name in scorers}
+        return Blend({name: scorers[name] for name in {*chosen, fallback}}, chosen, 0.0, fallback)
     table = _Table.of(scorers, cases)
     alone = {name: table.quality(np.eye(len(names))[n], 0.0) for n, name in enumerate(names)}
     order = sorted(range(len(names)), key=lambda n: -alone[names[n]])

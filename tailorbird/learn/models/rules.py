@@ -51,5 +51,5 @@ class Rules:
 
 def lagged(data: Interactions, lag: int) -> tuple[slice | np.ndarray, np.ndarray]:
     """Row numbers of pairs of one user's rows that lie `lag` steps apart: (earlier, later)."""
-    later = np.flatnonzero(data.user[lag:] == data.user[: len(data) - lag]) + lag
+    later = np.flatnonzero(data.user[lag:] == data.user[: max(len(data) - lag, 0)]) + lag
     return later - lag, later

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tailorbird.learn import evaluation
+from tailorbird.learn.artifacts import NO_HISTORY
 from tailorbird.learn.models import engine, linear
 from tailorbird.learn.models.blend import Case, hold_out, search
 from tailorbird.learn.models.ids import Ids, packed, unpacked
@@ -14,6 +16,8 @@ from tailorbird.learn.models.personal import Personal, Repeat
 from tailorbird.learn.models.popular import Popular
 from tailorbird.learn.models.rules import Rules
 from tailorbird.learn.models.scores import Ranked, honest_metrics, personalize_metrics
+from tailorbird.learn.recipes import RECIPES
+from tailorbird.learn.recipes.recipe import Options
 
 from .conftest import chains
 
@@ -193,3 +197,30 @@ def test_ids_are_found_whatever_they_are_written_in():
 def test_top_prefers_the_catalogue_order_among_equals():
     assert engine.top(np.array([1.0, 2.0, 1.0, 2.0]), 3).tolist() == [1, 3, 0]
     assert engine.top(np.zeros(0), 5).tolist() == []
+
+
+TINY = [(1, 1, 2), (2, 1, 40), (5, 2, 3), (5, 7, 40), (30, 1, 300), (30, 7, 300)]
+
+
+@pytest.mark.parametrize("recipe", ["aws-user-personalization", "aws-sims", "aws-popularity-count"])
+@pytest.mark.parametrize("users, items, rows", TINY)
+def test_hardly_any_data_trains_and_answers_all_the_same(
+    recipe: str, users: int, items: int, rows: int
+):
+    randomly = np.random.default_rng(0)
+    data = interactions(
+        [f"u{n}" for n in randomly.integers(0, users, rows)],
+        [f"i{n}" for n in randomly.integers(0, items, rows)],
+        np.zeros(rows),
+    )
+    chosen = RECIPES[f"arn:aws:personalize:::recipe/{recipe}"]
+    options = Options({}, 1000, 0, lambda _: None)
+    mask, cases = evaluation.split(data, 0)
+    blend = chosen.fit(data.keep(mask), options)
+    quality = evaluation.measure(chosen, blend, data.keep(mask), cases, data.item_count)
+    assert all(np.isfinite(list(quality["metrics"].values())))
+    final = chosen.refit(blend, data, options)
+    for past in (NO_HISTORY, data.history(0)):
+        scores = final.score(past)
+        assert len(scores) == data.item_count
+        assert np.isfinite(scores).all()
