@@ -116,8 +116,8 @@ def test_header_values_are_trimmed_and_their_spaces_collapsed() -> None:
         ({"headers": []}, "MissingAuthenticationToken"),
         ({"secret_for": {}.get}, "InvalidClientTokenId"),
         ({"secret_for": {KEY.id: replace(KEY, secret="other")}.get}, "SignatureDoesNotMatch"),
-        ({"now": datetime.now(UTC).timestamp() + 400}, "RequestExpired"),
-        ({"now": datetime.now(UTC).timestamp() - 400}, "RequestExpired"),
+        ({"now": datetime.now(UTC).timestamp() + 86_400}, "RequestExpired"),
+        ({"now": datetime.now(UTC).timestamp() - 86_400}, "RequestExpired"),
     ],
 )
 def test_anything_changed_is_refused(changed: dict[str, Any], code: str) -> None:
