@@ -52,6 +52,42 @@ def create_role(server: Server, function: str, external_id: str) -> str:
     return str(role)
 
 
+def create_execution_role(server: Server) -> str:
+    """The role the seed's function runs as, with the statement the seed adds to it."""
+    client = server.client("iam")
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "lambda.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    may = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": [
+                    "personalize:GetRecommendations",
+                    "personalize:Record",
+                    "personalize:PutEvents",
+                ],
+                "Resource": ["*"],
+            }
+        ],
+    }
+    role = client.create_role(
+        RoleName="segment-personalize", AssumeRolePolicyDocument=json.dumps(trust)
+    )["Role"]["Arn"]
+    client.put_role_policy(
+        RoleName="segment-personalize", PolicyName="personalize", PolicyDocument=json.dumps(may)
+    )
+    return str(role)
+
+
 def connect(server: Server, source_id: str, kind: str, settings: dict[str, Any]) -> str:
     body = {
         "sourceId": source_id,

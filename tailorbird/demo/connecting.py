@@ -17,6 +17,11 @@ from tailorbird.remote import Remote
 
 SEGMENT_ACCOUNT = "arn:aws:iam::595280932656:root"  # who assumes the role: Segment's document
 ACTIVE_SECONDS = 60.0
+PERSONALIZE_ACTIONS = [  # of the function's role, in Segment's document
+    "personalize:GetRecommendations",
+    "personalize:Record",
+    "personalize:PutEvents",
+]
 
 
 @dataclass(frozen=True)
@@ -55,14 +60,20 @@ def zipped(folder: Path) -> bytes:
 
 
 def create_function(
-    server: Remote, account: str, name: str, example: Example, **variables: str
+    server: Remote,
+    account: str,
+    name: str,
+    example: Example,
+    role: str | None = None,
+    **variables: str,
 ) -> str:
-    """The ARN of a function made from an example, once it is active."""
+    """The ARN of a function made from an example, once it is active; hooks call nobody and need no
+    role of their own."""
     client = server.client("lambda")
     made = client.create_function(
         FunctionName=name,
         Runtime=example.runtime,
-        Role=arn("iam", "", account, "role/functions"),
+        Role=role or arn("iam", "", account, "role/functions"),
         Handler=example.handler,
         Code={"ZipFile": zipped(examples() / example.folder)},
         Timeout=15,
@@ -89,6 +100,20 @@ def allow_pinpoint(server: Remote, account: str, function: str, application_id: 
         Principal=f"pinpoint.{server.region}.amazonaws.com",
         SourceArn=arn("mobiletargeting", server.region, account, campaigns),
     )
+
+
+def create_execution_role(server: Remote, name: str) -> str:
+    """The second seed's other role: the function runs as it, and may call Personalize."""
+    iam = server.client("iam")
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    may = {"Effect": "Allow", "Action": PERSONALIZE_ACTIONS, "Resource": ["*"]}
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="personalize", PolicyDocument=document(may))
+    return str(role)
 
 
 def create_role(server: Remote, name: str, function: str, external_id: str) -> str:

@@ -213,6 +213,7 @@ class Loop:
                 self.account,
                 f"{self.name}-recommend",
                 connecting.DESTINATION,
+                connecting.create_execution_role(self.server, f"{self.name}-recommend"),
                 **connecting.destination_variables(self.source, learned),
             )
             source = self.source["id"]

@@ -126,7 +126,6 @@ _KIND = re.compile(r"^(Create|Delete|Describe|Update|Start|Stop)(.+)$")
 _OF_MEMBER = {
     "CreateSolutionVersion": "solutionArn",
     "GetSolutionMetrics": "solutionVersionArn",
-    "ListMetricAttributionMetrics": "metricAttributionArn",
     "StopSolutionVersionCreation": "solutionVersionArn",
 }
 

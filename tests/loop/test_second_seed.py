@@ -116,6 +116,7 @@ def create_destination_function(
         "segment-personalize",
         aws.zipped_folder(DESTINATION),
         "app.lambda_handler",
+        Role=segment.create_execution_role(server),
         Environment={"Variables": variables},
     )
 

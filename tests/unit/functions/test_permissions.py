@@ -257,5 +257,5 @@ def test_a_deny_in_the_functions_policy_counts_for_everybody(room: Functions):
     deny = {"Sid": "no", "Effect": "Deny", "Principal": "*", "Resource": "*"}
     closed = permissions.document([deny | {"Action": "lambda:*"}])
     for caller in (OWNER, session, SEGMENT):
-        with pytest.raises(Denied, match="remove-permission .* --statement-id no"):
+        with pytest.raises(Denied, match=r"remove-permission .* --statement-id no"):
             permissions.check(room, names.parse("hook", ACCOUNT, "us-east-1"), closed, caller)
