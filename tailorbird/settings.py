@@ -231,6 +231,12 @@ SETTINGS = (
         "Hosts functions may reach besides this house, with commas: api.example.com, *.shop.test",
     ),
     Setting(
+        "functions_legacy_runtimes",
+        str,
+        "python3.6,python3.7",
+        "Runtimes that get the legacy bundle (boto3 of 2021) when it is here; with commas",
+    ),
+    Setting(
         "functions_max_timeout_seconds", int, 900, "The longest timeout a function may be given"
     ),
     Setting(

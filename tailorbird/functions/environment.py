@@ -7,13 +7,14 @@ Source: Lambda developer guide, "Understanding the Lambda execution environment 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -322,10 +323,21 @@ def _too_large() -> bytes:
 
 
 def _answer(kind: str, request: ApiRequest) -> Answer:
+    """A result or an error; a streamed result may end in an error that its trailers hold."""
     error_type = request.headers.get(runtime_api.ERROR_TYPE)
     if kind == "error":
         return Answer(request.body, error_type or "Unhandled")
-    return Answer(request.body, error_type)
+    if error_type is None:
+        return Answer(request.body)
+    return Answer(_trailing_error(request.headers, error_type), error_type)
+
+
+def _trailing_error(headers: Mapping[str, str], error_type: str) -> bytes:
+    with contextlib.suppress(ValueError):
+        if body := base64.b64decode(headers.get(runtime_api.ERROR_BODY, ""), validate=True):
+            return body
+    message = "The function failed while it streamed its result."
+    return json.dumps({"errorType": error_type, "errorMessage": message}).encode()
 
 
 def _innermost(pid: int) -> int:

@@ -16,6 +16,8 @@ from tailorbird.functions import logs, runtime_api
 from tailorbird.functions.environment import Answer
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.resolve import FunctionVersion
+from tailorbird.functions.runtimes import provided
+from tailorbird.functions.runtimes.runtime import Places
 from tailorbird.functions.starting import Slot
 from tailorbird.functions.supervisor import Supervisor
 
@@ -127,7 +129,7 @@ def _invoke(
     client_context: str | None,
 ) -> Answer | None:
     slot = run.slot
-    slot.environment.take_output()  # what background threads printed in between is not this run's
+    _log(run, slot.environment.take_output())  # background threads printed it between two runs
     slot.invocations += 1
     run.started = time.monotonic()
     run.write(_start_line(run))
@@ -185,6 +187,8 @@ def _timed_out(run: _Run) -> Answer:
 
 def _exited(run: _Run, code: int) -> Answer:
     run.take_output()
+    if code == provided.NO_BOOTSTRAP and run.slot.runtime.brings_its_own:
+        return _no_bootstrap(run)
     if code == 0:
         said = "Runtime exited without providing a reason"
     elif code < 0 or code in SIGNALS:
@@ -195,6 +199,13 @@ def _exited(run: _Run, code: int) -> Answer:
     message = f"RequestId: {run.request_id} Error: {said}"
     run.write(f"{message}\nRuntime.ExitError\n")
     return _failure("Runtime.ExitError", message)
+
+
+def _no_bootstrap(run: _Run) -> Answer:
+    looked = " ".join(provided.bootstraps(Places()))
+    message = f"RequestId: {run.request_id} Error: Couldn't find valid bootstrap(s): [{looked}]"
+    run.write(f"{message}\nRuntime.InvalidEntrypoint\n")
+    return _failure("Runtime.InvalidEntrypoint", message)
 
 
 def _impatient(run: _Run, patience_seconds: float | None) -> bool:

@@ -14,6 +14,7 @@ MAX_RESPONSE_BYTES = 6_291_556
 MAX_HEAD_BYTES = 1_114_112  # the X-Ray cause of an error travels in a header of up to 1 MB
 BASE = "/2018-06-01/runtime/"
 ERROR_TYPE = "lambda-runtime-function-error-type"
+ERROR_BODY = "lambda-runtime-function-error-body"  # base64, in the trailers of a streamed result
 _REASONS = {200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found",
             413: "Payload Too Large"}  # fmt: skip
 

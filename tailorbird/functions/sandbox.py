@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,20 +104,15 @@ def owner(walls: Walls, slot: int) -> tuple[int, int] | None:
     return (OUTSIDE_UID + slot, OUTSIDE_UID + slot) if walls.setpriv else None
 
 
-def interpreter(binary: Path, walls: Walls) -> tuple[str, list[Mount]]:
+def interpreter(binary: Path | None, walls: Walls) -> tuple[str, list[Mount]]:
     """Where the interpreter is inside, and what must be mounted for it: /var/lang, as in Lambda."""
+    if binary is None:
+        return "", []
     resolved = binary.resolve()
     if walls.level != "bwrap" or resolved.is_relative_to("/usr"):
         return str(resolved), []
     prefix = resolved.parent.parent
     return f"/var/lang/{resolved.relative_to(prefix)}", [Mount(prefix, "/var/lang")]
-
-
-def house_python() -> Path:
-    """The interpreter under the virtual environment this process runs in."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    binary = Path(sys.base_prefix) / "bin" / f"python{version}"
-    return binary if binary.exists() else Path(sys.executable).resolve()
 
 
 def _identity(walls: Walls) -> list[str]:

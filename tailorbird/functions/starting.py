@@ -27,16 +27,17 @@ from tailorbird.functions.egress import Egress, Exit
 from tailorbird.functions.environment import Environment, Launched
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.resolve import FunctionVersion
-from tailorbird.functions.runtimes.runtime import BOOT, Runtime
+from tailorbird.functions.runtimes import interpreters
+from tailorbird.functions.runtimes.runtime import BOOT, Places, Runtime
 from tailorbird.functions.sandbox import HOUSE_PORT, RUNTIME_API_PORT, Mount, Walls
 from tailorbird.functions.spawn import Launcher, Plan
-from tailorbird.functions.variables import Places
 
 if TYPE_CHECKING:
     from tailorbird.functions.room import Functions
 
 PROBE_SECONDS = 10.0
 TMP_MODE = 0o700
+BUNDLE_VARIABLE = "TAILORBIRD_BUNDLE"  # "legacy": boto3 of 2021, for zips that bring their urllib3
 MAX_COUNTED_FILES = 20_000
 MIB = 1024 * 1024
 # Inside a private network: the Runtime API, the house, and the doors that lead by host name.
@@ -75,6 +76,8 @@ class Starter:
         self._credentials = Credentials(room)
         self._spare_tmp: dict[str, list[Path]] = defaultdict(list)
         self._lock = threading.Lock()
+        names = room.settings.functions_legacy_runtimes.split(",")
+        self._legacy_names = {name.strip() for name in names}
         authority = Authority(room.root / "authority")
         _prepare_folders(room.root, authority)
         self.cgroups = cgroups.find() if room.settings.functions_memory_limit else Cgroups()
@@ -89,7 +92,7 @@ class Starter:
     def start(self, version: FunctionVersion, number: int) -> Slot:
         """A new environment of the version; its runtime is still starting."""
         room, walls, ref = self._room, self.walls, version.ref
-        runtime = runtimes.find(version.runtime)
+        runtime = runtimes.find(version.runtime, self._bundle(version))
         code = packages.unpacked(room.objects, room.root, version.package)
         day = time.strftime("%Y/%m/%d", time.gmtime(room.clock.now()))
         stream = logs.new_stream(room.root, ref.account, ref.region, ref.name, version.version, day)
@@ -168,14 +171,15 @@ class Starter:
     ) -> Plan:
         walls = self.walls
         interpreter, mounts = sandbox.interpreter(runtime.binary, walls)
+        if runtime.libraries:
+            mounts.append(Mount(runtime.libraries, places.runtime))
         mounts += [
-            Mount(runtime.libraries, places.runtime),
             Mount(code, places.task),
             Mount(BOOT, places.boot),
             Mount(self._room.root / "etc", "/etc"),
             Mount(tmp, places.tmp, writable=True),
         ]
-        inner = runtime.command(interpreter, places.boot, version.memory_mb)
+        inner = runtime.command(interpreter, places, version.memory_mb)
         return Plan(
             sandbox.command(walls, inner, mounts, places.task, number),
             env,
@@ -185,6 +189,14 @@ class Starter:
             channel=runtime.channel,
             rlimits=sandbox.limits(walls, version.storage_mb * MIB),
         )
+
+    def _bundle(self, version: FunctionVersion) -> str:
+        """The libraries a Python function asks for, or that go with the name of its runtime."""
+        asked = version.variables.get(BUNDLE_VARIABLE)
+        if asked is not None:
+            return asked
+        old = version.runtime in self._legacy_names and runtimes.has_legacy()
+        return runtimes.LEGACY if old else ""
 
     def _tmp(self, ref: FunctionRef, number: int) -> Path:
         """The function's /tmp that a killed environment left, else an empty one."""
@@ -222,7 +234,7 @@ def _raise_walls(wanted: str, root: Path) -> tuple[Launcher, Walls]:
 def _stands(launcher: Launcher, walls: Walls, root: Path) -> bool:
     """True when a process behind these walls starts, and may read the house's libraries."""
     mounts = [Mount(root / "etc", "/etc"), Mount(Path(orjson.__file__).parent, "/var/runtime")]
-    interpreter, more = sandbox.interpreter(sandbox.house_python(), walls)
+    interpreter, more = sandbox.interpreter(interpreters.house().binary, walls)
     reading = [interpreter, "-S", "-c", "open('/var/runtime/__init__.py')"]
     argv = sandbox.command(walls, reading, [*mounts, *more], "/", 0)
     env = {"LD_LIBRARY_PATH": "/var/lang/lib"}
@@ -259,7 +271,8 @@ def _tmp_root(root: Path) -> Path:
 
 
 def _real_places(code: Path, runtime: Runtime, tmp: Path) -> Places:
-    return Places(str(code), str(runtime.libraries), "/opt", str(BOOT), str(tmp))
+    libraries = str(runtime.libraries or "/var/runtime")
+    return Places(str(code), libraries, "/opt", str(BOOT), str(tmp))
 
 
 def _loopback_listener() -> socket.socket:

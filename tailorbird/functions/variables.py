@@ -6,26 +6,14 @@ Source: Lambda developer guide, "Defined runtime environment variables".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from tailorbird.access import AccessKey
 from tailorbird.functions.resolve import FunctionVersion
-from tailorbird.functions.runtimes.runtime import Runtime
+from tailorbird.functions.runtimes.runtime import Places, Runtime
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 AUTHORITY = "/etc/tailorbird/authority.pem"
 PATH = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where things are, seen from inside the environment."""
-
-    task: str = "/var/task"
-    runtime: str = "/var/runtime"
-    layers: str = "/opt"
-    boot: str = "/var/tailorbird"
-    tmp: str = "/tmp"
 
 
 def of(
@@ -51,7 +39,7 @@ def of(
         **_trust(places),
         "AWS_ENDPOINT_URL": house,
         "TAILORBIRD_URL": house,
-        **runtime.env(places.runtime, places.layers),
+        **runtime.env(places),
         **version.variables,
     }
     if places.tmp != "/tmp":
@@ -65,15 +53,22 @@ def of(
         "AWS_LAMBDA_RUNTIME_API": runtime_api,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{version.runtime}",
         "AWS_LAMBDA_FUNCTION_NAME": version.ref.name,
         "AWS_LAMBDA_FUNCTION_VERSION": version.version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_mb),
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{version.ref.name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        **_execution_environment(runtime),
         **_credentials(key),
     }
+
+
+def _execution_environment(runtime: Runtime) -> Mapping[str, str]:
+    """A function that brings its own runtime is not told one."""
+    if runtime.brings_its_own:
+        return {}
+    return {"AWS_EXECUTION_ENV": f"AWS_Lambda_{runtime.name}"}
 
 
 def _trust(places: Places) -> Mapping[str, str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from tailorbird.errors import Invalid
-from tailorbird.functions.runtimes import node, python
+from tailorbird.functions.runtimes import node, provided, python
+from tailorbird.functions.runtimes.python import LEGACY, has_legacy
 from tailorbird.functions.runtimes.runtime import Runtime
 
-FAMILIES = {"python": python, "nodejs": node}
+__all__ = ["FAMILIES", "LEGACY", "NAMES", "check_name", "find", "has_legacy", "installed"]
+
+FAMILIES = {"python": python, "nodejs": node, "provided": provided}
 NAMES: dict[str, str] = {name: family for family in FAMILIES for name in FAMILIES[family].NAMES}
 
 
@@ -20,10 +23,13 @@ def check_name(name: str) -> None:
         )
 
 
-def find(name: str) -> Runtime:
-    """The installed runtime behind the name; Unavailable says what is missing on this machine."""
+def find(name: str, bundle: str = "") -> Runtime:
+    """The installed runtime behind the name; Unavailable says what is missing on this machine.
+
+    `bundle` is "legacy" or nothing: which libraries a Python function is given.
+    """
     check_name(name)
-    return FAMILIES[NAMES[name]].find(name)
+    return FAMILIES[NAMES[name]].find(name, bundle)
 
 
 def installed() -> dict[str, str]:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tailorbird.errors import Unavailable
-from tailorbird.functions.runtimes.runtime import Runtime
+from tailorbird.functions.runtimes.runtime import Places, Runtime
 
 NAMES = tuple(f"nodejs{major}.x" for major in (12, 14, 16, 18, 20, 22, 24, 26))
 RIC = "node_modules/aws-lambda-ric"
@@ -35,14 +35,16 @@ def binary() -> Path | None:
     return None
 
 
-def find(name: str) -> Runtime:
+def find(name: str, _bundle: str = "") -> Runtime:
     """Every nodejs name leads to the Node.js there is."""
     node = binary()
     if node is None:
         raise Unavailable("Node.js functions need Node.js, and this machine has none: `make setup`")
     if not (folder() / RIC).is_dir():
         raise Unavailable("Node.js functions need aws-lambda-ric, which is missing: `make setup`")
-    return Runtime(name, node, _version(node), folder(), _command, _env, channel=True)
+    return Runtime(
+        name, _version(node), _command, _env, binary=node, libraries=folder(), channel=True
+    )
 
 
 def describe() -> str:
@@ -63,13 +65,13 @@ def _version(node: Path) -> str:
     return "nodejs" + said.stdout.strip().removeprefix("v")
 
 
-def _command(interpreter: str, boot: str, memory_mb: int) -> list[str]:
+def _command(interpreter: str, places: Places, memory_mb: int) -> list[str]:
     """Inside its walls V8 cannot see how little memory there is: told in Lambda's proportions."""
     old, young = memory_mb * 9 // 10, memory_mb * 5 // 100
     heap = [f"--max-old-space-size={old}", f"--max-semi-space-size={young}"]
-    return [interpreter, *heap, f"{boot}/bootstrap.mjs"]
+    return [interpreter, *heap, f"{places.boot}/bootstrap.mjs"]
 
 
-def _env(runtime: str, layers: str) -> dict[str, str]:
-    paths = (f"{layers}/nodejs/node20/node_modules", f"{layers}/nodejs/node_modules")
-    return {"NODE_PATH": ":".join([*paths, f"{runtime}/node_modules"])}
+def _env(places: Places) -> dict[str, str]:
+    layers = (f"{places.layers}/nodejs/node20/node_modules", f"{places.layers}/nodejs/node_modules")
+    return {"NODE_PATH": ":".join([*layers, f"{places.runtime}/node_modules"])}

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 BOOT = Path(__file__).with_name("boot")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are, seen from inside the environment."""
+
+    task: str = "/var/task"
+    runtime: str = "/var/runtime"
+    layers: str = "/opt"
+    boot: str = "/var/tailorbird"
+    tmp: str = "/tmp"
 
 
 @dataclass(frozen=True)
@@ -14,12 +25,14 @@ class Runtime:
     """One installed runtime under the name a customer gave."""
 
     name: str
-    binary: Path
-    version: str  # of the interpreter, e.g. "python3.11.7"
-    libraries: Path  # shown as /var/runtime
-    command: Callable[[str, str, int], list[str]]  # (interpreter, boot folder, memory in MB)
-    env: Callable[
-        [str, str], Mapping[str, str]
-    ]  # (runtime folder inside, layers inside) -> variables
-    channel: bool = False
-    notes: tuple[str, ...] = field(default=())
+    version: str  # what really runs, e.g. "python3.11.7"
+    command: Callable[[str, Places, int], list[str]]  # (interpreter, places, memory in MB)
+    env: Callable[[Places], Mapping[str, str]]
+    binary: Path | None = None  # the interpreter; none when the function brings its own
+    libraries: Path | None = None  # shown as /var/runtime
+    channel: bool = False  # speaks the Runtime API over an inherited socket
+
+    @property
+    def brings_its_own(self) -> bool:
+        """True for `provided.*`: the function's bootstrap is the runtime."""
+        return self.binary is None

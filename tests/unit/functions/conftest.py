@@ -32,12 +32,15 @@ OWNER = Caller(
 )
 
 
-def zipped(files: Mapping[str, str | bytes]) -> bytes:
-    """A zip of files by name."""
+def zipped(files: Mapping[str, str | bytes], executable: tuple[str, ...] = ("bootstrap",)) -> bytes:
+    """A zip of files by name; those named `executable` may be run."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            entry = zipfile.ZipInfo(name)
+            mode = 0o755 if name.split("/")[-1] in executable else 0o644
+            entry.external_attr = (0o100000 | mode) << 16
+            archive.writestr(entry, content)
     return buffer.getvalue()
 
 
@@ -59,13 +62,15 @@ class Workshop:
         """A new function from one file's text; its name."""
         self.made += 1
         name = f"f{self.made}"
-        file = "app.py" if runtime.startswith("python") else members.pop("file", "app.js")
+        usual = "app.py" if runtime.startswith("python") else "app.js"
+        usual = "bootstrap" if runtime.startswith("provided") else usual
+        files = members.pop("files", {}) | {members.pop("file", usual): source}
         request = {
             "FunctionName": name,
             "Runtime": runtime,
             "Role": ROLE,
             "Handler": "app.handler",
-            "Code": {"ZipFile": zipped({file: source})},
+            "Code": {"ZipFile": zipped(files)},
             **members,
         }
         catalog.create_function(self.room, OWNER, request)

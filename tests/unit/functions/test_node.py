@@ -45,6 +45,26 @@ def test_a_module_handler_answers(workshop: Workshop):
     assert json.loads(done.payload) == {"got": {"a": 1}}
 
 
+def test_a_streamed_response_is_gathered(workshop: Workshop):
+    source = """
+exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+  stream.write('{"n":');
+  if (event.fail) throw new TypeError('half way');
+  stream.write(String(event.n));
+  stream.end('}');
+});
+"""
+    name = workshop.create(source, runtime="nodejs20.x")
+    for number in (1, 2):
+        assert json.loads(workshop.invoke(name, {"n": number}).payload) == {"n": number}
+    failed = workshop.invoke(name, {"fail": True})
+    assert (failed.function_error, json.loads(failed.payload)["errorType"]) == (
+        "Unhandled",
+        "TypeError",
+    )
+    assert json.loads(workshop.invoke(name, {"n": 3}).payload) == {"n": 3}
+
+
 def test_a_callback_waits_for_the_empty_event_loop(workshop: Workshop):
     source = """
 exports.handler = (e, c, cb) => {
