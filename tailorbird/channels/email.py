@@ -16,7 +16,7 @@ from tailorbird.channels.messages import (
     Receipt,
     receipt,
 )
-from tailorbird.clock import Clock
+from tailorbird.channels.room import Channels
 from tailorbird.errors import Invalid, Unavailable
 from tailorbird.settings import Settings
 
@@ -29,11 +29,14 @@ Headers = Callable[[Message], Mapping[str, str]]
 class Email:
     """The email channel."""
 
-    def __init__(self, clock: Clock, settings: Settings) -> None:
-        self._clock = clock
+    def __init__(self, room: Channels) -> None:
+        settings = room.settings
+        to_server = settings.smtp_url and not settings.channels_inbox_only
+        self._room = room
+        self._clock = room.clock
         self._inbox = Inbox(settings.data, fsync=settings.inbox_fsync)
-        self._copy_to_inbox = settings.inbox_copy or not settings.smtp_url
-        self._pool = _pool(settings) if settings.smtp_url else None
+        self._copy_to_inbox = settings.inbox_copy or not to_server
+        self._pool = _pool(settings) if to_server else None
         self.extra_headers: Headers | None = None
 
     def send(self, messages: Sequence[Message]) -> list[Receipt]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 # The delivery statuses of Pinpoint's MessageResult (service model, DeliveryStatus) ...
 SUCCESSFUL = "SUCCESSFUL"
@@ -22,6 +23,8 @@ STATUS_CODES = {
     UNKNOWN_FAILURE: 500,
     UNSUPPORTED: 400,
 }
+# Nothing of the message was taken: a later attempt cannot make two of it.
+NOT_TAKEN = (THROTTLED, TEMPORARY_FAILURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,11 @@ class Message:
     html: str = ""
     text: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    activity_id: str | None = None
+    treatment_id: str | None = None
+    return_path: str = ""  # where bounces of this mail go; empty is the setting's
+    # What push, SMS and webhooks have besides title and body, under the service's own names.
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,16 @@ class Receipt:
     status_code: int
     message: str
     message_id: str
+    gone: bool = False  # the address will never work again: a device token that is not registered
+    provider_id: str | None = None  # what the provider calls the message in its own receipts
 
 
-def receipt(message: Message, status: str, words: str) -> Receipt:
-    return Receipt(status, STATUS_CODES[status], words, message.id)
+def receipt(
+    message: Message,
+    status: str,
+    words: str,
+    *,
+    gone: bool = False,
+    provider_id: str | None = None,
+) -> Receipt:
+    return Receipt(status, STATUS_CODES[status], words, message.id, gone, provider_id)

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird import ids
 from tailorbird.access import Caller
+from tailorbird.channels import credentials
 from tailorbird.clock import iso
 from tailorbird.engage import paging
 from tailorbird.engage import tables as t
@@ -140,6 +141,7 @@ def _delete_all(conn: Connection, number: int, application_id: str) -> None:
         conn.execute(sa.delete(versions).where(versions.c[column].in_(owned)))
     for table in (t.activities, t.campaigns, t.segments, t.channels):
         conn.execute(sa.delete(table).where(table.c.application_id == application_id))
+    credentials.delete(conn, application_id)
     for table in (t.endpoints, t.users, t.attribute_names):
         conn.execute(sa.delete(table).where(table.c.app == number))
     conn.execute(sa.delete(t.apps).where(t.apps.c.number == number))

@@ -32,6 +32,11 @@ PARTS = {
     "html": ("HtmlBody", "HtmlPart"),
     "text": ("TextPart", "Body"),
 }
+# Members of push messages that may hold variables as well.
+EXTRAS = (
+    *("Url", "RawContent", "JsonBody", "ImageUrl", "ImageIconUrl", "ImageSmallIconUrl"),
+    *("SmallImageIconUrl", "IconReference", "MediaUrl", "Sound", "CollapseId", "CollapseKey"),
+)
 SUBSTITUTIONS = "TailorbirdSubstitutions"  # the member under which the engine takes them
 
 # Channels on which a hook may give an endpoint its own title and body (never EMAIL).
@@ -51,6 +56,7 @@ class Rendered:
     html: str = ""
     text: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    extras: Mapping[str, str] = field(default_factory=dict)  # those of EXTRAS with variables
 
     @property
     def title(self) -> str:
@@ -91,7 +97,7 @@ def options_of(settings: Settings) -> Options:
 @dataclass(frozen=True, slots=True)
 class Part:
     name: str  # the member it came from, for error messages
-    slot: str  # the field of Rendered, or "header"
+    slot: str  # the field of Rendered, or "header", or "extra"
     source: str
 
     @property
@@ -184,13 +190,16 @@ class Compiled:
         rest = iter(values)
         slots: dict[str, str] = {}
         headers: dict[str, str] = {}
+        extras: dict[str, str] = {}
         for part in self.parts:
             text = part.source if part.fixed else next(rest)
             if part.slot == "header":
                 headers[part.name.removeprefix("Headers.")] = text
+            elif part.slot == "extra":
+                extras[part.name] = text
             else:
                 slots[part.slot] = text
-        return _overridden(Rendered(**slots, headers=headers), endpoint)
+        return _overridden(Rendered(**slots, headers=headers, extras=extras), endpoint)
 
 
 def compile_message(
@@ -241,6 +250,9 @@ def _parts(message: Mapping[str, Any]) -> Iterator[Part]:
             if message.get(name):
                 yield Part(name, slot, str(message[name]))
                 break
+    for name in EXTRAS:
+        if "{{" in str(message.get(name) or ""):
+            yield Part(name, "extra", str(message[name]))
     for header in message.get("Headers") or ():
         yield Part(f"Headers.{header.get('Name', '')}", "header", str(header.get("Value", "")))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +22,11 @@ from cryptography.x509.oid import NameOID
 from tailorbird.channels import Channels, Message
 from tailorbird.clock import TestClock
 from tailorbird.settings import Settings
+from tailorbird.store import Database
 from tests.conftest import free_port
+from tests.unit.channels.providers import Apple, Provider
 
+OpenRoom = Callable[..., Channels]
 NOON = 1_600_513_200.0  # Sat, 19 Sep 2020 11:00:00 +0000
 
 
@@ -119,8 +124,16 @@ def sink() -> Iterator[Sink]:
 
 
 @pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+def certificate(certificate_files: Path) -> ssl.SSLContext:
     """A server's side of TLS, with a certificate that nobody vouches for."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate_files / "certificate.pem", certificate_files / "key.pem")
+    return context
+
+
+@pytest.fixture(scope="session")
+def certificate_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with certificate.pem, made out to 127.0.0.1, and key.pem."""
     folder = tmp_path_factory.mktemp("certificate")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
@@ -133,6 +146,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
         .serial_number(1)
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
         .sign(key, hashes.SHA256())
     )
     plain = serialization.NoEncryption()
@@ -142,12 +159,35 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
         )
     )
     (folder / "certificate.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
-    return context
+    return folder
 
 
-OpenRoom = Callable[..., Channels]
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    provider = Provider().start()
+    yield provider
+    provider.stop()
+
+
+@pytest.fixture
+def apple(certificate_files: Path) -> Iterator[Apple]:
+    apple = Apple(certificate_files / "certificate.pem", certificate_files / "key.pem").start()
+    yield apple
+    apple.stop()
+
+
+@pytest.fixture
+def stored_room(db: Database, settings: Settings) -> Iterator[OpenRoom]:
+    """Opens a room with a database; closed at the end of the test."""
+    rooms: list[Channels] = []
+
+    def open_one(**given: Any) -> Channels:
+        rooms.append(Channels(db, TestClock(NOON), settings.replace(**given)))
+        return rooms[-1]
+
+    yield open_one
+    for room in rooms:
+        room.stop()
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def test_the_list_has_the_newest_first_and_can_be_narrowed(open_room: OpenRoom) 
     assert listed[0] == {
         "path": "b/direct/m2.eml", "application_id": "b", "campaign_id": None, "message_id": "m2",
         "subject": "Hello", "from": "shop@example.org", "to": "ana@example.com",
-        "date": "Sat, 19 Sep 2020 11:00:00 +0000", "written": 1002.0,
+        "date": "Sat, 19 Sep 2020 11:00:00 +0000", "written": 1002.0, "channel": "EMAIL",
     }  # fmt: skip
     assert [e["message_id"] for e in inbox.list(room.settings, app="a", limit=1)] == ["m1"]
     assert [e["message_id"] for e in inbox.list(room.settings, app="a", campaign="x")] == ["m0"]
@@ -116,3 +116,30 @@ def test_mails_that_a_server_took_are_otherwise_not_kept(open_room: OpenRoom, si
     room = open_room(smtp_url=sink.url)
     send_batch(room, "EMAIL", [mail()])
     assert inbox.count(room.settings) == 0
+
+
+def test_what_is_no_mail_is_a_json_file_beside_them(open_room: OpenRoom) -> None:
+    room = open_room()
+    message = mail(
+        "+31612345678", id="m1", channel_type="SMS", subject="", text="Your code is 42", html="",
+        data={"MessageType": "TRANSACTIONAL"},
+    )  # fmt: skip
+    (receipt,) = send_batch(room, "SMS", [message])
+    assert (receipt.status, receipt.message) == (SUCCESSFUL, "In the inbox: app1/camp1/m1.json")
+    (entry,) = inbox.list(room.settings)
+    assert (entry["channel"], entry["to"], entry["subject"]) == (
+        "SMS", "+31612345678", "Your code is 42",
+    )  # fmt: skip
+    read = inbox.read(room.settings, entry["path"])
+    assert read["text"] == "Your code is 42"
+    assert '"MessageType": "TRANSACTIONAL"' in read["raw"]
+
+
+def test_every_channel_can_be_kept_in_the_inbox(open_room: OpenRoom, sink: Sink) -> None:
+    room = open_room(smtp_url=sink.url, sms_url="http://127.0.0.1:1", channels_inbox_only=True)
+    for channel in ("EMAIL", "SMS", "GCM", "APNS", "ADM", "BAIDU", "VOICE"):
+        address = {"EMAIL": "ana@example.com", "SMS": "+31612345678"}.get(channel, "abc123")
+        (receipt,) = send_batch(room, channel, [mail(address, id=channel, channel_type=channel)])
+        assert receipt.status == SUCCESSFUL, receipt
+    assert inbox.count(room.settings) == 7
+    assert sink.taken == []

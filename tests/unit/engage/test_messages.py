@@ -105,9 +105,9 @@ REFUSED = {
     "no message": (
         {"Addresses": {"a@b.nl": {}}, "MessageConfiguration": {}}, Invalid, "are missing",
     ),
-    "an SMS": (
-        {"Addresses": {"a@b.nl": {}}, "MessageConfiguration": {"SMSMessage": {"Body": "b"}}},
-        NotBuilt, "SMSMessage",
+    "a voice message": (
+        {"Addresses": {"a@b.nl": {}}, "MessageConfiguration": {"VoiceMessage": {"Body": "b"}}},
+        NotBuilt, "VoiceMessage",
     ),
     "a raw mail": (
         {
