@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tailorbird.errors import Unavailable
+from tailorbird.errors import NotFound, Unavailable
 from tailorbird.learn.models.blend import Blend
 from tailorbird.learn.models.engine import LOADERS
 from tailorbird.learn.models.ids import Arrays, Ids
@@ -93,7 +93,12 @@ def store(objects: Objects, folder: Path, uri: str) -> None:
 
 
 def drop(objects: Objects, uri: str) -> None:
-    for info in list(objects.list(f"{uri}/")):
+    """Gone afterwards, whether or not it was there."""
+    try:
+        files = list(objects.list(f"{uri}/"))
+    except NotFound:
+        return
+    for info in files:
         objects.delete(info.uri)
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
-from tailorbird.errors import Invalid, LimitExceeded
+from tailorbird.errors import Invalid, LimitExceeded, NotBuilt
 from tailorbird.learn import child, locations, records
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
@@ -35,7 +35,7 @@ def create_dataset_import_job(
 ) -> dict[str, Any]:
     """Start an import; the job is PENDING until a worker takes it."""
     if request.get("publishAttributionMetricsToS3"):
-        raise Invalid("publishAttributionMetricsToS3: metric attribution is not built")
+        raise NotBuilt("publishAttributionMetricsToS3: metric attribution is not built")
     where = request["dataSource"].get("dataLocation")
     if not where:
         raise Invalid("dataSource.dataLocation is missing; s3://bucket/key is right")

@@ -119,7 +119,10 @@ def run(room: Learn, job: Job) -> None:
     """The job: hand the material to a child process, store its model, then say ACTIVE."""
     arn, wall = job.payload["arn"], time.monotonic()
     row = _begin(room, arn)
-    uri = f"s3://{room.settings.learn_bucket}/models/{job.id}-{job.attempt}"
+    models = f"s3://{room.settings.learn_bucket}/models"
+    for attempt in range(1, job.attempt):  # what a killed attempt may have left
+        artifacts.drop(room.objects, f"{models}/{job.id}-{attempt}")
+    uri = f"{models}/{job.id}-{job.attempt}"
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tailorbird-train-")))
         out = folder / "model"
