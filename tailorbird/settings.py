@@ -265,13 +265,13 @@ SETTINGS = (
         "learn_import_roots",
         str,
         "",
-        "Folders (separated by :) that imports may read with file:// or a plain path; empty allows none",
+        "Folders (separated by :) whose files imports may read by file:// or path; empty: none",
     ),
     Setting(
         "learn_import_bad_rows",
         str,
         "fail",
-        "A row that cannot be read: fail refuses the import as Personalize does, skip leaves it out",
+        "A row that cannot be read: fail refuses the import (as Personalize), skip leaves it out",
     ),
     Setting(
         "learn_max_busy_imports",
@@ -302,6 +302,12 @@ SETTINGS = (
         int,
         12_000,
         "Items that the dense linear models cover; the sparse models cover the others",
+    ),
+    Setting(
+        "learn_event_item_keys",
+        str,
+        "itemId,id",
+        "Keys of an event's properties that name the item, the first one there counts",
     ),
     Setting("learn_training_threads", int, 2, "Threads of linear algebra in one training"),
     Setting("learn_seed", int, 0, "Seed of the split into training and test users"),

@@ -49,7 +49,8 @@ HAND_OVER = (
 def put_events(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
     """Keep the events; one with a known eventId is not kept twice."""
     session, user = request["sessionId"], request.get("userId")
-    read = [_event(event, n) for n, event in enumerate(request["eventList"])]
+    keys = room.settings.learn_event_item_keys.split(",")
+    read = [_event(event, n, keys) for n, event in enumerate(request["eventList"])]
     now = room.clock.now()
     with room.db.write() as conn:
         group = _group(room, conn, caller, request["trackingId"])
@@ -155,13 +156,16 @@ def _link(room: Learn, conn: Connection, group: str, session: str, user: str | N
     return user
 
 
-def _event(event: dict[str, Any], number: int) -> dict[str, Any]:
-    """An event of either shape: itemId and eventValue in it, or (2019) in its properties."""
+def _event(event: dict[str, Any], number: int, keys: list[str]) -> dict[str, Any]:
+    """An event of either shape: itemId and eventValue in it, or (2019) in its properties.
+
+    Segment's published function names the item `id` there; `keys` are the names to look for.
+    """
     where = f"eventList[{number}]"
     properties = _properties(event.get("properties"), where)
     item = event.get("itemId")
     if item is None:
-        item = properties.get("itemId")
+        item = next((properties[key] for key in keys if properties.get(key) is not None), None)
     if item is not None:
         item = str(item)
         if not 0 < len(item) <= MAX_ITEM_ID_CHARACTERS:

@@ -213,6 +213,15 @@ def test_both_shapes_of_an_event_are_kept_alike(shop: Study):
     assert first["event_value"] == 4.5
 
 
+def test_the_item_of_segments_published_function_is_called_id(shop: Study):
+    """segment-lambda-recipes sends properties={"id": sku}; a setting names the keys that count."""
+    event = {"eventType": "Product Viewed", "sentAt": NEW, "properties": '{"id": 17}'}
+    put(shop, userId="u", eventList=[event])
+    shop.room.settings = shop.room.settings.replace(learn_event_item_keys="itemId")
+    put(shop, userId="u", eventList=[event])
+    assert [row["item_id"] for row in stored(shop)] == ["17", None]
+
+
 def test_an_event_id_counts_once(shop: Study):
     event = {"eventType": "view", "sentAt": NEW, "itemId": "i1", "eventId": "m-1"}
     put(shop, userId="u", eventList=[event])
@@ -233,7 +242,9 @@ def test_a_session_hands_over_what_it_did_when_it_gets_a_user(shop: Study):
 def test_an_event_without_an_item_is_kept_with_its_reason(shop: Study):
     put(shop, None, userId="u")
     put(
-        shop, userId="u", eventList=[{"eventType": "view", "sentAt": NEW, "properties": '{"id":1}'}]
+        shop,
+        userId="u",
+        eventList=[{"eventType": "view", "sentAt": NEW, "properties": '{"sku":1}'}],
     )
     found = events.inspect(shop.room, shop.group)
     assert found["received"] == 2
