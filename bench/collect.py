@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -81,7 +82,8 @@ def serve(folder: Path, kind: str, url: str, pipe: Any) -> None:
     clock = SystemClock()
     nobody: Any = None
     objects = Objects(folder / "objects", given)
-    room = Collect(db, Jobs(db, clock), objects, clock, given, nobody, nobody, nobody)
+    functions: Any = SimpleNamespace(caller_at=lambda address: None)
+    room = Collect(db, Jobs(db, clock), objects, clock, given, functions, nobody, nobody)
     source = ensure_default_source(room, WRITE_KEY)
     before = received(db, source["id"])
     if kind == "no log":

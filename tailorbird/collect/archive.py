@@ -72,10 +72,21 @@ def schedule(room: Collect) -> None:
         _schedule(room, conn)
 
 
-def flush_soon(room: Collect, number: int) -> None:
-    """Archive now, because much has come in."""
-    with room.db.write() as conn:
-        room.jobs.enqueue(conn, KIND, {}, key=f"{KIND}:size:{number}")
+class Scale:
+    """Weighs what comes in, and has it archived early when it fills a file."""
+
+    def __init__(self, room: Collect) -> None:
+        self.room = room
+        self._bytes = 0
+
+    def weigh(self, size: int) -> None:
+        self._bytes += size
+        if self._bytes < self.room.settings.archive_file_bytes:
+            return
+        self._bytes = 0
+        with self.room.db.write() as conn:
+            key = f"{KIND}:after:{log.head(conn)}"
+            self.room.jobs.enqueue(conn, KIND, {}, key=key)
 
 
 def tidy(room: Collect) -> None:

@@ -18,7 +18,6 @@ CALL_MAX_BYTES = 32 * 1024
 PROPERTIES_MAX = 10_000
 MESSAGE_ID_MAX_CHARACTERS = 100
 VERSION = 2
-MADE_ID_PREFIX = "api-"
 
 _ALPHABET = string.ascii_letters + string.digits
 _ENCODER = msgspec.json.Encoder()
@@ -87,15 +86,15 @@ def accept(call: Any, receipt: Receipt, call_type: str | None = None) -> Kept:
 def check(call: dict[str, Any], kind: str) -> None:
     """Segment's rules for one call; raises Refusal with Segment's discard code."""
     user, anonymous = call.get("userId"), call.get("anonymousId")
-    for field, value in (("userId", user), ("anonymousId", anonymous)):
+    for name, value in (("userId", user), ("anonymousId", anonymous)):
         if value is not None and not isinstance(value, str):
-            raise Refusal("id_not_string", f"{field} is {_kind(value)}; a string is right")
+            raise Refusal("id_not_string", f"{name} is {_kind(value)}; a string is right")
     if not user and not anonymous:
         raise Refusal("no_user_anon_id", "a call needs a userId or an anonymousId (not empty)")
     _CHECKS[kind](call)
-    for field in ("context", "integrations"):
-        if call.get(field) is not None and not isinstance(call[field], dict):
-            raise Refusal("bad_request", f"{field} is {_kind(call[field])}; an object is right")
+    for name in ("context", "integrations"):
+        if call.get(name) is not None and not isinstance(call[name], dict):
+            raise Refusal("bad_request", f"{name} is {_kind(call[name])}; an object is right")
     message_id = call.get("messageId")
     if message_id and not isinstance(message_id, str):
         raise Refusal("bad_request", f"messageId is {_kind(message_id)}; a string is right")
@@ -146,7 +145,7 @@ def canonical(moment: datetime) -> str:
 
 def new_message_id() -> str:
     """An id for a call that came without one, in the form Segment's API gives."""
-    return MADE_ID_PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(27))
+    return "api-" + "".join(secrets.choice(_ALPHABET) for _ in range(27))
 
 
 def _stamp(call: dict[str, Any], receipt: Receipt) -> None:
@@ -182,10 +181,10 @@ def _track(call: dict[str, Any]) -> None:
 
 
 def _page(call: dict[str, Any]) -> None:
-    for field in ("name", "category"):
-        if call.get(field) is not None and not isinstance(call[field], str):
-            reason = f"{field}_not_string"
-            raise Refusal(reason, f"{field} is {_kind(call[field])}; a string is right")
+    for name in ("name", "category"):
+        if call.get(name) is not None and not isinstance(call[name], str):
+            reason = f"{name}_not_string"
+            raise Refusal(reason, f"{name} is {_kind(call[name])}; a string is right")
     _object(call, "properties")
 
 

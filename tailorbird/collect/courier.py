@@ -41,7 +41,7 @@ INTEGRATIONS_OFF = "integrations_disabled"
 
 ADD = (
     "INSERT INTO collect_deliveries (destination_id, number, state, due, attempts, queued,"
-    " received, message_id, call) VALUES (?, ?, 0, ?, 0, ?, ?, ?, ?)"
+    " received, message_id, function, call) VALUES (?, ?, 0, ?, 0, ?, ?, ?, ?, ?)"
 )
 END = (
     "UPDATE collect_deliveries SET state = ?, attempts = ?, reason = ?, finished = ?, call = NULL"
@@ -169,21 +169,22 @@ class Courier:
     ) -> tuple[Any, ...] | None:
         """A row of the queue, or None when the call is not for this destination."""
         call = orjson.loads(line)
-        reason = self._refusal(call, row.received)
+        reason = self._refusal(call, row)
         if reason is not None:
             tally.add(self.to.id, counts.FILTERED_AT_DESTINATION, reason, call["type"])
             if reason == LOOP:
                 why = "a function answers its own call again and again; see the setting loop_depth"
                 tally.sample(self.to.id, reason, why, line.decode())
             return None
-        return (self.to.id, number, now, now, row.received, call["messageId"], line)
+        times = (now, now, row.received)
+        return (self.to.id, number, *times, call["messageId"], row.function, line)
 
-    def _refusal(self, call: dict[str, Any], received: float) -> str | None:
+    def _refusal(self, call: dict[str, Any], row: log.Row) -> str | None:
         wanted = call.get("integrations") or {}
         if wanted.get(self.kind.name, wanted.get("All", True)) is False:
             return INTEGRATIONS_OFF
         reason = self.kind.refuses(self.to.settings, call)
-        if reason is None and self.guard.is_loop(call, received):
+        if reason is None and self.guard.is_loop(call, row.function, row.received):
             return LOOP
         return reason
 
@@ -215,7 +216,7 @@ class Courier:
             return 0
         c = deliveries.c
         query = (
-            sa.select(c.number, c.call, c.attempts, c.queued, c.received)
+            sa.select(c.number, c.call, c.attempts, c.queued, c.received, c.function)
             .where(
                 c.destination_id == self.to.id,
                 c.state == State.WAITING,
@@ -237,7 +238,7 @@ class Courier:
         """On a thread of the pool: one attempt, and word of how it ended."""
         now = self.room.clock.now()
         for parcel in parcels:
-            self.guard.began(parcel.call, parcel.received, now)
+            self.guard.began(parcel.call, parcel.function, parcel.received, now)
         try:
             results = self.kind.deliver(self.room, self.to, parcels)
         except Exception as error:
@@ -318,4 +319,5 @@ class Courier:
 
 def _parcel(row: Any) -> Parcel:
     line = bytes(row.call)
-    return Parcel(row.number, orjson.loads(line), line, row.attempts, row.queued, row.received)
+    times = (row.queued, row.received)
+    return Parcel(row.number, orjson.loads(line), line, row.attempts, *times, row.function)

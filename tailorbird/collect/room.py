@@ -43,10 +43,15 @@ class Collect:
         self.log = Log(self.db, self.clock, self.settings.collect_fsync)
         self.delivery = Delivery(self)
 
+    def caller_at(self, address: tuple[str, int] | None) -> str | None:
+        """The function that sends calls from this address, if one does."""
+        return self.functions.caller_at(address)
+
     def start(self) -> None:
-        """Take calls, deliver what is waiting, archive on the hour."""
+        """Take calls, deliver what is waiting, archive on the hour and when much has come in."""
         from tailorbird.collect import archive
 
+        self.log.appended = [archive.Scale(self).weigh]
         self.log.start()
         self.delivery.start()
         archive.schedule(self)

@@ -120,6 +120,7 @@ deliveries = sa.Table(
     sa.Column("queued", sa.Double, nullable=False),
     sa.Column("received", sa.Double, nullable=False),
     sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("function", sa.Text),
     sa.Column("finished", sa.Double),
     sa.Column("reason", sa.Text),
     sa.Column("call", sa.LargeBinary),

@@ -36,6 +36,7 @@ log = logging.getLogger("tailorbird.functions")
 class Exit:
     """The sockets of one environment's private network, and what its connections are doing."""
 
+    function: str
     report: Report
     sockets: list[socket.socket]
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -50,6 +51,7 @@ class Egress:
         self._house = (house[0].strip("[]"), house[1])
         self._authority = authority
         self._allowed = allowed
+        self.callers: dict[int, str] = {}  # our own ports towards the house, and whose they are
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="functions-egress", daemon=True)
         self._thread.start()
@@ -59,10 +61,11 @@ class Egress:
         house: socket.socket,
         doors: Sequence[socket.socket],
         names: socket.socket,
+        function: str,
         report: Report,
     ) -> Exit:
         """Serve an environment's sockets: the house's port, the TLS and HTTP ports, its DNS."""
-        way_out = Exit(report, [house, *doors, names])
+        way_out = Exit(function, report, [house, *doors, names])
         for sock in way_out.sockets:
             sock.setblocking(False)
         self._loop.call_soon_threadsafe(self._serve, way_out, house, doors, names)
@@ -126,7 +129,7 @@ class Egress:
             sock.close()
 
     async def _to_house(self, way_out: Exit, sock: socket.socket) -> None:
-        await _join(await asyncio.open_connection(sock=sock), await self._open_house())
+        await self._join_house(way_out, await asyncio.open_connection(sock=sock))
 
     async def _by_host(self, way_out: Exit, sock: socket.socket) -> None:
         first = await asyncio.wait_for(self._peek(sock), FIRST_SECONDS)
@@ -135,7 +138,7 @@ class Egress:
         if addresses.is_house(host):
             inner = await self._terminate(sock, host) if tls else None
             inner = inner or await asyncio.open_connection(sock=sock)
-            await _join(inner, await self._open_house())
+            await self._join_house(way_out, inner)
         elif addresses.matches(host, self._allowed):
             outer = await asyncio.open_connection(host, 443 if tls else 80)
             await _join(await asyncio.open_connection(sock=sock), outer)
@@ -174,8 +177,15 @@ class Egress:
         transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, sock, ssl=context)
         return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
 
-    async def _open_house(self) -> Stream:
-        return await asyncio.open_connection(*self._house)
+    async def _join_house(self, way_out: Exit, inner: Stream) -> None:
+        """Carry a connection to the house, which can ask meanwhile whose it is."""
+        outer = await asyncio.open_connection(*self._house)
+        port = outer[1].get_extra_info("sockname")[1]
+        self.callers[port] = way_out.function
+        try:
+            await _join(inner, outer)
+        finally:
+            del self.callers[port]
 
 
 async def _join(one: Stream, other: Stream) -> None:

@@ -16,6 +16,7 @@ from tailorbird.store import Database, Jobs, Objects
 if TYPE_CHECKING:
     from tailorbird.functions.supervisor import Supervisor
 
+LOOPBACK = ("127.0.0.1", "::1")
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
 
 
@@ -70,6 +71,13 @@ class Functions:
         with self._lock:
             supervisor = self._supervisor
         return supervisor.counts() if supervisor else {}
+
+    def caller_at(self, address: tuple[str, int] | None) -> str | None:
+        """The ARN of the function that a request from this address was sent by, if it was one."""
+        supervisor = self._supervisor
+        if supervisor is None or address is None or address[0] not in LOOPBACK:
+            return None
+        return supervisor.caller_at(address[1])
 
     def start(self) -> None:
         """Start the launcher, so that the first invocation does not wait for it."""

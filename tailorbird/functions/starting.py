@@ -108,7 +108,7 @@ class Starter:
         plan = self._plan(version, runtime, places, code, tmp, number, env)
         launched = self._launcher.spawn(replace(plan, cgroups=group.members if group else ()))
         launched.listener = listener or launched.listener
-        way_out = self._way_out(launched, written)
+        way_out = self._way_out(launched, ref.arn, written)
         environment = Environment(launched, self._launcher.kill)
         now = time.monotonic()
         return Slot(number, version, runtime, environment, written, tmp, now, now, way_out, group)
@@ -152,12 +152,16 @@ class Starter:
             self._egress.stop()
         shutil.rmtree(_tmp_root(self._room.root), ignore_errors=True)
 
-    def _way_out(self, launched: Launched, log: logs.Writer) -> Exit | None:
+    def caller_at(self, port: int) -> str | None:
+        """The ARN of the function that a connection from this port of ours comes from."""
+        return None if self._egress is None else self._egress.callers.get(port)
+
+    def _way_out(self, launched: Launched, function: str, log: logs.Writer) -> Exit | None:
         if self._egress is None:
             return None
         house, *doors, names = launched.others
         launched.others = []
-        return self._egress.attach(house, doors, names, _report(log))
+        return self._egress.attach(house, doors, names, function, _report(log))
 
     def _plan(
         self,

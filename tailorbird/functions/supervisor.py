@@ -40,6 +40,7 @@ class Supervisor:
         self._starter = Starter(room)
         self.walls = self._starter.walls
         self.limits_memory = self._starter.cgroups.limits_memory
+        self.caller_at = self._starter.caller_at
         self._sweeper = threading.Thread(target=self._sweep, name="functions-sweeper", daemon=True)
         self._sweeper.start()
 

@@ -103,6 +103,7 @@ async def _answer(collect: Collect, scope: Scope, receive: Receive) -> tuple[int
             _write_key(headers),
             len(path) == BROWSER_PATH_CHARACTERS,
             scope["client"][0] if scope.get("client") else None,
+            collect.caller_at(scope.get("client")),
         )
         return _told(await take_calls(collect, request), collect.settings.segment_strict)
     if path == METRICS and method == "POST":  # the browser library's own metrics

@@ -31,6 +31,7 @@ class Parcel:
     attempts: int = 0
     queued: float = 0.0
     received: float = 0.0
+    function: str | None = None  # that sent the call
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,3 +118,17 @@ def test_the_job_archives_on_the_hour_and_again_on_the_next(room: Collect) -> No
             wait_for(lambda hour=hour: len(archived(room)) == hour, 10)
     finally:
         worker.stop()
+
+
+def test_much_at_once_is_archived_before_the_hour(make_room: Callable[..., Collect]) -> None:
+    room = make_room(archive_file_bytes=1_000)
+    room.start()
+    worker = Worker(room.jobs, job_kinds(room), threads=1)
+    worker.start()
+    try:
+        room.log.append_and_wait(entry(room, *range(5)))
+        assert archived(room) == {}
+        room.log.append_and_wait(entry(room, *range(5, 20)))
+        wait_for(lambda: len(archived(room)) == 20, 10)
+    finally:
+        worker.stop()
