@@ -5,19 +5,25 @@ Commands that talk to a running server find its secrets in the data folder, as a
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
 from tailorbird import __version__
+from tailorbird.cli_roles import explain, role
 from tailorbird.errors import Invalid, TailorbirdError
-
-if TYPE_CHECKING:
-    from tailorbird.remote import Remote
+from tailorbird.terminal import (
+    Data,
+    Url,
+    asking,
+    console,
+    parse_json,
+    remote,
+    settings_with,
+    show,
+)
 
 INTERRUPTED = 130
 REFUSED = 2
@@ -34,11 +40,8 @@ destination = App(name="destination", help="Destinations: where a source's calls
 app.default_parameter = Parameter(negative=())
 app.command(source)
 app.command(destination)
-
-Data = Annotated[Path | None, Parameter(help="Data folder of the server (default: setting `data`)")]
-Url = Annotated[
-    str | None, Parameter(help="Address of the server (default: settings `host`, `port`)")
-]
+app.command(role)
+app.command(explain)
 
 
 # -- serving ------------------------------------------------------------------------------------
@@ -328,60 +331,6 @@ def import_interactions(
 
 
 # -- what they share ------------------------------------------------------------------------------
-
-
-def settings_with(**flags: Any) -> Any:
-    from tailorbird.settings import load
-
-    return load(flags)
-
-
-def remote(data: Path | None, url: str | None) -> Remote:
-    """The running server that the flags, or else the settings, name."""
-    from tailorbird.remote import Remote
-
-    known = settings_with(data=data)
-    return Remote(url or f"http://{known.host}:{known.port}", known.data, known.region)
-
-
-def asking(server: Remote) -> Any:
-    from tailorbird.remote import refusals
-
-    return refusals(server.url)
-
-
-def console() -> Any:
-    from rich.console import Console
-
-    return Console()
-
-
-def show(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
-    """A table on a terminal, one JSON object a line into a pipe."""
-    if not sys.stdout.isatty():
-        for row in rows:
-            sys.stdout.write(json.dumps(row) + "\n")
-        return
-    from rich.table import Table
-
-    columns = columns or tuple(rows[0] if rows else ())
-    table = Table(*columns, box=None)
-    for row in rows:
-        table.add_row(*(as_text(row.get(column)) for column in columns))
-    console().print(table)
-
-
-def as_text(value: Any) -> str:
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return ", ".join(value)
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def parse_json(text: str, what: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise Invalid(f"{what} is not valid JSON: {error}") from None
 
 
 def is_secret(name: str) -> bool:

@@ -7,6 +7,7 @@ A signature decides first, then the host name, then the path; Segment's and Pinp
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -14,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tailorbird import access, console
 from tailorbird.gateway import Gateway, own, segment, segment_public
+from tailorbird.gateway.explain import explain
 
 if TYPE_CHECKING:
     from tailorbird.app import House
@@ -54,7 +56,14 @@ class Entrance:
             house.settings,
             house.clock,
         )
-        self.own: App = own.app(house.jobs, house.collect, house.prepare, house.engage, token)
+        self.own: App = own.app(
+            house.jobs,
+            house.collect,
+            house.prepare,
+            house.engage,
+            token,
+            partial(explain, house.access, house.functions),
+        )
         self.console: App = console.app(house)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

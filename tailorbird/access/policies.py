@@ -78,6 +78,12 @@ def role_of_session(principal: str) -> tuple[str, str] | None:
     return (found["account"], found["role"]) if found else None
 
 
+def role_named(arn: str) -> tuple[str, str] | None:
+    """(account, role name) of a role's ARN or of a session's, else None."""
+    found = _ROLE.match(arn) or _ASSUMED_ROLE.match(arn)
+    return (found["account"], found["role"]) if found else None
+
+
 def account_of(principal: str) -> str | None:
     """The account a principal belongs to; None for a service."""
     if principal.isdigit():

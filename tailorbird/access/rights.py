@@ -60,7 +60,7 @@ def decide(
                 rights.decided.clear()
             rights.decided[asked] = known
         return known
-    given = _usual_context(room, rights, principal) | (dict(context()) if context else {})
+    given = usual_context(room, rights, principal) | (dict(context()) if context else {})
     return _evaluate(rights, principal, actions, resource, given)
 
 
@@ -123,7 +123,7 @@ def _without_policies(room: Access, rights: Rights) -> Decision:
     return Decision(allowed, False, None, [line])
 
 
-def _usual_context(room: Access, rights: Rights, principal: str) -> dict[str, Any]:
+def usual_context(room: Access, rights: Rights, principal: str) -> dict[str, Any]:
     """The keys that every request has.
 
     Source: IAM user guide, "AWS global condition context keys".

@@ -115,11 +115,11 @@ def _check_trusted(
         raise _not_authorized(principal, role_arn, f"role {held.name} denies it")
     # A trust policy that names this role, in its own account, is enough; else both must allow it.
     same_account = session[0] == _account(role_arn)
-    if not own.allowed and not (same_account and _names(decision.statement, principal)):
+    if not own.allowed and not (same_account and names(decision.statement, principal)):
         raise _not_authorized(principal, role_arn, f"role {held.name} does not allow it")
 
 
-def _names(statement: Mapping[str, Any] | None, principal: str) -> bool:
+def names(statement: Mapping[str, Any] | None, principal: str) -> bool:
     """True when the statement names this very role or session, not its account or everybody."""
     listed = (statement or {}).get("Principal")
     entries = as_list(listed.get("AWS")) if isinstance(listed, Mapping) else []

@@ -5,6 +5,7 @@ GET  /_/ledger?activity=|campaign=   [&state=&limit=&after=]
 GET  /_/ledger?application=&user=
 GET  /_/ledger/reasons?activity=|campaign=
 POST /_/archive                      {"source": id} or {} for all
+POST /_/explain                      {"as": ARN, "action": ..., "resource": ..., "context": {...}}
 POST /_/interactions                 {"source": id, "output": "s3://....csv", "mapping": {...}}
 """
 
@@ -35,14 +36,22 @@ Answer = dict[str, Any]
 Door = Callable[[Request], Answer]
 
 
-def app(jobs: Jobs, porch: Collect, kitchen: Prepare, parlour: Engage, token: str) -> Starlette:
-    """The ASGI application."""
+def app(
+    jobs: Jobs,
+    porch: Collect,
+    kitchen: Prepare,
+    parlour: Engage,
+    token: str,
+    explain: Callable[[Answer], Answer],
+) -> Starlette:
+    """The ASGI application; `explain` says why somebody may or may not."""
     doors: list[tuple[str, str, Door]] = [
         ("GET", "/_/jobs", lambda request: _jobs(jobs, request)),
         ("GET", "/_/jobs/{id:int}", lambda request: {"job": jobs.get(request.path_params["id"])}),
         ("GET", "/_/ledger", lambda request: _ledger(parlour, request)),
         ("GET", "/_/ledger/reasons", lambda request: _reasons(parlour, request)),
         ("POST", "/_/archive", lambda request: _archive(porch, request.state.body)),
+        ("POST", "/_/explain", lambda request: explain(request.state.body)),
         ("POST", "/_/interactions", lambda request: _prepare(porch, kitchen, request.state.body)),
     ]
     return Starlette(

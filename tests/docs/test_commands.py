@@ -85,7 +85,9 @@ def test_help_is_quick_because_rooms_are_imported_late() -> None:
         "import sys, tailorbird.cli; print([m for m in sys.modules if m.startswith('tailorbird.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert set(ast.literal_eval(done.stdout)) == {"tailorbird.cli", "tailorbird.errors"}
+    imported = set(ast.literal_eval(done.stdout))
+    commands_only = {"tailorbird.cli", "tailorbird.cli_roles", "tailorbird.terminal"}
+    assert imported == commands_only | {"tailorbird.errors"}
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,11 @@ def test_help_is_quick_because_rooms_are_imported_late() -> None:
         (["demo", "--exit", "--interactions", "/nowhere.csv"], "There is no file /nowhere.csv"),
         (["ledger", "c", "--data", "/nowhere"], "/nowhere holds no api_token"),
         (["invoke", "f", "{not json"], "payload is not valid JSON"),
+        (["role", "list", "--data", "/nowhere"], "/nowhere holds no credentials"),
+        (["role", "create", "r"], "--trust says who may take the role on"),
+        (["role", "create", "r", "--trust", "nobody"], "nobody is not who can be trusted"),
+        (["role", "allow", "r"], "name the actions"),
+        (["explain", "s3:GetObject", "*", "--as", "r", "--context", "x"], "is not key=value"),
     ],
 )
 def test_a_refusal_is_one_clear_line_without_a_traceback(words: list[str], said: str) -> None:
