@@ -29,6 +29,7 @@ PR_SET_PDEATHSIG = 1
 SIOCGIFFLAGS = 0x8913
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 0x1
+SECCOMP_FD = "{seccomp}"
 MESSAGE_BYTES = 262_144
 BACKLOG = 128
 
@@ -109,19 +110,32 @@ def _spawn(request: dict, fds: list[int]) -> tuple[int, list[socket.socket]]:
     env = dict(request["env"])
     if inherited:
         env["TAILORBIRD_RUNTIME_FD"] = str(inherited[0])
-    process = subprocess.Popen(
-        request["argv"],
-        env=env,
-        cwd=request["cwd"],
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        pass_fds=inherited,
-        start_new_session=True,
-        preexec_fn=_confine(request),
-    )
+    argv, filters = _with_filter(request)
+    try:
+        process = subprocess.Popen(
+            argv,
+            env=env,
+            cwd=request["cwd"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[*inherited, *filters],
+            start_new_session=True,
+            preexec_fn=_confine(request),
+        )
+    finally:
+        for fd in filters:
+            os.close(fd)
     process.returncode = 0  # reaped by _reap; keeps Popen from waiting itself
     return process.pid, sockets
+
+
+def _with_filter(request: dict) -> tuple[list[str], list[int]]:
+    """The command with the number of its opened seccomp program, for bubblewrap to read."""
+    if not request["seccomp"]:
+        return request["argv"], []
+    fd = os.open(request["seccomp"], os.O_RDONLY | os.O_CLOEXEC)
+    return [str(fd) if word == SECCOMP_FD else word for word in request["argv"]], [fd]
 
 
 def _confine(request: dict) -> Callable[[], None]:

@@ -63,8 +63,7 @@ class Functions:
     @property
     def level(self) -> str:
         """How functions are walled in: `bwrap`, `rlimit` or `none`, and why not better."""
-        walls = self.supervisor.walls
-        return f"{walls.level} ({walls.degraded})" if walls.degraded else walls.level
+        return str(self.supervisor.walls)
 
     def counts(self) -> dict[str, int]:
         """Environments and invocations of this process, for the console."""

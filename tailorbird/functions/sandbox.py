@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 LEVELS = ("none", "rlimit", "bwrap")
@@ -25,6 +25,7 @@ OUTSIDE_UID = (
     199_300_000  # nobody else's user: functions of a root-run house run as this plus a slot
 )
 SLOTS = 512  # environments of one process at most
+SECCOMP_FD = "{seccomp}"  # in a command: the launcher puts the open file's number here
 MIB = 1024 * 1024
 
 
@@ -45,20 +46,32 @@ class Walls:
     degraded: str = ""
     bwrap: str = ""
     setpriv: str = ""
+    seccomp: str = ""  # file of the filter program
 
     @property
     def private_network(self) -> bool:
         return self.level == "bwrap"
 
+    def __str__(self) -> str:
+        """The level, what strengthens it, and why it is not more."""
+        name = f"{self.level} with seccomp" if self.seccomp else self.level
+        return f"{name} ({self.degraded})" if self.degraded else name
 
-def candidates(wanted: str) -> list[Walls]:
-    """The walls worth trying on this machine, best first; `wanted` is a level or "" for any."""
+
+def candidates(wanted: str, filters: Path | None = None) -> list[Walls]:
+    """The walls worth trying on this machine, best first; `wanted` is a level or "" for any.
+
+    `filters` is the file of a seccomp program, where one is known for this machine.
+    """
     bwrap, setpriv = shutil.which("bwrap"), shutil.which("setpriv")
     found: list[Walls] = []
     if wanted in ("", "bwrap") and bwrap:
+        bare = [Walls("bwrap", bwrap=bwrap)]
         if os.geteuid() == 0 and setpriv:
-            found.append(Walls("bwrap", bwrap=bwrap, setpriv=setpriv))
-        found.append(Walls("bwrap", bwrap=bwrap))
+            bare.insert(0, Walls("bwrap", bwrap=bwrap, setpriv=setpriv))
+        for walls in bare:
+            found += [replace(walls, seccomp=str(filters))] if filters else []
+            found.append(walls)
     missing = "bubblewrap is not installed" if not bwrap else "bubblewrap does not work here"
     if wanted in ("", "rlimit"):
         why = "as set" if wanted else missing
@@ -76,6 +89,7 @@ def command(
         return list(inner)
     line = [walls.bwrap, "--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid",
             "--unshare-uts", "--unshare-cgroup-try", "--hostname", "169-254-0-1"]  # fmt: skip
+    line += ["--seccomp", SECCOMP_FD] if walls.seccomp else []
     line += _identity(walls)
     line += _base_mounts()
     for mount in mounts:

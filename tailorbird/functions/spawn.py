@@ -36,6 +36,7 @@ class Plan:
     channel: bool = False  # a socket that speaks the Runtime API, inherited
     rlimits: Mapping[str, int] = field(default_factory=dict)
     cgroups: Sequence[str] = ()
+    seccomp: str = ""  # file of a filter program for bubblewrap
 
 
 class Launcher:
@@ -83,6 +84,7 @@ class Launcher:
             "datagrams": list(plan.datagrams),
             "rlimits": dict(plan.rlimits),
             "cgroups": list(plan.cgroups),
+            "seccomp": plan.seccomp,
         }
         try:
             reply, sockets = self._ask(request, given)

@@ -19,7 +19,7 @@ import orjson
 
 from tailorbird import ids
 from tailorbird.errors import Unavailable
-from tailorbird.functions import cgroups, logs, packages, runtimes, sandbox, variables
+from tailorbird.functions import cgroups, logs, packages, runtimes, sandbox, seccomp, variables
 from tailorbird.functions.authority import Authority
 from tailorbird.functions.cgroups import Cgroups, Group
 from tailorbird.functions.credentials import Credentials
@@ -191,6 +191,7 @@ class Starter:
             ports=PORTS if walls.private_network else (),
             datagrams=(sandbox.NAME_PORT,) if walls.private_network else (),
             channel=runtime.channel,
+            seccomp=walls.seccomp,
             rlimits=sandbox.limits(walls, version.storage_mb * MIB),
         )
 
@@ -217,7 +218,7 @@ class Starter:
 
 def _raise_walls(wanted: str, root: Path) -> tuple[Launcher, Walls]:
     """A launcher and the best walls that work here, tried by starting something behind them."""
-    for walls in sandbox.candidates(wanted):
+    for walls in sandbox.candidates(wanted, _filter_file(root)):
         launcher = Launcher()
         try:
             if walls.private_network and os.geteuid() != 0:
@@ -242,7 +243,7 @@ def _stands(launcher: Launcher, walls: Walls, root: Path) -> bool:
     reading = [interpreter, "-S", "-c", "open('/var/runtime/__init__.py')"]
     argv = sandbox.command(walls, reading, [*mounts, *more], "/", 0)
     env = {"LD_LIBRARY_PATH": "/var/lang/lib"}
-    launched = launcher.spawn(Plan(argv, env, ports=(RUNTIME_API_PORT,)))
+    launched = launcher.spawn(Plan(argv, env, ports=(RUNTIME_API_PORT,), seccomp=walls.seccomp))
     environment = Environment(launched, launcher.kill)
     environment.wait_ready(time.monotonic() + PROBE_SECONDS)
     stands = environment.exit_code == 0
@@ -250,6 +251,19 @@ def _stands(launcher: Launcher, walls: Walls, root: Path) -> bool:
         log.info("bubblewrap: %s", environment.take_output().strip())
     environment.close()
     return stands
+
+
+def _filter_file(root: Path) -> Path | None:
+    """The seccomp program as a file for bubblewrap; none where the system calls are not known."""
+    program = seccomp.program()
+    if program is None:
+        return None
+    file = root / "seccomp.bpf"
+    if not file.exists() or file.read_bytes() != program:
+        staging = file.with_name(f".{file.name}.{os.getpid()}")
+        staging.write_bytes(program)
+        staging.replace(file)
+    return file
 
 
 def _prepare_folders(root: Path, authority: Authority) -> None:

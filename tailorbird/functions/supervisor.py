@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tailorbird.errors import Throttled, Unavailable
 from tailorbird.functions import sandbox
+from tailorbird.functions.concurrency import Busy
 from tailorbird.functions.credentials import RENEW_SECONDS
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.resolve import FunctionVersion
@@ -35,6 +36,7 @@ class Supervisor:
         self._idle: dict[tuple[str, str, str], list[Slot]] = defaultdict(list)
         self._slots: set[Slot] = set()
         self._numbers = set(range(sandbox.SLOTS))
+        self._busy = Busy()
         self._held: dict[str, int] = defaultdict(int)  # environments by function, also unborn ones
         self._stopped = threading.Event()
         self._starter = Starter(room)
@@ -46,6 +48,16 @@ class Supervisor:
 
     def acquire(self, version: FunctionVersion, *, fresh: bool = False) -> Slot:
         """A warm environment of the version, else a new one; Throttled when none comes free."""
+        self._busy.take(version)
+        try:
+            slot = self._acquire(version, fresh)
+        except BaseException:
+            self._busy.give(version.ref.arn)
+            raise
+        slot.busy = True
+        return slot
+
+    def _acquire(self, version: FunctionVersion, fresh: bool) -> Slot:
         deadline = time.monotonic() + self._wait_seconds
         while True:
             slot = self._claim(version, deadline, fresh)
@@ -57,6 +69,7 @@ class Supervisor:
 
     def release(self, slot: Slot) -> None:
         """Put a healthy environment back for the next invocation."""
+        self._done(slot)
         with self._turn:
             slot.used = time.monotonic()
             keep = not slot.retired and not self._stopped.is_set()
@@ -69,6 +82,7 @@ class Supervisor:
     def discard(self, slot: Slot, *, keep_tmp: bool = False) -> None:
         """End an environment; its /tmp can pass to the function's next one."""
         self._starter.end(slot, keep_tmp=keep_tmp)
+        self._done(slot)
         with self._turn:
             self._slots.discard(slot)
             self._numbers.add(slot.number)
@@ -114,6 +128,12 @@ class Supervisor:
         with self._turn:
             self._ended += 1
             self._failed += failed
+
+    def _done(self, slot: Slot) -> None:
+        """The invocation that had the environment, if one had it, is over."""
+        if slot.busy:
+            slot.busy = False
+            self._busy.give(slot.arn)
 
     # choosing
 
