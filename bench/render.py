@@ -182,14 +182,19 @@ class _Conversation(socketserver.BaseRequestHandler):
         while data := connection.recv(262_144):
             rest += data
             if in_mail:
-                if not rest.endswith(b"\r\n.\r\n"):
-                    continue
-                rest, in_mail = b"", False
-                connection.sendall(b"250 taken\r\n")
+                if rest.endswith(b"\r\n.\r\n"):
+                    rest, in_mail = b"", False
+                    connection.sendall(b"250 taken\r\n")
             elif rest.endswith(b"\r\n"):
-                in_mail = rest.upper().startswith(b"DATA")
-                connection.sendall(b"354 go on\r\n" if in_mail else b"250 bench\r\n")
-                rest = b""
+                replies = [_reply(line) for line in rest.upper().splitlines()]
+                in_mail, rest = replies[-1].startswith(b"354"), b""
+                connection.sendall(b"".join(replies))
+
+
+def _reply(command: bytes) -> bytes:
+    if command.startswith(b"EHLO"):
+        return b"250-bench\r\n250 PIPELINING\r\n"
+    return b"354 go on\r\n" if command.startswith(b"DATA") else b"250 bench\r\n"
 
 
 class _Server(socketserver.ThreadingTCPServer):

@@ -6,27 +6,25 @@ Source: RFC 5321 (4xx is for now, 5xx is for good; 421 closes the connection).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 import threading
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 from aiosmtplib import errors as smtp_errors
 
+from tailorbird.channels.conversation import SERVICE_CLOSING, Conversation, Lost, Mail, Reply
 from tailorbird.errors import Invalid, Unavailable
 
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 STARTTLS_MODES = {"auto": None, "always": True, "never": False}
-SERVICE_CLOSING = 421
 STRIKES = 2  # mails in a row without an answer after which a conversation is given up
+AWAY = (smtp_errors.SMTPException, OSError, Lost)
 T = TypeVar("T")
-
-Mail = tuple[str, str, bytes]  # sender, recipient, content
 
 
 @dataclass(frozen=True)
@@ -68,22 +66,6 @@ class Server:
         return f"{'smtps' if self.tls else 'smtp'}://{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The server's answer for one mail; code 0 when it never answered."""
-
-    code: int
-    words: str
-
-    @property
-    def accepted(self) -> bool:
-        return 200 <= self.code < 300
-
-    @property
-    def permanent(self) -> bool:
-        return 500 <= self.code < 600
-
-
 class Pool:
     """At most `connections` conversations with one server, kept open between batches."""
 
@@ -93,7 +75,7 @@ class Pool:
         self._timeout = timeout
         self._hostname = hostname
         self._tls = _tls(server)
-        self._idle: list[aiosmtplib.SMTP] = []
+        self._idle: list[Conversation] = []
         self._loop = asyncio.new_event_loop()
         self._turns = asyncio.Semaphore(connections)
         self._thread = threading.Thread(target=self._loop.run_forever, name="smtp", daemon=True)
@@ -127,57 +109,28 @@ class Pool:
     ) -> str:
         """Send mails over one connection until none is left; the reason when it ends early."""
         async with self._turns:
-            client: aiosmtplib.SMTP | None = None
-            strikes = 0
-            while waiting:
-                index = waiting.popleft()
+            lane = _Lane(mails, waiting, replies)
+            while lane.take():
                 try:
-                    client = client or await self._connection()
-                except (smtp_errors.SMTPException, OSError) as error:
-                    waiting.appendleft(index)  # another lane may have a connection
+                    lane.line = lane.line or await self._connection()
+                except AWAY as error:
+                    lane.put_back()  # another lane may have a connection
                     return _words(error)
-                try:
-                    replies[index], client = await self._one(client, mails[index])
-                    strikes = 0
-                except (smtp_errors.SMTPException, OSError) as error:
-                    client, strikes = None, strikes + 1
-                    if strikes == STRIKES:
-                        return _words(error)
-            if client is not None:
-                self._idle.append(client)
+                trouble = await lane.send()
+                if trouble and lane.strikes == STRIKES:
+                    return trouble
+            if lane.line is not None:
+                self._idle.append(lane.line)
         return ""
 
-    async def _one(
-        self, client: aiosmtplib.SMTP, mail: Mail
-    ) -> tuple[Reply, aiosmtplib.SMTP | None]:
-        """The reply for this mail, and the connection if it is still good."""
-        sender, recipient, content = mail
-        try:
-            reply = await _address(client, sender, recipient)
-        except smtp_errors.SMTPServerDisconnected:
-            # Servers close connections that were kept open; a fresh one tells if it is away.
-            client = await self._connect()
-            reply = await _address(client, sender, recipient)
-        if reply.accepted:
-            try:
-                reply = await _ask(client.data(content))
-            except (smtp_errors.SMTPException, OSError) as error:
-                client.close()
-                words = f"The server did not confirm it ({error}); it may have it or not"
-                return Reply(0, words), None
-        if reply.code == SERVICE_CLOSING:
-            client.close()
-            return reply, None
-        return reply, client
-
-    async def _connection(self) -> aiosmtplib.SMTP:
+    async def _connection(self) -> Conversation:
         while self._idle:
-            client = self._idle.pop()
-            if client.is_connected:
-                return client
+            line = self._idle.pop()
+            if line.is_open:
+                return line
         return await self._connect()
 
-    async def _connect(self) -> aiosmtplib.SMTP:
+    async def _connect(self) -> Conversation:
         client = aiosmtplib.SMTP(
             hostname=self.server.host,
             port=self.server.port,
@@ -190,35 +143,80 @@ class Pool:
             timeout=self._timeout,
         )
         await client.connect()
-        return client
+        if client.is_ehlo_or_helo_needed:
+            await client.ehlo()
+        transport = client.transport
+        if transport is None:
+            raise Lost("the connection was closed")
+        return Conversation(
+            cast(asyncio.Transport, transport),
+            pipelining=client.supports_extension("pipelining"),
+            timeout=self._timeout,
+        )
 
     async def _quit(self) -> None:
         while self._idle:
-            with contextlib.suppress(smtp_errors.SMTPException, OSError):
-                await self._idle.pop().quit()
+            await self._idle.pop().quit()
 
 
-async def _address(client: aiosmtplib.SMTP, sender: str, recipient: str) -> Reply:
-    """The server's word on sender and recipient; nothing of the mail has been said yet."""
-    try:
-        reply = await _ask(client.mail(sender))
-        if not reply.accepted:
-            return reply
-        reply = await _ask(client.rcpt(recipient))
-        if not reply.accepted and reply.code != SERVICE_CLOSING:
-            await _ask(client.rset())
-    except (smtp_errors.SMTPException, OSError):
-        client.close()
-        raise
-    return reply
+class _Lane:
+    """Mails one after the other over one connection."""
 
+    def __init__(
+        self, mails: Sequence[Mail], waiting: deque[int], replies: list[Reply | None]
+    ) -> None:
+        self._mails = mails
+        self._waiting = waiting
+        self._replies = replies
+        self._lost_before: set[int] = set()
+        self._index = 0
+        self.line: Conversation | None = None
+        self.strikes = 0
 
-async def _ask(command: Coroutine[Any, Any, aiosmtplib.SMTPResponse]) -> Reply:
-    try:
-        response = await command
-    except smtp_errors.SMTPResponseException as refusal:
-        return Reply(refusal.code, refusal.message)
-    return Reply(response.code, response.message)
+    def take(self) -> bool:
+        """Choose the next mail, if there is one."""
+        if self._waiting:
+            self._index = self._waiting.popleft()
+            return True
+        return False
+
+    def put_back(self) -> None:
+        self._waiting.appendleft(self._index)
+
+    async def send(self) -> str:
+        """Say the chosen mail; what went wrong with the connection, if anything did."""
+        assert self.line is not None
+        mail = self._mails[self._index]
+        try:
+            reply = await self.line.envelope(mail)
+        except (Lost, TimeoutError) as error:
+            return self._hang_up(error, again=isinstance(error, Lost))
+        if reply.accepted:
+            try:
+                reply = await self.line.content(mail[2])
+            except (Lost, TimeoutError) as error:
+                words = f"The server did not confirm it ({_words(error)}); it may have it or not"
+                self._replies[self._index] = Reply(0, words, begun=True)
+                return self._hang_up(error, again=False)
+        self._replies[self._index] = reply
+        self.strikes = 0
+        if reply.code == SERVICE_CLOSING:
+            self.line.close()
+            self.line = None
+        return ""
+
+    def _hang_up(self, error: Exception, *, again: bool) -> str:
+        """Leave the connection; a mail of which nothing was said gets a second one."""
+        if self.line is not None:
+            self.line.close()
+            self.line = None
+        if again and self._index not in self._lost_before:
+            # Servers close connections that were kept open; a fresh one tells if it is away.
+            self._lost_before.add(self._index)
+            self.put_back()
+            return ""
+        self.strikes += 1
+        return _words(error)
 
 
 def _words(error: Exception) -> str:

@@ -43,6 +43,7 @@ class Sink:
     hang_up_after: int | None = None  # mails on one connection
     controller: Controller | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    pipelining: bool = True
 
     @property
     def url(self) -> str:
@@ -81,7 +82,11 @@ class Answers:
             assert server.transport is not None
             server.transport.close()
         session.host_name = hostname
-        return responses
+        return [
+            *responses[:-1],
+            *(["250-PIPELINING"] if self.sink.pipelining else []),
+            responses[-1],
+        ]
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -115,9 +120,9 @@ def only_this_password(
     return AuthResult(success=good, handled=False)
 
 
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    sink = Sink(free_port())
+@pytest.fixture(params=[True, False], ids=["pipelining", "plain"])
+def sink(request: pytest.FixtureRequest) -> Iterator[Sink]:
+    sink = Sink(free_port(), pipelining=request.param)
     sink.start()
     yield sink
     sink.stop()

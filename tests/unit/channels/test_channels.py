@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 
@@ -18,6 +19,7 @@ from tailorbird.channels import (
     send_batch,
 )
 from tailorbird.channels.mime import header_value
+from tests.conftest import free_port
 from tests.unit.channels.conftest import OpenRoom, Sink, mail
 
 
@@ -39,12 +41,15 @@ class Way:
         return {str(one["To"]): one for one in mails if isinstance(one, EmailMessage)}
 
 
-@pytest.fixture(params=["inbox", "smtp"])
-def way(request: pytest.FixtureRequest, open_room: OpenRoom) -> Way:
+@pytest.fixture(params=["inbox", "plain", "pipelining"])
+def way(request: pytest.FixtureRequest, open_room: OpenRoom) -> Iterator[Way]:
     if request.param == "inbox":
-        return Way(open_room(), None)
-    sink = request.getfixturevalue("sink")
-    return Way(open_room(smtp_url=sink.url), sink)
+        yield Way(open_room(), None)
+        return
+    sink = Sink(free_port(), pipelining=request.param == "pipelining")
+    sink.start()
+    yield Way(open_room(smtp_url=sink.url), sink)
+    sink.stop()
 
 
 def test_every_message_has_a_receipt_in_order(way: Way) -> None:
