@@ -88,10 +88,14 @@ class Courier:
     def wake(self) -> None:
         self._bell.set()
 
-    def stop(self) -> None:
-        """Wait for the calls in flight and commit how they ended."""
+    def end(self) -> None:
+        """Take no more calls."""
         self._stopping = True
         self._bell.set()
+
+    def stop(self) -> None:
+        """Wait for the calls in flight and commit how they ended."""
+        self.end()
         self._thread.join()
 
     def _run(self) -> None:
@@ -287,7 +291,11 @@ class Courier:
         return len(ended)
 
     def _judged(self, parcel: Parcel, result: Result, now: float) -> Result:
-        """A call that was tried for long enough is given up."""
+        """A call that was tried for long enough is given up; one that failed while the house goes
+        down, where a function cannot reach it any more, is not.
+        """
+        if self._stopping and result.state is State.FAILED:
+            return replace(result, state=State.WAITING)
         hours = self.room.settings.delivery_retry_hours
         if result.state is State.WAITING and retries.is_over(parcel.queued, now, hours):
             why = f"given up after {hours:g} hours; the last reason: {result.message}"

@@ -47,6 +47,8 @@ class Delivery:
         self._thread = None
         self.room.log.appended.remove(self._wake)
         for courier in self._couriers.values():
+            courier.end()
+        for courier in self._couriers.values():
             courier.stop()
         self._couriers.clear()
         self._release(process_name())

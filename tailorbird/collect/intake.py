@@ -9,9 +9,7 @@ from tailorbird.collect.calls import Receipt
 from tailorbird.collect.log import Entry
 from tailorbird.collect.receive import BATCH_MAX_CALLS, Body, Refused, Taken, parse, take
 from tailorbird.collect.room import Collect
-from tailorbird.collect.sources import Source
-
-UNKNOWN = "unknown"  # the owner of calls whose write key nobody has
+from tailorbird.collect.sources import UNKNOWN, Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from tailorbird import prepare
-from tailorbird.collect import Collect, archive, catalog, destinations, profiles, sources
+from tailorbird.collect import Collect, archive, catalog, destinations, profiles, sources, trace
 from tailorbird.errors import (
     Conflict,
     Denied,
@@ -102,7 +102,7 @@ def get_workspace(rooms: Rooms, asked: Asked) -> dict[str, Any]:
 
 
 def list_sources(rooms: Rooms, asked: Asked) -> dict[str, Any]:
-    found = [segment_shapes.source(row) for row in sources.list_all(rooms.collect.db)]
+    found = [_source(rooms, row) for row in sources.list_all(rooms.collect.db)]
     return segment_shapes.paged("sources", found, asked.query)
 
 
@@ -119,17 +119,17 @@ def create_source(rooms: Rooms, asked: Asked) -> dict[str, Any]:
         options=segment_shapes.as_object(body, "settings"),
     )
     room.keys.forget()
-    return {"source": segment_shapes.source(made)}
+    return {"source": _source(rooms, made)}
 
 
 def get_source(rooms: Rooms, asked: Asked) -> dict[str, Any]:
-    return {"source": segment_shapes.source(sources.get(rooms.collect.db, asked.parts[0]))}
+    return {"source": _source(rooms, sources.get(rooms.collect.db, asked.parts[0]))}
 
 
 def update_source(rooms: Rooms, asked: Asked) -> dict[str, Any]:
     changed = sources.update(rooms.collect.db, asked.parts[0], **asked.body)
     rooms.collect.keys.forget()
-    return {"source": segment_shapes.source(changed)}
+    return {"source": _source(rooms, changed)}
 
 
 def delete_source(rooms: Rooms, asked: Asked) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def create_write_key(rooms: Rooms, asked: Asked) -> dict[str, Any]:
     room = rooms.collect
     changed = sources.add_write_key(room.db, room.clock, asked.parts[0])
     room.keys.forget()
-    return {"source": segment_shapes.source(changed)}
+    return {"source": _source(rooms, changed)}
 
 
 def delete_write_key(rooms: Rooms, asked: Asked) -> dict[str, Any]:
@@ -270,6 +270,15 @@ def get_interactions(rooms: Rooms, asked: Asked) -> dict[str, Any]:
     return {"job": {name: job[name] for name in names}}
 
 
+def get_call(rooms: Rooms, asked: Asked) -> dict[str, Any]:
+    """The path of one call, by its messageId."""
+    return {"call": trace.find(rooms.collect, asked.parts[0])}
+
+
+def _source(rooms: Rooms, row: dict[str, Any]) -> dict[str, Any]:
+    return segment_shapes.source(row, rooms.collect.settings.workspace)
+
+
 # "*" stands for one part of the path.
 ROUTES: dict[tuple[str, str], Deed] = {
     ("GET", "/"): get_workspace,
@@ -291,6 +300,7 @@ ROUTES: dict[tuple[str, str], Deed] = {
     ("GET", "/destinations/*/delivery-metrics"): get_delivery_metrics,
     ("GET", "/catalog/destinations"): list_catalog,
     ("GET", "/profiles/*"): get_profile,
+    ("GET", "/calls/*"): get_call,
     ("POST", "/interactions"): make_interactions,
     ("GET", "/interactions/*"): get_interactions,
 }

@@ -51,12 +51,12 @@ def _place(at: int) -> str:
     return base64.b64encode(str(at).encode()).decode()
 
 
-def source(row: dict[str, Any]) -> dict[str, Any]:
+def source(row: dict[str, Any], workspace: str) -> dict[str, Any]:
     return {
         "id": row["id"],
         "slug": row["slug"],
         "name": row["name"],
-        "workspaceId": row["account"],
+        "workspaceId": workspace,
         "enabled": row["enabled"],
         "writeKeys": row["write_keys"],
         "metadata": {"id": row["metadata_id"], "name": row["metadata_id"]},
