@@ -31,6 +31,7 @@ from tailorbird.functions.runtimes import interpreters
 from tailorbird.functions.runtimes.runtime import BOOT, Places, Runtime
 from tailorbird.functions.sandbox import HOUSE_PORT, RUNTIME_API_PORT, Mount, Walls
 from tailorbird.functions.spawn import Launcher, Plan
+from tailorbird.functions.unpacking import code_folder, layers_folder
 
 if TYPE_CHECKING:
     from tailorbird.functions.room import Functions
@@ -62,6 +63,7 @@ class Slot:
     group: Group | None = None
     invocations: int = 0
     retired: bool = False
+    busy: bool = False  # an invocation has it
 
     @property
     def arn(self) -> str:
@@ -93,19 +95,19 @@ class Starter:
         """A new environment of the version; its runtime is still starting."""
         room, walls, ref = self._room, self.walls, version.ref
         runtime = runtimes.find(version.runtime, self._bundle(version))
-        code = packages.unpacked(room.objects, room.root, version.package)
+        code, layers = code_folder(room, version), layers_folder(room, version)
         day = time.strftime("%Y/%m/%d", time.gmtime(room.clock.now()))
         stream = logs.new_stream(room.root, ref.account, ref.region, ref.name, version.version, day)
         written = logs.Writer(stream)
         tmp = self._tmp(ref, number)
         listener = None if walls.private_network else _loopback_listener()
-        places = Places() if walls.private_network else _real_places(code, runtime, tmp)
+        places = Places() if walls.private_network else _real_places(code, layers, runtime, tmp)
         api = listener.getsockname()[1] if listener else RUNTIME_API_PORT
         house = f"http://127.0.0.1:{HOUSE_PORT}" if walls.private_network else room.url
         key = self._credentials.key(ref, version.role)
         env = variables.of(version, runtime, places, key, house, f"127.0.0.1:{api}", stream.name)
         group = self.cgroups.make(number, version.memory_mb) if walls.level != "none" else None
-        plan = self._plan(version, runtime, places, code, tmp, number, env)
+        plan = self._plan(version, runtime, places, code, layers, tmp, number, env)
         launched = self._launcher.spawn(replace(plan, cgroups=group.members if group else ()))
         launched.listener = listener or launched.listener
         way_out = self._way_out(launched, ref.arn, written)
@@ -169,6 +171,7 @@ class Starter:
         runtime: Runtime,
         places: Places,
         code: Path,
+        layers: Path | None,
         tmp: Path,
         number: int,
         env: dict[str, str],
@@ -183,6 +186,8 @@ class Starter:
             Mount(self._room.root / "etc", "/etc"),
             Mount(tmp, places.tmp, writable=True),
         ]
+        if layers is not None:
+            mounts.append(Mount(layers, places.layers))
         inner = runtime.command(interpreter, places, version.memory_mb)
         return Plan(
             sandbox.command(walls, inner, mounts, places.task, number),
@@ -288,9 +293,9 @@ def _tmp_root(root: Path) -> Path:
     return root / "tmp" / str(os.getpid())
 
 
-def _real_places(code: Path, runtime: Runtime, tmp: Path) -> Places:
+def _real_places(code: Path, layers: Path | None, runtime: Runtime, tmp: Path) -> Places:
     libraries = str(runtime.libraries or "/var/runtime")
-    return Places(str(code), libraries, "/opt", str(BOOT), str(tmp))
+    return Places(str(code), libraries, str(layers or "/opt"), str(BOOT), str(tmp))
 
 
 def _loopback_listener() -> socket.socket:
