@@ -174,7 +174,7 @@ SETTINGS = (
         "workspace",
         str,
         "tailorbird",
-        "Segment workspace id; the default external id of destinations",
+        "Segment workspace id",
     ),
     # engage: Pinpoint's limits (0 lifts one) and what a campaign may do
     Setting("engage_max_endpoints_per_user", int, 15, "Endpoints of one user; 0 is no limit"),
@@ -198,6 +198,12 @@ SETTINGS = (
     Setting("engage_each_limit", int, 15, "List items that {{#each}} shows; 0 is no limit"),
     Setting(
         "engage_escape_text", bool, False, "{{x}} is HTML-escaped in subjects and texts as well"
+    ),
+    Setting(
+        "engage_catch_up",
+        bool,
+        False,
+        "Every missed run of a recurring campaign is made up for, instead of one of them",
     ),
     Setting("engage_hook_batch_size", int, 50, "Endpoints that one call of a campaign hook sees"),
     Setting("engage_hook_concurrency", int, 8, "Batches of campaigns worked on at once"),
@@ -346,7 +352,25 @@ SETTINGS = (
         "Runtimes that get the legacy bundle (boto3 of 2021) when it is here; with commas",
     ),
     Setting(
+        "functions_record_mb",
+        float,
+        64.0,
+        "Recorded invocations of one function take at most this on the disk; the oldest go first",
+    ),
+    Setting(
         "functions_max_timeout_seconds", int, 900, "The longest timeout a function may be given"
+    ),
+    Setting(
+        "functions_hot_reload_roots",
+        str,
+        "",
+        "Folders, with commas, below which a folder may be a function's code (hot reload)",
+    ),
+    Setting(
+        "functions_account_concurrency",
+        int,
+        1000,
+        "Concurrent executions of an account, of which functions may reserve all but 100",
     ),
     Setting(
         "functions_unknown_role",

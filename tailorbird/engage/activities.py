@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -20,7 +20,20 @@ COMPLETED, CANCELLED = "COMPLETED", "CANCELLED"
 OPEN = (PENDING, INITIALIZING, RUNNING)
 SUCCESS, FAIL = "SUCCESS", "FAIL"
 START = "engage.start"
-DEFAULT_TREATMENT = "0"
+LEG_BATCHES = 2**24  # a leg's batches are numbered from a multiple of it
+
+
+class Plan(NamedTuple):
+    """A run to come."""
+
+    application_id: str
+    campaign_id: str
+    version: int
+    treatment_id: str
+    run: int
+    anchor: float
+    scheduled: float
+    due: float  # when work on it begins
 
 
 def get_campaign_activities(
@@ -37,46 +50,73 @@ def get_campaign_activities(
         if conn.execute(known).first() is None:
             raise NotFound(f"There is no campaign {campaign_id} in application {app.id}")
         query = sa.select(t.activities).where(c.campaign_id == campaign_id, c.number < last[0])
-        rows = conn.execute(query.order_by(c.number.desc()).limit(size + 1)).mappings().all()
+        found = conn.execute(query.order_by(c.number.desc()).limit(size + 1)).mappings().all()
+        rows = [{**row, "legs_done": _legs_done(conn, row)} for row in found]
     return {"ActivitiesResponse": paging.page(rows, size, show, lambda row: [row["number"]])}
 
 
-def plan(
-    room: Engage,
-    conn: Connection,
-    application_id: str,
-    campaign_id: str,
-    version: int,
-    start: float,
-) -> None:
+def plan(room: Engage, conn: Connection, wanted: Plan) -> None:
     """Write down a run to come, and the job that starts it."""
+    number = add(room, conn, wanted, PENDING)
+    _enqueue(room, conn, number, wanted)
+
+
+def add(room: Engage, conn: Connection, wanted: Plan, state: str) -> int:
+    """Write down a run; its number."""
     row = {
-        "id": ids.hex32(), "application_id": application_id, "campaign_id": campaign_id,
-        "campaign_version": version, "treatment_id": DEFAULT_TREATMENT, "state": PENDING,
-        "scheduled": start, "resolved_to": 0, "total": 0, "members": 0, "settled": 0, "sent": 0,
+        "id": ids.hex32(), "application_id": wanted.application_id,
+        "campaign_id": wanted.campaign_id, "campaign_version": wanted.version,
+        "treatment_id": wanted.treatment_id, "run": wanted.run, "state": state,
+        "anchor": wanted.anchor, "planned": room.clock.now(), "scheduled": wanted.scheduled,
+        "resolved_to": 0, "total": 0, "members": 0, "legs": [], "settled": 0, "sent": 0,
         "batch_size": room.settings.engage_hook_batch_size, "paced_until": 0.0, "metrics": {},
     }  # fmt: skip
     added = conn.execute(sa.insert(t.activities).values(row).returning(t.activities.c.number))
-    _enqueue(room, conn, added.scalar_one(), version, start)
+    return int(added.scalar_one())
 
 
-def plan_again(
-    room: Engage, conn: Connection, activity: dict[str, Any], version: int, start: float
-) -> None:
+def plan_again(room: Engage, conn: Connection, activity: dict[str, Any], wanted: Plan) -> None:
     """Move a run that has not started to another time and version."""
     mine = t.activities.c.number == activity["number"]
-    values = {"scheduled": start, "campaign_version": version}
+    values = {
+        "scheduled": wanted.scheduled, "anchor": wanted.anchor, "campaign_version": wanted.version,
+    }  # fmt: skip
     conn.execute(sa.update(t.activities).where(mine).values(values))
     room.jobs.cancel(conn, _key(activity["number"], activity["campaign_version"]))
-    _enqueue(room, conn, activity["number"], version, start)
+    _enqueue(room, conn, activity["number"], wanted)
 
 
-def waiting(conn: Connection, campaign_id: str) -> dict[str, Any] | None:
-    """The run of a campaign that has not started, if there is one."""
+def forget(room: Engage, conn: Connection, activity: dict[str, Any]) -> None:
+    """Take back a run that has not started: its treatment is gone."""
+    room.jobs.cancel(conn, _key(activity["number"], activity["campaign_version"]))
+    conn.execute(sa.delete(t.activities).where(t.activities.c.number == activity["number"]))
+
+
+def waiting(conn: Connection, campaign_id: str) -> list[dict[str, Any]]:
+    """The runs of a campaign that have not started, by treatment."""
     c = t.activities.c
     query = sa.select(t.activities).where(c.campaign_id == campaign_id, c.state == PENDING)
-    row = conn.execute(query).mappings().first()
-    return dict(row) if row else None
+    rows = conn.execute(query.order_by(c.run, c.treatment_id)).mappings()
+    return [dict(row) for row in rows]
+
+
+def runs(conn: Connection, campaign_id: str) -> int:
+    """How many runs a campaign has had: the number of its next one."""
+    c = t.activities.c
+    last = conn.execute(sa.select(sa.func.max(c.run)).where(c.campaign_id == campaign_id)).scalar()
+    return 0 if last is None else int(last) + 1
+
+
+def open_states(conn: Connection, campaign_id: str) -> dict[str, list[str]]:
+    """States of a campaign's open runs, by treatment."""
+    c = t.activities.c
+    query = sa.select(c.treatment_id, c.state).where(
+        c.campaign_id == campaign_id, c.state.in_(OPEN)
+    )
+    found: dict[str, list[str]] = {}
+    for treatment_id, state in conn.execute(query):
+        found.setdefault(treatment_id, []).append(state)
+    return found
 
 
 def cancel(room: Engage, conn: Connection, campaign_id: str) -> None:
@@ -105,8 +145,8 @@ def show(row: Any) -> dict[str, Any]:
         "TreatmentId": row["treatment_id"],
         "TotalEndpointCount": row["total"],
         "SuccessfulEndpointCount": row["sent"],
-        "TimezonesCompletedCount": int(row["state"] == COMPLETED),
-        "TimezonesTotalCount": 1,
+        "TimezonesCompletedCount": row["legs_done"],
+        "TimezonesTotalCount": len(row["legs"]) or 1,
         "ExecutionMetrics": row["metrics"],
     }
     if row["started"] is not None:
@@ -130,7 +170,19 @@ def _key(number: int, version: int) -> str:
     return f"{START}:{number}:{version}"
 
 
-def _enqueue(room: Engage, conn: Connection, number: int, version: int, start: float) -> None:
-    room.jobs.enqueue(
-        conn, START, {"activity": number}, queue="engage", key=_key(number, version), due=start
-    )
+def _enqueue(room: Engage, conn: Connection, number: int, wanted: Plan) -> None:
+    key = _key(number, wanted.version)
+    room.jobs.enqueue(conn, START, {"activity": number}, queue="engage", key=key, due=wanted.due)
+
+
+def _legs_done(conn: Connection, row: Any) -> int:
+    """How many of its time zones (or the one of all) a run is through with."""
+    if row["state"] == COMPLETED:
+        return len(row["legs"]) or 1
+    if len(row["legs"]) < 2:
+        return 0
+    leg, size = t.batches.c.batch // LEG_BATCHES, row["batch_size"]
+    query = sa.select(leg, sa.func.count()).where(t.batches.c.activity == row["number"])
+    done = {row[0]: row[1] for row in conn.execute(query.group_by(leg))}
+    needed = (-(-one["members"] // size) for one in row["legs"])
+    return sum(done.get(n, 0) >= count for n, count in enumerate(needed))

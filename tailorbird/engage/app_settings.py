@@ -12,10 +12,9 @@ import sqlalchemy as sa
 
 from tailorbird.access import Caller
 from tailorbird.clock import iso
-from tailorbird.engage import apps, campaign_rules
+from tailorbird.engage import apps, campaign_rules, schedules
 from tailorbird.engage import tables as t
 from tailorbird.engage.room import Engage
-from tailorbird.errors import NotBuilt
 
 KEPT = ("CampaignHook", "Limits", "QuietTime", "JourneyLimits")
 
@@ -38,8 +37,7 @@ def update_application_settings(
     wanted, now = request["WriteApplicationSettingsRequest"], room.clock.now()
     campaign_rules.check_hook(wanted.get("CampaignHook"))
     campaign_rules.check_limits(wanted.get("Limits"))
-    if any((wanted.get("QuietTime") or {}).values()):
-        raise NotBuilt("QuietTime")
+    schedules.quiet_minutes(wanted.get("QuietTime"))
     with room.db.write() as conn:
         app = apps.find(conn, caller, request["ApplicationId"])
         given = {part: wanted[part] for part in KEPT if wanted.get(part) is not None}

@@ -8,12 +8,22 @@ sent to gets its ledger row here.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tailorbird.engage import campaign_rules, ledger, membership, segments, targeting
+from tailorbird.engage import (
+    activities,
+    campaign_rules,
+    ledger,
+    membership,
+    schedules,
+    segments,
+    targeting,
+    treatments,
+)
 from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App
 from tailorbird.engage.bulk import Bulk
@@ -48,7 +58,7 @@ class Chunk(NamedTuple):
     """What one page of endpoints came to."""
 
     last: int
-    members: list[int]
+    members: list[tuple[float, int]]  # when it is due, the endpoint
     entries: list[Entry]
 
 
@@ -71,6 +81,8 @@ def freeze(
     with room.db.read() as conn:
         segment = segments.find(conn, app, body["SegmentId"], body["SegmentVersion"])
         member = _membership(room, conn, app, segment)
+        if schedules.is_local(treatments.body_of(body, activity["treatment_id"])["Schedule"]):
+            member = member._replace(body=True)  # the time zone is in there
         check = _Targets(room, conn, app, activity, body)
         for page in _pages(room, conn, app, member, activity["resolved_to"]):
             chunk = check.chunk(page[-1].number, list(_belonging(room, page, member)))
@@ -115,7 +127,7 @@ def _belonging(room: Engage, rows: list[Row], member: Membership) -> Iterator[Ro
 
 
 class _Targets:
-    """Decides who of the segment is sent to."""
+    """Decides who of the segment is sent to, and when."""
 
     def __init__(
         self,
@@ -125,8 +137,10 @@ class _Targets:
         activity: dict[str, Any],
         body: dict[str, Any],
     ) -> None:
-        self.channels = frozenset(campaign_rules.channels(body))
-        self.holdout = body.get("HoldoutPercent") or 0
+        self.room, self.body, self.activity = room, body, activity
+        own = treatments.body_of(body, activity["treatment_id"])
+        self.channels = frozenset(campaign_rules.channels(own))
+        self.is_local = schedules.is_local(own["Schedule"])
         self.shared = _shared_addresses(room, conn, app)
         self.seen = _addresses_frozen(room, conn, activity["number"], self.shared)
         self.capped = _capped(room, conn, activity, body.get("Limits") or {})
@@ -134,17 +148,29 @@ class _Targets:
     def chunk(self, last: int, rows: list[Row]) -> Chunk:
         members, entries = [], []
         for row in rows:
-            state = self.refusal(row)
+            treatment = treatments.assigned(self.body, row.cohort)
+            if (treatment or treatments.DEFAULT) != self.activity["treatment_id"]:
+                continue
+            state = ledger.HELD_OUT if treatment is None else self.refusal(row)
+            due = 0.0
+            if state is None and self.is_local:
+                due, state = self.local(row)
             if state is None:
-                members.append(row.number)
+                members.append((due, row.number))
             else:
                 reason = self.capped.get(row.number) if state == ledger.CAPPED else None
                 entries.append(Entry(row.number, row.id, state, reason))
         return Chunk(last, members, entries)
 
+    def local(self, row: Row) -> tuple[float, str | None]:
+        """When it is time where an endpoint is, or why that will not be."""
+        zone = _zone(self.room.db.load(row.body))
+        if zone is None:
+            return 0.0, ledger.MISSING_TIMEZONE
+        due = schedules.at_wall_time(self.activity["scheduled"], zone)
+        return due, ledger.PAST_THERE if due < self.activity["planned"] else None
+
     def refusal(self, row: Row) -> str | None:
-        if self.holdout and targeting.held_out(row.cohort, self.holdout):
-            return ledger.HELD_OUT
         state = targeting.refusal(row.channel, row.address, row.opt_out, row.status, self.channels)
         if state is not None:
             return state
@@ -213,17 +239,32 @@ def _capped(
     return found
 
 
+def _zone(body: dict[str, Any]) -> tzinfo | None:
+    name = (body.get("Demographic") or {}).get("Timezone")
+    return schedules.named_zone(name) if isinstance(name, str) and name else None
+
+
 def _store(room: Engage, activity: dict[str, Any], chunk: Chunk) -> dict[str, Any]:
     """Commit one page: members, ledger rows and the cursor in one transaction."""
-    number, first = activity["number"], activity["members"]
+    number, size = activity["number"], activity["batch_size"]
+    legs = [dict(leg) for leg in activity["legs"]]
+    places = {leg["due"]: n for n, leg in enumerate(legs)}
+    rows = []
+    for due, endpoint in chunk.members:
+        n = places.get(due)
+        if n is None:
+            n = places[due] = len(legs)
+            legs.append({"due": due, "members": 0})
+        rows.append((number, n * activities.LEG_BATCHES * size + legs[n]["members"], endpoint))
+        legs[n]["members"] += 1
     after = {
         "resolved_to": chunk.last,
         "total": activity["total"] + len(chunk.members) + len(chunk.entries),
-        "members": first + len(chunk.members),
+        "members": activity["members"] + len(chunk.members),
+        "legs": legs,
     }
     c = t.activities.c
     mine = (c.number == number, c.resolved_to == activity["resolved_to"])
-    rows = [(number, first + n, endpoint) for n, endpoint in enumerate(chunk.members)]
     with room.db.write() as conn:
         if conn.execute(sa.update(t.activities).where(*mine).values(after)).rowcount != 1:
             raise LeaseLost(f"activity {activity['id']} is resolved by another worker")

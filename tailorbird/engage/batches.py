@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird import channels
 from tailorbird.channels import Message, Receipt
-from tailorbird.engage import endpoints, hooks, ledger, targeting
+from tailorbird.engage import endpoints, hooks, ledger, schedules, targeting
 from tailorbird.engage.apps import App
 from tailorbird.engage.content import Content
 from tailorbird.engage.definitions import as_text, definition
@@ -36,9 +36,11 @@ class Run:
     from_address: str
     hook: hooks.Call | None
     payload: dict[str, Any]
+    began: float  # this part of the run
     blocked: str | None = None  # why nothing can be sent at all
     per_second: int | None = None
     until: float | None = None  # MaximumDuration is over
+    quiet: tuple[int, int] | None = None  # QuietTime, minutes of the day
 
 
 class Member(NamedTuple):
@@ -47,6 +49,7 @@ class Member(NamedTuple):
     number: int
     id: str
     definition: Definition | None
+    n: int
 
 
 @dataclass
@@ -68,7 +71,7 @@ def members(room: Engage, conn: Connection, activity: int, first: int, last: int
     """Members `first` to `last` - 1 of an activity, with their endpoints as they are now."""
     columns = ", ".join(f"e.{name.strip()}" for name in endpoints.COLUMNS.split(","))
     text = (
-        f"SELECT {columns}, m.endpoint, u.attributes FROM engage_members m"
+        f"SELECT {columns}, m.endpoint, u.attributes, m.n FROM engage_members m"
         " LEFT JOIN engage_endpoints e ON e.number = m.endpoint"
         " LEFT JOIN engage_users u ON u.app = e.app AND u.user_id = e.user_id"
         " WHERE m.activity = ? AND m.n >= ? AND m.n < ? ORDER BY m.n"
@@ -85,7 +88,7 @@ def settle(room: Engage, run: Run, batch: int, found: list[Member]) -> Outcome:
     if run.until is not None and room.clock.now() > run.until:
         return _all(outcome, found, ledger.EXPIRED)
     by_id = {member.id: member for member in found}
-    ready = _ready(run, outcome, found)
+    ready = _ready(run, outcome, found, room.clock.now())
     ready = _filtered(room, run, outcome, by_id, ready)
     outcome.kept = len(ready)
     _send(room, run, outcome, by_id, _sendable(run, outcome, by_id, ready))
@@ -100,10 +103,10 @@ def message_id(activity_id: str, endpoint_id: str) -> str:
 def _member(room: Engage, row: Any) -> Member:
     number = row[11]
     if row[0] is None:
-        return Member(number, f"#{number}", None)
+        return Member(number, f"#{number}", None, row[13])
     endpoint = endpoints.of_row(room, row)
     person = room.db.load(row[12]) if row[12] is not None else None
-    return Member(number, endpoint.id, definition(endpoint, person))
+    return Member(number, endpoint.id, definition(endpoint, person), row[13])
 
 
 def _all(outcome: Outcome, found: list[Member], state: str, reason: str | None = None) -> Outcome:
@@ -112,7 +115,7 @@ def _all(outcome: Outcome, found: list[Member], state: str, reason: str | None =
     return outcome
 
 
-def _ready(run: Run, outcome: Outcome, found: list[Member]) -> dict[str, Definition]:
+def _ready(run: Run, outcome: Outcome, found: list[Member], now: float) -> dict[str, Definition]:
     """Members that may still be sent to: people opt out while a campaign runs."""
     ready: dict[str, Definition] = {}
     for member in found:
@@ -120,6 +123,8 @@ def _ready(run: Run, outcome: Outcome, found: list[Member]) -> dict[str, Definit
             outcome.entries.append(Entry(member.number, member.id, ledger.DELETED))
             continue
         state = _refusal(member.definition, run.channels)
+        if state is None and run.quiet and _is_quiet(run.quiet, member.definition, now):
+            state = ledger.QUIET
         if state is None:
             ready[member.id] = member.definition
         else:
@@ -215,6 +220,11 @@ def _refusal(endpoint: Definition, wanted: frozenset[str]) -> str | None:
         endpoint.get("ChannelType"), endpoint.get("Address"), endpoint.get("OptOut"),
         endpoint.get("EndpointStatus"), wanted,
     )  # fmt: skip
+
+
+def _is_quiet(quiet: tuple[int, int], endpoint: Definition, now: float) -> bool:
+    zone = (endpoint.get("Demographic") or {}).get("Timezone")
+    return schedules.is_quiet(quiet, zone, now)
 
 
 def textual(endpoint: Definition) -> Definition:

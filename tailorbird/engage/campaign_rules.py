@@ -8,33 +8,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from tailorbird.clock import parse_iso
+from tailorbird.engage import schedules, treatments
 from tailorbird.errors import Invalid, NotBuilt
 
-IMMEDIATE = "IMMEDIATE"
 MAX_CAP = 100  # messages, Limits.Daily and Limits.Total
 MAX_MESSAGES_PER_SECOND = 20_000
 MIN_DURATION_SECONDS = 60
-PAST_TOLERANCE_SECONDS = 300.0
 MESSAGES_BUILT = {"EmailMessage": "EMAIL"}
-NOT_BUILT_PARTS = ("AdditionalTreatments", "CustomDeliveryConfiguration")
+NOT_BUILT_PARTS = ("CustomDeliveryConfiguration",)
 TEMPLATES_BUILT = ("EmailTemplate",)
+FREQUENCIES_BUILT = (schedules.ONCE, *schedules.RECURRING)
 
 
 def check(body: dict[str, Any]) -> None:
     """Raise Invalid or NotBuilt when a campaign like this cannot run."""
-    for part in NOT_BUILT_PARTS:
-        if body.get(part):
-            raise NotBuilt(part)
     if not body.get("SegmentId"):
         raise Invalid("SegmentId is missing; a campaign needs a segment")
     check_hook(body.get("Hook"))
     check_limits(body.get("Limits"))
-    holdout = body.get("HoldoutPercent") or 0
-    if not 0 <= holdout <= 100:
-        raise Invalid(f"HoldoutPercent is {holdout}; 0 to 100 are right")
-    check_schedule(body.get("Schedule") or {})
-    _check_message(body)
+    treatments.check(body)
+    for treatment_id in treatments.ids(body):
+        _check_treatment(treatments.body_of(body, treatment_id))
 
 
 def check_hook(hook: dict[str, Any] | None) -> None:
@@ -66,33 +60,15 @@ def check_limits(limits: dict[str, Any] | None) -> None:
         )
 
 
-def check_schedule(schedule: dict[str, Any]) -> None:
-    if schedule.get("Frequency") not in (None, "ONCE"):
+def _check_treatment(body: dict[str, Any]) -> None:
+    for part in NOT_BUILT_PARTS:
+        if body.get(part):
+            raise NotBuilt(part)
+    schedule = body.get("Schedule") or {}
+    if schedules.frequency(schedule) not in FREQUENCIES_BUILT:
         raise NotBuilt(f"Schedule.Frequency {schedule['Frequency']}")
-    if schedule.get("EventFilter"):
-        raise NotBuilt("Schedule.EventFilter")
-    if schedule.get("IsLocalTime"):
-        raise NotBuilt("Schedule.IsLocalTime")
-    if any((schedule.get("QuietTime") or {}).values()):
-        raise NotBuilt("Schedule.QuietTime")
-    start = starts_at(schedule)
-    if schedule.get("EndTime") and start is not None and _instant(schedule, "EndTime") < start:
-        raise Invalid("Schedule.EndTime lies before StartTime")
-
-
-def starts_at(schedule: dict[str, Any]) -> float | None:
-    """When a campaign starts; None is at once. Without an offset the time is UTC."""
-    if not schedule.get("StartTime"):
-        raise Invalid("Schedule.StartTime is missing: IMMEDIATE or an ISO 8601 time")
-    return None if schedule["StartTime"] == IMMEDIATE else _instant(schedule, "StartTime")
-
-
-def check_not_past(schedule: dict[str, Any], now: float) -> None:
-    start = starts_at(schedule)
-    if start is not None and start < now - PAST_TOLERANCE_SECONDS:
-        raise Invalid(
-            f"Schedule.StartTime {schedule['StartTime']} has passed; IMMEDIATE starts at once"
-        )
+    schedules.check(schedule)
+    _check_message(body)
 
 
 def channels(body: dict[str, Any]) -> list[str]:
@@ -117,10 +93,3 @@ def _check_message(body: dict[str, Any]) -> None:
     mail = messages.get("EmailMessage") or {}
     if not templates and not any(mail.get(part) for part in ("Title", "HtmlBody", "Body")):
         raise Invalid("MessageConfiguration or TemplateConfiguration is missing: nothing to send")
-
-
-def _instant(schedule: dict[str, Any], name: str) -> float:
-    try:
-        return parse_iso(schedule[name])
-    except ValueError:
-        raise Invalid(f"Schedule.{name} {schedule[name]!r} is not an ISO 8601 time") from None

@@ -7,7 +7,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tailorbird.engage import activities, audience, campaigns, content, ledger, settlement, stretch
+from tailorbird.engage import (
+    activities,
+    apps,
+    audience,
+    campaigns,
+    content,
+    ledger,
+    planning,
+    settlement,
+    stretch,
+    treatments,
+)
 from tailorbird.engage import tables as t
 from tailorbird.engage.room import Engage
 from tailorbird.store import Job, Kind
@@ -40,7 +51,8 @@ def start(room: Engage, job: Job) -> None:
         return
     with room.db.read() as conn:
         app, campaign = campaigns.of_activity(conn, activity)
-        version = content.template_version(conn, app, campaign["body"])
+        body = treatments.body_of(campaign["body"], activity["treatment_id"])
+        version = content.template_version(conn, app, body)
     activity = audience.freeze(room, job, app, activity, campaign)
     with room.db.write() as conn:
         c = t.activities.c
@@ -49,9 +61,7 @@ def start(room: Engage, job: Job) -> None:
         if conn.execute(sa.update(t.activities).where(*mine).values(values)).rowcount == 1:
             _hand_out(room, conn, activity)
         else:
-            settlement.settle_rest(
-                room, conn, number, 0, activity["members"], ledger.CANCELLED, None
-            )
+            settlement.settle_rest(room, conn, number, None, ledger.CANCELLED, None)
         settlement.end_if_settled(room, conn, number)
         job.finish(conn, {"members": activity["members"], "endpoints": activity["total"]})
 
@@ -66,12 +76,15 @@ def _begin(room: Engage, number: int) -> dict[str, Any] | None:
         ):
             return None
         owner = t.campaigns.c.id == activity["campaign_id"]
-        state = conn.execute(sa.select(t.campaigns.c.state).where(owner)).scalar()
-        if state == campaigns.PAUSED:
-            return None
-        if state not in (campaigns.SCHEDULED, campaigns.EXECUTING):
+        app = apps.by_id(conn, activity["application_id"])
+        campaign = campaigns.find(conn, app, activity["campaign_id"])
+        if campaign["state"] not in campaigns.ALIVE:
             activities.cancel(room, conn, activity["campaign_id"])
             return None
+        if activity["state"] == activities.PENDING:
+            if campaign["body"].get("IsPaused"):
+                return None
+            planning.follow(room, conn, activity, campaign)
         started = activity["started"] or room.clock.now()
         values = {"state": activities.INITIALIZING, "started": started}
         conn.execute(sa.update(t.activities).where(t.activities.c.number == number).values(values))
@@ -80,13 +93,19 @@ def _begin(room: Engage, number: int) -> dict[str, Any] | None:
 
 
 def _hand_out(room: Engage, conn: Connection, activity: dict[str, Any]) -> None:
-    """One job for each stretch of batches."""
-    count = -(-activity["members"] // activity["batch_size"])
-    for first in range(0, count, STRETCH_BATCHES):
-        last = min(count, first + STRETCH_BATCHES)
-        payload = {"activity": activity["number"], "first": first, "last": last}
-        key = f"{stretch.STRETCH}:{activity['number']}:{first}"
-        room.jobs.enqueue(conn, stretch.STRETCH, payload, queue=QUEUE, key=key)
+    """One job for each stretch of batches, due with its leg."""
+    for n, leg in enumerate(activity["legs"]):
+        begin = n * activities.LEG_BATCHES
+        end = begin - (-leg["members"] // activity["batch_size"])
+        for first in range(begin, end, STRETCH_BATCHES):
+            payload = {
+                "activity": activity["number"], "first": first,
+                "last": min(end, first + STRETCH_BATCHES),
+            }  # fmt: skip
+            key = f"{stretch.STRETCH}:{activity['number']}:{first}"
+            room.jobs.enqueue(
+                conn, stretch.STRETCH, payload, queue=QUEUE, key=key, due=leg["due"] or None
+            )
 
 
 def _start_failed(room: Engage, conn: Connection, job: Job, reason: str) -> None:
@@ -95,7 +114,7 @@ def _start_failed(room: Engage, conn: Connection, job: Job, reason: str) -> None
     activity = activities.read(conn, number)
     if activity is None:
         return
-    settlement.settle_rest(room, conn, number, 0, activity["members"], ledger.RUN_FAILED, reason)
+    settlement.settle_rest(room, conn, number, None, ledger.RUN_FAILED, reason)
     values = {
         "state": activities.COMPLETED,
         "result": activities.FAIL,

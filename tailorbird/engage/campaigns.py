@@ -13,7 +13,17 @@ from sqlalchemy.engine import Connection
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.clock import iso
-from tailorbird.engage import activities, apps, campaign_rules, content, paging, segments
+from tailorbird.engage import (
+    activities,
+    apps,
+    campaign_rules,
+    content,
+    paging,
+    planning,
+    schedules,
+    segments,
+    treatments,
+)
 from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App
 from tailorbird.engage.render import options_of
@@ -21,7 +31,9 @@ from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid, NotFound
 
 SCHEDULED, EXECUTING, COMPLETED = "SCHEDULED", "EXECUTING", "COMPLETED"
+PENDING_NEXT_RUN = "PENDING_NEXT_RUN"
 PAUSED, DELETED, INVALID = "PAUSED", "DELETED", "INVALID"
+ALIVE = (SCHEDULED, EXECUTING, PENDING_NEXT_RUN, PAUSED)
 DEFAULTS = {"Hook": "CampaignHook", "Limits": "Limits"}  # campaign's part: application's part
 
 
@@ -34,26 +46,27 @@ def create_campaign(room: Engage, caller: Caller, request: dict[str, Any]) -> di
     tags = wanted.pop("tags", None) or {}
     with room.db.write() as conn:
         app = apps.find(conn, caller, request["ApplicationId"])
-        body = _with_defaults(_filled(wanted), app)
+        body = treatments.numbered(_with_defaults(_filled(wanted), app))
         campaign_rules.check(body)
-        campaign_rules.check_not_past(body["Schedule"], now)
+        _check_not_past(body, now)
         body = _pinned(conn, app, body)
-        content.check(conn, app, body, options_of(room.settings))
+        _check_content(room, conn, app, body)
         row = {
             "id": campaign_id, "application_id": app.id, "version": 1, "state": _state(body),
-            "segment_id": body["SegmentId"], "tags": tags, "created": now,
+            "frequency": schedules.frequency(body["Schedule"]), "segment_id": body["SegmentId"],
+            "tags": tags, "created": now,
         }  # fmt: skip
         conn.execute(sa.insert(t.campaigns).values(row))
         _add_version(conn, campaign_id, 1, body, now)
-        start = campaign_rules.starts_at(body["Schedule"])
-        activities.plan(room, conn, app.id, campaign_id, 1, now if start is None else start)
-    return {"CampaignResponse": _show(app, {**row, "body": body, "modified": now})}
+        planning.begin(room, conn, {**row, "body": body})
+        shown = _show(conn, app, {**row, "body": body, "modified": now})
+    return {"CampaignResponse": shown}
 
 
 def get_campaign(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     with room.db.read() as conn:
         app = apps.find(conn, caller, request["ApplicationId"])
-        return {"CampaignResponse": _show(app, find(conn, app, request["CampaignId"]))}
+        return {"CampaignResponse": _show(conn, app, find(conn, app, request["CampaignId"]))}
 
 
 def get_campaigns(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +80,9 @@ def get_campaigns(room: Engage, caller: Caller, request: dict[str, Any]) -> dict
         )
         ordered = query.order_by(t.campaigns.c.created, t.campaigns.c.id).limit(size + 1)
         rows = conn.execute(ordered).mappings().all()
-    answer = paging.page(rows, size, lambda r: _show(app, r), lambda r: [r["created"], r["id"]])
+        answer = paging.page(
+            rows, size, lambda r: _show(conn, app, r), lambda r: [r["created"], r["id"]]
+        )
     return {"CampaignsResponse": answer}
 
 
@@ -83,17 +98,21 @@ def update_campaign(room: Engage, caller: Caller, request: dict[str, Any]) -> di
         held = find(conn, app, request["CampaignId"])
         if held["state"] == DELETED:
             raise NotFound(f"Campaign {held['id']} was deleted")
-        body = _merged(held["body"], wanted)
+        body = treatments.numbered(_merged(held["body"], wanted))
         campaign_rules.check(body)
         body = _pinned(conn, app, body)
-        content.check(conn, app, body, options_of(room.settings))
-        version = held["version"] + 1
-        state = _replan(room, conn, app, held, body, wanted, version, now)
+        _check_content(room, conn, app, body)
+        after = {**held, "version": held["version"] + 1, "body": body, "modified": now}
+        values = {
+            "version": after["version"], "segment_id": body["SegmentId"],
+            "frequency": schedules.frequency(body["Schedule"]),
+            "state": _replan(room, conn, held, after, wanted, now),
+        }  # fmt: skip
         mine = t.campaigns.c.id == held["id"]
-        values = {"version": version, "state": state, "segment_id": body["SegmentId"]}
         conn.execute(sa.update(t.campaigns).where(mine).values(values))
-        _add_version(conn, held["id"], version, body, now)
-    return {"CampaignResponse": _show(app, {**held, **values, "body": body, "modified": now})}
+        _add_version(conn, held["id"], after["version"], body, now)
+        shown = _show(conn, app, {**after, **values})
+    return {"CampaignResponse": shown}
 
 
 def delete_campaign(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
@@ -104,7 +123,8 @@ def delete_campaign(room: Engage, caller: Caller, request: dict[str, Any]) -> di
         mine = t.campaigns.c.id == held["id"]
         conn.execute(sa.update(t.campaigns).where(mine).values(state=DELETED))
         activities.cancel(room, conn, held["id"])
-    return {"CampaignResponse": _show(app, {**held, "state": DELETED})}
+        shown = _show(conn, app, {**held, "state": DELETED})
+    return {"CampaignResponse": shown}
 
 
 def get_campaign_version(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +134,7 @@ def get_campaign_version(room: Engage, caller: Caller, request: dict[str, Any]) 
     with room.db.read() as conn:
         app = apps.find(conn, caller, request["ApplicationId"])
         found = find(conn, app, request["CampaignId"], int(version))
-    return {"CampaignResponse": _show(app, found)}
+        return {"CampaignResponse": _show(conn, app, found)}
 
 
 def get_campaign_versions(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
@@ -127,7 +147,7 @@ def get_campaign_versions(room: Engage, caller: Caller, request: dict[str, Any])
         )
         ordered = query.order_by(t.campaign_versions.c.version).limit(size + 1)
         rows = conn.execute(ordered).mappings().all()
-    answer = paging.page(rows, size, lambda r: _show(app, r), lambda r: [r["version"]])
+        answer = paging.page(rows, size, lambda r: _show(conn, app, r), lambda r: [r["version"]])
     return {"CampaignsResponse": answer}
 
 
@@ -154,7 +174,7 @@ def of_activity(conn: Connection, activity: dict[str, Any]) -> tuple[App, dict[s
 
 def _rows(app: App) -> sa.Select[Any]:
     c, v = t.campaigns.c, t.campaign_versions.c
-    columns = (c.id, c.application_id, c.state, c.segment_id, c.tags, c.created)
+    columns = (c.id, c.application_id, c.state, c.frequency, c.segment_id, c.tags, c.created)
     return (
         sa.select(*columns, v.version, v.body, v.modified)
         .join_from(t.campaigns, t.campaign_versions, c.id == v.campaign_id)
@@ -169,7 +189,11 @@ def _filled(wanted: dict[str, Any]) -> dict[str, Any]:
 
 def _with_defaults(body: dict[str, Any], app: App) -> dict[str, Any]:
     defaults = {part: app.settings.get(name) for part, name in DEFAULTS.items()}
-    return {**{part: value for part, value in defaults.items() if value}, **body}
+    body = {**{part: value for part, value in defaults.items() if value}, **body}
+    quiet, schedule = app.settings.get("QuietTime"), body.get("Schedule")
+    if quiet and schedule and not any((schedule.get("QuietTime") or {}).values()):
+        body["Schedule"] = {**schedule, "QuietTime": quiet}
+    return body
 
 
 def _merged(held: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
@@ -184,29 +208,42 @@ def _pinned(conn: Connection, app: App, body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "SegmentVersion": found["version"]}
 
 
-def _state(body: dict[str, Any]) -> str:
-    return PAUSED if body.get("IsPaused") else SCHEDULED
+def _state(body: dict[str, Any], run: int = 0) -> str:
+    if body.get("IsPaused"):
+        return PAUSED
+    return PENDING_NEXT_RUN if run else SCHEDULED
+
+
+def _check_not_past(body: dict[str, Any], now: float) -> None:
+    for treatment_id in treatments.ids(body):
+        schedules.check_not_past(treatments.body_of(body, treatment_id)["Schedule"], now)
+
+
+def _check_content(room: Engage, conn: Connection, app: App, body: dict[str, Any]) -> None:
+    for treatment_id in treatments.ids(body):
+        own = treatments.body_of(body, treatment_id)
+        content.check(conn, app, own, options_of(room.settings))
 
 
 def _replan(
-    room: Engage, conn: Connection, app: App, held: dict[str, Any], body: dict[str, Any],
-    wanted: dict[str, Any], version: int, now: float,
+    room: Engage, conn: Connection, held: dict[str, Any], after: dict[str, Any],
+    wanted: dict[str, Any], now: float,
 ) -> str:  # fmt: skip
     """Bring the plan in line with an update; the state the campaign is in afterwards."""
-    activity = activities.waiting(conn, held["id"])
-    start = campaign_rules.starts_at(body["Schedule"])
-    if "Schedule" in wanted:
-        campaign_rules.check_not_past(body["Schedule"], now)
-        if held["state"] == EXECUTING:
+    waiting = activities.waiting(conn, held["id"])
+    schedule = after["body"]["Schedule"]
+    rescheduled = "Schedule" in wanted and not (waiting and schedule == held["body"]["Schedule"])
+    executing = held["state"] == EXECUTING
+    if rescheduled:
+        _check_not_past(after["body"], now)
+        if executing and not waiting:
             raise Invalid(f"Campaign {held['id']} is running; its Schedule cannot change now")
-    if activity is not None:
-        due = now if start is None else start
-        activities.plan_again(room, conn, activity, version, due)
-        return _state(body)
-    if "Schedule" in wanted:
-        activities.plan(room, conn, app.id, held["id"], version, now if start is None else start)
-        return _state(body)
-    return str(held["state"])
+    if not waiting and not rescheduled:
+        return str(held["state"])
+    planning.again(room, conn, after, waiting, rescheduled=rescheduled)
+    if executing:
+        return EXECUTING
+    return _state(after["body"], waiting[0]["run"] if waiting and not rescheduled else 0)
 
 
 def _add_version(
@@ -216,11 +253,21 @@ def _add_version(
     conn.execute(sa.insert(t.campaign_versions).values(row))
 
 
-def _show(app: App, row: Any) -> dict[str, Any]:
+def _show(conn: Connection, app: App, row: Any) -> dict[str, Any]:
+    body = row["body"]
+    additional: dict[str, Any] = {}
+    if body.get("AdditionalTreatments"):
+        states = _treatment_states(conn, row)
+        additional["DefaultState"] = states[treatments.DEFAULT]
+        additional["AdditionalTreatments"] = [
+            {**treatment, "State": states[treatment["Id"]]}
+            for treatment in body["AdditionalTreatments"]
+        ]
     return {
         "IsPaused": False,
         "HoldoutPercent": 0,
-        **row["body"],
+        **body,
+        **additional,
         "Id": row["id"],
         "ApplicationId": app.id,
         "Arn": apps.arn(app, f"campaigns/{row['id']}"),
@@ -230,3 +277,18 @@ def _show(app: App, row: Any) -> dict[str, Any]:
         "LastModifiedDate": iso(row["modified"]),
         "tags": row["tags"],
     }
+
+
+def _treatment_states(conn: Connection, row: Any) -> dict[str, dict[str, str]]:
+    """Each treatment's own state: treatments may have schedules of their own."""
+    running = activities.open_states(conn, row["id"])
+    states = {}
+    for treatment_id in treatments.ids(row["body"]):
+        mine = running.get(treatment_id, [])
+        state = str(row["state"])
+        if state == EXECUTING and activities.PENDING in mine and len(mine) == 1:
+            state = SCHEDULED
+        elif state == EXECUTING and not mine:
+            state = COMPLETED
+        states[treatment_id] = {"CampaignStatus": state}
+    return states

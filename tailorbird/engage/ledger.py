@@ -22,6 +22,9 @@ INACTIVE = "inactive"
 MISSING_CHANNEL = "missing_channel"
 WRONG_CHANNEL = "wrong_channel"
 MISSING_ADDRESS = "missing_address"
+MISSING_TIMEZONE = "missing_timezone"
+PAST_THERE = "past_there"
+QUIET = "quiet_time"
 DUPLICATE_ADDRESS = "duplicate_address"
 CAPPED = "capped"
 HOOK_FILTERED = "hook_filtered"
@@ -51,6 +54,15 @@ STATES = {
         "The campaign has no message for its channel", "ENDPOINT_CHANNEL_MISMATCH"
     ),
     MISSING_ADDRESS: State("The endpoint has no Address", "ENDPOINT_MISSING_ADDRESS"),
+    MISSING_TIMEZONE: State(
+        "The endpoint has no valid Demographic.Timezone, and the campaign goes by local time",
+        "ENDPOINT_MISSING_TIMEZONE",
+    ),
+    PAST_THERE: State(
+        "The hour had passed in its time zone when the run was planned",
+        "ENDPOINT_TIMEZONE_MISMATCH",
+    ),
+    QUIET: State("It is quiet time where the endpoint is", "ENDPOINT_QUIET_TIME"),
     DUPLICATE_ADDRESS: State("Another endpoint has the same address", "DUPLICATE_ENDPOINT"),
     CAPPED: State("A message limit was reached", "ENDPOINT_CAPPED"),
     HOOK_FILTERED: State("The hook left it out", "FILTERED_OUT_BY_HOOK"),

@@ -7,10 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tailorbird.engage import activities, campaigns, ledger
+from tailorbird.engage import activities, apps, campaigns, ledger, schedules
 from tailorbird.engage import tables as t
 from tailorbird.engage.room import Engage
 
+EVERY_MEMBER = 2**62
 FAILURES = (ledger.HOOK_FAILED, ledger.RENDER_FAILED, ledger.CHANNEL_FAILED, ledger.RUN_FAILED)
 
 _SETTLE_REST = (
@@ -48,24 +49,40 @@ def end_if_settled(room: Engage, conn: Connection, number: int) -> None:
     if activity["state"] == activities.RUNNING:
         result = _result(conn, number, activity)
         values |= {"state": activities.COMPLETED, "result": result}
-        owner = (
-            t.campaigns.c.id == activity["campaign_id"],
-            t.campaigns.c.state == campaigns.EXECUTING,
-        )
-        conn.execute(sa.update(t.campaigns).where(*owner).values(state=campaigns.COMPLETED))
     conn.execute(sa.update(t.activities).where(t.activities.c.number == number).values(values))
+    if activity["state"] == activities.RUNNING:
+        _campaign_after(conn, activity)
+
+
+def _campaign_after(conn: Connection, activity: dict[str, Any]) -> None:
+    """What the end of a run makes of its campaign: over, or waiting for the next run."""
+    app = apps.by_id(conn, activity["application_id"])
+    campaign = campaigns.find(conn, app, activity["campaign_id"])
+    if campaign["state"] != campaigns.EXECUTING or campaign["frequency"] == schedules.EVENT:
+        return
+    states = {
+        state for mine in activities.open_states(conn, campaign["id"]).values() for state in mine
+    }
+    if states - {activities.PENDING}:
+        return
+    after = campaigns.COMPLETED
+    if states:
+        paused = campaign["body"].get("IsPaused")
+        after = campaigns.PAUSED if paused else campaigns.PENDING_NEXT_RUN
+    owner = t.campaigns.c.id == campaign["id"]
+    conn.execute(sa.update(t.campaigns).where(owner).values(state=after))
 
 
 def settle_rest(
     room: Engage,
     conn: Connection,
     number: int,
-    first: int,
-    last: int,
+    span: tuple[int, int] | None,
     state: str,
     reason: str | None,
 ) -> None:
-    """Give every member from `first` to `last` - 1 that has none yet its final state."""
+    """Give every member (of a span of numbers) that has none yet its final state."""
+    first, last = span or (0, EVERY_MEMBER)
     values = (state, reason, room.clock.now(), number, first, last)
     settled = conn.exec_driver_sql(room.db.sql(_SETTLE_REST), values).rowcount
     count(conn, number, settled, 0)

@@ -26,7 +26,9 @@ from tailorbird.engage import (
     hooks,
     ledger,
     pace,
+    schedules,
     settlement,
+    treatments,
 )
 from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App
@@ -63,7 +65,9 @@ def work(room: Engage, job: Job) -> None:
         activity = activities.read(conn, number)
         if activity is None:
             return
-        run = _run(room, conn, activity) if activity["state"] == activities.RUNNING else None
+        run = None
+        if activity["state"] == activities.RUNNING:
+            run = _run(room, conn, activity, first // activities.LEG_BATCHES)
         done = _done(conn, number, first, last)
         size = activity["batch_size"]
         found = batches.members(room, conn, number, first * size, last * size)
@@ -71,7 +75,7 @@ def work(room: Engage, job: Job) -> None:
         _cancel_stretch(room, number, first * size, last * size)
         return
     todo = [
-        (batch, found[(batch - first) * size : (batch - first + 1) * size])
+        (batch, [member for member in found if member.n // size == batch])
         for batch in range(first, last)
         if batch not in done
     ]
@@ -83,21 +87,21 @@ def failed(room: Engage, conn: Connection, job: Job, reason: str) -> None:
     activity = activities.read(conn, number)
     if activity is not None:
         size = activity["batch_size"]
-        settlement.settle_rest(
-            room, conn, number, first * size, last * size, ledger.RUN_FAILED, reason
-        )
+        span = (first * size, last * size)
+        settlement.settle_rest(room, conn, number, span, ledger.RUN_FAILED, reason)
         settlement.end_if_settled(room, conn, number)
 
 
-def _run(room: Engage, conn: Connection, activity: dict[str, Any]) -> Run:
+def _run(room: Engage, conn: Connection, activity: dict[str, Any], leg: int) -> Run:
     app, campaign = campaigns.of_activity(conn, activity)
-    body = campaign["body"]
+    body = treatments.body_of(campaign["body"], activity["treatment_id"])
     options, version = options_of(room.settings), activity["template_version"]
     mail = content.email(conn, app, body, options, version)
     channel = channel_settings.read(conn, app, CHANNEL)
     sender = mail.from_address or ((channel or {}).get("body") or {}).get("FromAddress") or ""
     limits = body.get("Limits") or {}
     duration = limits.get("MaximumDuration")
+    began = max(activity["started"], activity["legs"][leg]["due"])
     return Run(
         app=app,
         activity=activity,
@@ -112,7 +116,9 @@ def _run(room: Engage, conn: Connection, activity: dict[str, Any]) -> Run:
         ),
         blocked=channel_settings.blocked(app, channel, sender),
         per_second=limits.get("MessagesPerSecond") or None,
-        until=activity["started"] + duration if duration else None,
+        until=began + duration if duration else None,
+        began=began,
+        quiet=schedules.quiet_minutes(body["Schedule"].get("QuietTime")),
     )  # fmt: skip
 
 
@@ -192,7 +198,7 @@ def _begin_more(
 def _be_patient(room: Engage, run: Run, away: Unavailable) -> None:
     """Try a channel that is away again for a while; then the stretch fails with that reason."""
     patience = room.settings.engage_channel_patience_seconds
-    if room.clock.now() < run.activity["started"] + patience:
+    if room.clock.now() < run.began + patience:
         raise Later(AWAY_SECONDS)
     raise Invalid(f"{away.message} (away for more than {patience:g} s)")
 
@@ -221,5 +227,5 @@ def _first(room: Engage, conn: Connection, number: int, outcome: Outcome, now: f
 
 def _cancel_stretch(room: Engage, number: int, first: int, last: int) -> None:
     with room.db.write() as conn:
-        settlement.settle_rest(room, conn, number, first, last, ledger.CANCELLED, None)
+        settlement.settle_rest(room, conn, number, (first, last), ledger.CANCELLED, None)
         settlement.end_if_settled(room, conn, number)

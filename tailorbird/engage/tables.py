@@ -106,6 +106,7 @@ campaigns = sa.Table(
     sa.Column("application_id", sa.Text, nullable=False, index=True),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
+    sa.Column("frequency", sa.Text, nullable=False),
     sa.Column("segment_id", sa.Text, nullable=False, index=True),
     sa.Column("tags", Document, nullable=False),
     sa.Column("created", sa.Double, nullable=False),
@@ -129,21 +130,26 @@ activities = sa.Table(
     sa.Column("campaign_id", sa.Text, nullable=False, index=True),
     sa.Column("campaign_version", sa.Integer, nullable=False),
     sa.Column("treatment_id", sa.Text, nullable=False),
+    sa.Column("run", sa.Integer, nullable=False),  # counted through the life of the campaign
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("result", sa.Text),
     sa.Column("reason", sa.Text),
     sa.Column("template_version", sa.Text),  # the one in force when the run began
+    sa.Column("anchor", sa.Double, nullable=False),  # the first run of its schedule
+    sa.Column("planned", sa.Double, nullable=False),  # when it was written down
     sa.Column("scheduled", sa.Double, nullable=False),
     sa.Column("started", sa.Double),
     sa.Column("ended", sa.Double),
     sa.Column("resolved_to", sa.BigInteger, nullable=False),  # last endpoint the audience has seen
     sa.Column("total", sa.BigInteger, nullable=False),  # endpoints of the segment
     sa.Column("members", sa.BigInteger, nullable=False),  # of these, frozen to be sent to
+    sa.Column("legs", Document, nullable=False),  # [{due, members}]: one, or one per hour of day
     sa.Column("settled", sa.BigInteger, nullable=False),  # members with a final state
     sa.Column("sent", sa.BigInteger, nullable=False),
     sa.Column("batch_size", sa.Integer, nullable=False),  # members one hook call sees
     sa.Column("paced_until", sa.Double, nullable=False),
     sa.Column("metrics", Document, nullable=False),
+    sa.UniqueConstraint("campaign_id", "treatment_id", "run"),
     sqlite_autoincrement=True,
 )
 
@@ -190,6 +196,7 @@ ledger = sa.Table(
     sa.Column("endpoint_id", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),  # empty: the state says it all
+    sa.Column("before", sa.Text),  # the end it had before its hook batch was run again
     sa.Column("moment", sa.Double, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -27,8 +27,3 @@ def refusal(
     if not address:
         return ledger.MISSING_ADDRESS
     return None
-
-
-def held_out(cohort: int, percent: int) -> bool:
-    """The first cohorts are the holdout, so that the same people are in it each time."""
-    return cohort < percent
