@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,259 +10,258 @@ from sqlalchemy.engine import Connection, Row
 
 from tailorbird import ids
 from tailorbird.access import Caller
-from tailorbird.errors import AlreadyExists, Conflict, Invalid, NotBuilt, NotFound
-from tailorbird.functions import configuration, credentials, names, packages
+from tailorbird.errors import AlreadyExists, Invalid, NotBuilt
+from tailorbird.functions import (
+    account,
+    configuration,
+    credentials,
+    hot_reload,
+    layers,
+    packages,
+    paging,
+    stored,
+    tags,
+    versions,
+)
 from tailorbird.functions.names import LATEST, FunctionRef
-from tailorbird.functions.packages import Package
 from tailorbird.functions.room import Functions
 from tailorbird.functions.tables import (
+    functions_aliases,
+    functions_event_configs,
     functions_functions,
     functions_policies,
     functions_versions,
 )
 from tailorbird.store import insert
 
-PAGE_MAX = 50
-STALE_REVISION = (
-    "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias"
-    " API to retrieve the latest Revision Id"
-)
+Columns = dict[str, Any]
 
 
 def create_function(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    ref = _whole(caller, request)
-    _refuse_publish(request)
+    ref = stored.whole(caller, request)
     settled = configuration.new(request, ref.name, room.settings.functions_max_timeout_seconds)
+    tags.check(request.get("Tags") or {})
     with room.db.read() as conn:
-        if _row(conn, ref) is not None:
+        if stored.function_or_none(conn, ref) is not None:
             raise _exists(ref)
     credentials.check_role(room, settled["Role"])
-    package = _package(room, request["Code"])
+    code = _code(room, request["Code"])
     now = room.clock.now()
-    key = {"account": ref.account, "region": ref.region, "name": ref.name}
     with room.db.write() as conn:
-        tags = request.get("Tags") or {}
-        made = insert(room.db, functions_functions).values(**key, tags=tags, created=now)
+        made = insert(room.db, functions_functions).values(
+            **stored.key(ref), tags=request.get("Tags") or {}, created=now, last_version=0
+        )
         if conn.execute(made.on_conflict_do_nothing()).rowcount == 0:
             raise _exists(ref)
+        held = layers.hold(room, conn, caller, ref, request.get("Layers") or [])
+        account.check_storage(conn, ref.account, ref.region, code["size"])
+        _check_together(code["unzipped"], held.kept)
         version = {
+            **code,
             "version": LATEST,
-            "configuration": settled | _code_members(package),
-            "package": package.sha256,
+            "number": 0,
+            "configuration": _shown(settled, code, held.shown),
+            "layers": held.kept,
+            "management": {},
             "revision_id": ids.uuid4(),
             "modified": now,
         }
-        conn.execute(functions_versions.insert().values(**key, **version))
-        return configuration.pending(configuration.describe(ref, _version(conn, ref)))
+        conn.execute(functions_versions.insert().values(**stored.key(ref), **version))
+        if _publishes(request):
+            return versions.publish(room, conn, ref, {"PublishTo": request.get("PublishTo")})
+        return configuration.pending(configuration.describe(ref, stored.version(conn, ref)))
 
 
 def get_function(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    ref = reference(caller, request)
+    ref = stored.reference(caller, request)
     with room.db.read() as conn:
-        version = _version(conn, ref)
-        function = _row(conn, ref)
-    location = credentials.presigned(room, caller, packages.uri(version.package))
-    answer = {
+        version = stored.version(conn, ref)
+        function = stored.function(conn, ref)
+    answer: dict[str, Any] = {
         "Configuration": configuration.describe(ref, version),
-        "Code": {"RepositoryType": "S3", "Location": location},
+        "Code": {"RepositoryType": "S3", "Location": _location(room, caller, version)},
     }
-    if function is not None and function.tags:
+    if function.tags:
         answer["Tags"] = function.tags
+    if function.reserved is not None:
+        answer["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved}
     return answer
 
 
 def get_function_configuration(
     room: Functions, caller: Caller, request: dict[str, Any]
 ) -> dict[str, Any]:
-    ref = reference(caller, request)
+    ref = stored.reference(caller, request)
     with room.db.read() as conn:
-        return configuration.describe(ref, _version(conn, ref))
+        return configuration.describe(ref, stored.version(conn, ref))
 
 
 def list_functions(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    c = functions_versions.c
-    count = min(request.get("MaxItems") or PAGE_MAX, PAGE_MAX)
-    query = (
-        sa.select(functions_versions)
-        .where(c.account == caller.account, c.region == caller.region, c.version == LATEST)
-        .where(c.name > _from_marker(request.get("Marker")))
-        .order_by(c.name)
-        .limit(count + 1)
+    """Every function by its $LATEST; with FunctionVersion ALL every version, by qualified ARN."""
+    c, everything = functions_versions.c, request.get("FunctionVersion") == "ALL"
+    query = sa.select(functions_versions).where(
+        c.account == caller.account, c.region == caller.region
     )
+    if not everything:
+        query = query.where(c.version == LATEST)
     with room.db.read() as conn:
         rows = conn.execute(query).fetchall()
-    page = [
-        configuration.describe(FunctionRef(row.account, row.region, row.name), row)
-        for row in rows[:count]
+    rows = sorted(rows, key=lambda row: (row.name, row.number))
+    shown, more = paging.page(rows, lambda row: [row.name, row.number], request)
+    found = [
+        configuration.listed(
+            FunctionRef(row.account, row.region, row.name, row.version if everything else None), row
+        )
+        for row in shown
     ]
-    for shape in page:  # ListFunctions leaves out what only a single read shows
-        shape.pop("State", None)
-        shape.pop("LastUpdateStatus", None)
-    answer: dict[str, Any] = {"Functions": page}
-    if len(rows) > count:
-        answer["NextMarker"] = base64.b64encode(page[-1]["FunctionName"].encode()).decode()
-    return answer
+    return {"Functions": found, **more}
 
 
 def update_function_code(
     room: Functions, caller: Caller, request: dict[str, Any]
 ) -> dict[str, Any]:
-    ref = _whole(caller, request)
-    _refuse_publish(request)
+    ref = stored.whole(caller, request)
     with room.db.read() as conn:
-        _check_revision(_version(conn, ref), request)
-    package = _package(room, request)
-    changes = _code_members(package)
-    if request.get("Architectures"):
-        changes["Architectures"] = request["Architectures"]
-    if request.get("DryRun"):
-        with room.db.read() as conn:
-            shape = configuration.describe(ref, _version(conn, ref))
-        return shape | changes
-    return _update(room, ref, request, lambda old: old | changes, package)
+        stored.check_revision(stored.version(conn, ref), request)
+    code = _code(room, request)
+
+    def change(conn: Connection, row: Row[Any]) -> Columns:
+        _check_together(code["unzipped"], row.layers)
+        account.check_storage(conn, ref.account, ref.region, code["size"] - row.size)
+        settled = dict(row.configuration)
+        if request.get("Architectures"):
+            settled["Architectures"] = request["Architectures"]
+        return {**code, "configuration": _shown(settled, code, settled.get("Layers") or [])}
+
+    if not request.get("DryRun"):
+        return _update(room, ref, request, change)
+    with room.db.read() as conn:
+        row = stored.version(conn, ref)
+        shape = configuration.describe(ref, row)
+        return shape | {
+            name: value
+            for name, value in change(conn, row)["configuration"].items()
+            if name in ("CodeSize", "CodeSha256", "Architectures")
+        }
 
 
 def update_function_configuration(
     room: Functions, caller: Caller, request: dict[str, Any]
 ) -> dict[str, Any]:
-    ref = _whole(caller, request)
+    ref = stored.whole(caller, request)
     if request.get("Role"):
         credentials.check_role(room, request["Role"])
     most = room.settings.functions_max_timeout_seconds
-    return _update(
-        room, ref, request, lambda old: configuration.changed(old, request, ref.name, most), None
-    )
+
+    def change(conn: Connection, row: Row[Any]) -> Columns:
+        settled = configuration.changed(row.configuration, request, ref.name, most)
+        if request.get("Layers") is None:
+            return {"configuration": settled}
+        held = layers.hold(room, conn, caller, ref, request["Layers"])
+        _check_together(row.unzipped, held.kept)
+        rest = {name: value for name, value in settled.items() if name != "Layers"}
+        shown = {**rest, "Layers": held.shown} if held.shown else rest
+        return {"configuration": shown, "layers": held.kept}
+
+    return _update(room, ref, request, change)
 
 
 def delete_function(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    ref = reference(caller, request)
+    ref = stored.reference(caller, request)
     if ref.qualifier == LATEST:
         raise Invalid(
             "$LATEST version cannot be deleted without deleting the function.",
             code="InvalidParameterValueException",
         )
     with room.db.write() as conn:
-        _version(conn, ref)
-        for table in (functions_versions, functions_policies, functions_functions):
-            conn.execute(sa.delete(table).where(*_is(table, ref)))
+        if ref.qualifier:
+            versions.delete(conn, ref)
+        else:
+            _delete_whole(conn, ref)
     room.retire(ref)
     return {}
 
 
-def reference(caller: Caller, request: Mapping[str, Any]) -> FunctionRef:
-    """The function a request names; another account's or region's is not found."""
-    ref = names.parse(
-        request["FunctionName"], caller.account, caller.region, request.get("Qualifier")
-    )
-    if ref.account != caller.account or ref.region != caller.region:
-        raise _not_found(ref)
-    return ref
-
-
-def require(conn: Connection, ref: FunctionRef) -> Row[Any]:
-    """The stored version; NotFound in Lambda's words."""
-    return _version(conn, ref)
+def _delete_whole(conn: Connection, ref: FunctionRef) -> None:
+    stored.function(conn, ref)
+    for table in (
+        functions_event_configs,
+        functions_aliases,
+        functions_versions,
+        functions_policies,
+        functions_functions,
+    ):
+        conn.execute(sa.delete(table).where(*stored.same(table, ref)))
 
 
 def _update(
     room: Functions,
     ref: FunctionRef,
     request: Mapping[str, Any],
-    change: Any,
-    package: Package | None,
+    change: Callable[[Connection, Row[Any]], Columns],
 ) -> dict[str, Any]:
     with room.db.write() as conn:
-        row = _version(conn, ref)
-        _check_revision(row, request)
+        row = stored.version(conn, ref)
+        stored.check_revision(row, request)
         values = {
-            "configuration": change(row.configuration),
+            **change(conn, row),
             "revision_id": ids.uuid4(),
             "modified": room.clock.now(),
         }
-        if package is not None:
-            values["package"] = package.sha256
-        c = functions_versions.c
-        own = (*_is(functions_versions, ref), c.version == LATEST)
-        conn.execute(sa.update(functions_versions).where(*own).values(**values))
-        shape = configuration.describe(ref, _version(conn, ref))
+        t = functions_versions
+        own = (*stored.same(t, ref), t.c.version == LATEST)
+        conn.execute(sa.update(t).where(*own).values(**values))
+        if _publishes(request):
+            shape = versions.publish(room, conn, ref, {"PublishTo": request.get("PublishTo")})
+        else:
+            shape = configuration.updating(configuration.describe(ref, stored.version(conn, ref)))
     room.retire(ref)
-    return configuration.updating(shape)
+    return shape
 
 
-def _whole(caller: Caller, request: Mapping[str, Any]) -> FunctionRef:
-    """The function a change is for: never one of its versions."""
-    ref = reference(caller, request)
-    if ref.qualifier:
+def _code(room: Functions, given: Mapping[str, Any]) -> Columns:
+    """The columns of a version that say what its code is."""
+    if hot_reload.is_meant(given):
+        directory = str(hot_reload.folder(room.settings, given.get("S3Key") or ""))
+        return {"package": "", "size": 0, "unzipped": 0, "directory": directory}
+    package = packages.given(room.objects, room.root, given)
+    return {
+        "package": package.sha256,
+        "size": package.size,
+        "unzipped": package.unzipped,
+        "directory": None,
+    }
+
+
+def _shown(settled: Mapping[str, Any], code: Columns, held: list[dict[str, Any]]) -> dict[str, Any]:
+    """The configuration with what it says of code and layers."""
+    if code["directory"]:
+        shown = hot_reload.code_members(code["directory"])
+    else:
+        shown = {"CodeSize": code["size"], "CodeSha256": packages.code_sha256(code["package"])}
+    return {**settled, **shown, **({"Layers": held} if held else {})}
+
+
+def _location(room: Functions, caller: Caller, version: Row[Any]) -> str:
+    if version.directory:
+        return f"file://{version.directory}"
+    return credentials.presigned(room, caller, packages.uri(version.package))
+
+
+def _check_together(unzipped: int, held: list[dict[str, Any]]) -> None:
+    together = unzipped + sum(layer["unzipped"] for layer in held)
+    if together > packages.MAX_UNZIPPED_BYTES:
         raise Invalid(
-            f"A function is changed as a whole, without the qualifier {ref.qualifier!r}",
+            "Function code combined with layers exceeds the maximum allowed size of"
+            f" {packages.MAX_UNZIPPED_BYTES} bytes. The actual size is {together} bytes.",
             code="InvalidParameterValueException",
         )
-    return ref
 
 
-def _package(room: Functions, code: Mapping[str, Any]) -> Package:
-    if code.get("ImageUri"):
-        raise NotBuilt("Code with ImageUri")
-    if code.get("S3ObjectVersion"):
-        raise NotBuilt("Code with S3ObjectVersion")
-    zipped = code.get("ZipFile")
-    if zipped is not None:
-        return packages.store(room.objects, room.root, zipped)
-    if code.get("S3Bucket") and code.get("S3Key"):
-        data = packages.fetch(room.objects, code["S3Bucket"], code["S3Key"])
-        return packages.store(room.objects, room.root, data, direct=False)
-    raise Invalid(
-        "Please provide a source for function code.", code="InvalidParameterValueException"
-    )
-
-
-def _code_members(package: Package) -> dict[str, Any]:
-    return {"CodeSize": package.size, "CodeSha256": package.code_sha256}
-
-
-def _version(conn: Connection, ref: FunctionRef) -> Row[Any]:
-    c = functions_versions.c
-    found = sa.select(functions_versions).where(
-        *_is(functions_versions, ref), c.version == ref.version
-    )
-    row = conn.execute(found).first()
-    if row is None:
-        raise _not_found(ref)
-    return row
-
-
-def _row(conn: Connection, ref: FunctionRef) -> Row[Any] | None:
-    found = sa.select(functions_functions).where(*_is(functions_functions, ref))
-    return conn.execute(found).first()
-
-
-def _is(table: sa.Table, ref: FunctionRef) -> tuple[sa.ColumnElement[bool], ...]:
-    c = table.c
-    return (c.account == ref.account, c.region == ref.region, c.name == ref.name)
-
-
-def _check_revision(row: Row[Any], request: Mapping[str, Any]) -> None:
-    if request.get("RevisionId") not in (None, row.revision_id):
-        raise Conflict(STALE_REVISION, code="PreconditionFailedException")
-
-
-def _refuse_publish(request: Mapping[str, Any]) -> None:
-    if request.get("Publish"):
-        raise NotBuilt("Publish: versions of functions")
-
-
-def _from_marker(marker: str | None) -> str:
-    try:
-        return base64.b64decode(marker or "", validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        raise Invalid(
-            f"Marker {marker!r} is not one that ListFunctions gave",
-            code="InvalidParameterValueException",
-        ) from None
-
-
-def _not_found(ref: FunctionRef) -> NotFound:
-    return NotFound(f"Function not found: {ref.qualified_arn}", code="ResourceNotFoundException")
+def _publishes(request: Mapping[str, Any]) -> bool:
+    if request.get("PublishTo"):
+        raise NotBuilt(f"PublishTo {request['PublishTo']}")
+    return bool(request.get("Publish"))
 
 
 def _exists(ref: FunctionRef) -> AlreadyExists:

@@ -44,9 +44,10 @@ RESERVED_VARIABLES = frozenset(
     }
 )
 # What would change how the code runs, and is not built: refused by name rather than ignored.
-NOT_BUILT = ("VpcConfig", "FileSystemConfigs", "ImageConfig", "DeadLetterConfig", "Layers",
+NOT_BUILT = ("VpcConfig", "FileSystemConfigs", "ImageConfig", "DeadLetterConfig",
              "CodeSigningConfigArn", "CapacityProviderConfig", "DurableConfig",
-             "TenancyConfig")  # fmt: skip
+             "TenancyConfig", "RuntimeConfig", "AcceleratorConfig")  # fmt: skip
+NO_VPC = {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", "Ipv6AllowedForDualStack": False}
 KEPT = ("Runtime", "Role", "Handler", "Description", "Timeout", "MemorySize", "Environment",
         "TracingConfig", "EphemeralStorage", "LoggingConfig", "KMSKeyArn")  # fmt: skip
 
@@ -78,19 +79,17 @@ def changed(
     old: Mapping[str, Any], request: Mapping[str, Any], name: str, max_timeout: int
 ) -> dict[str, Any]:
     """The configuration with the request's members laid over it."""
-    layers = request.get("Layers") or []
-    if len(layers) > MAX_LAYERS:
-        raise Invalid(
-            f"Cannot reference more than {MAX_LAYERS} layers.",
-            code="InvalidParameterValueException",
-        )
     for member in NOT_BUILT:
         if _says_something(request.get(member)):
             raise NotBuilt(f"A function with {member}")
+    if (request.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions":
+        raise NotBuilt("SnapStart of PublishedVersions")
     given = {member: request[member] for member in KEPT if request.get(member) is not None}
     configuration = {**old, **given}
     if "LoggingConfig" in given:
         configuration["LoggingConfig"] = {**old["LoggingConfig"], **given["LoggingConfig"]}
+    if request.get("VpcConfig") is not None:  # an empty one: no network of the customer's
+        configuration["VpcConfig"] = NO_VPC
     _check(configuration, max_timeout)
     return configuration
 
@@ -109,10 +108,18 @@ def describe(ref: FunctionRef, row: Any) -> dict[str, Any]:
         "State": "Active",
         "LastUpdateStatus": "Successful",
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-        "RuntimeVersionConfig": {"RuntimeVersionArn": _runtime_arn(ref, configuration["Runtime"])},
+        "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_arn(ref, configuration["Runtime"])},
     }
     if variables:
         shape["Environment"] = {"Variables": variables}
+    return shape
+
+
+def listed(ref: FunctionRef, row: Any) -> dict[str, Any]:
+    """The same without what only a single read shows."""
+    shape = describe(ref, row)
+    for member in ("State", "LastUpdateStatus"):
+        shape.pop(member)
     return shape
 
 
@@ -187,7 +194,7 @@ def _says_something(value: Any) -> bool:
     return bool(value)
 
 
-def _runtime_arn(ref: FunctionRef, runtime: str) -> str:
+def runtime_arn(ref: FunctionRef, runtime: str) -> str:
     """Names the interpreter that is really installed for this runtime name."""
     try:
         version = runtimes.find(runtime).version

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,27 +15,17 @@ import orjson
 
 from tailorbird import ids
 from tailorbird.access import Caller
-from tailorbird.errors import Invalid, Throttled, TooLarge, Unavailable
-from tailorbird.functions import names, permissions
+from tailorbird.errors import Invalid
+from tailorbird.functions import deliveries, names, permissions
 from tailorbird.functions.callers import RoleCaller, ServiceCaller
 from tailorbird.functions.execution import Invocation, execute
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.resolve import FunctionVersion, resolve
 from tailorbird.functions.room import Functions
-from tailorbird.store import Job, Kind
-from tailorbird.store.jobs import Later
+from tailorbird.store import Kind
 
 MAX_PAYLOAD_BYTES = 6_291_456
-MAX_EVENT_BYTES = 1_048_576
 MAX_CLIENT_CONTEXT_BYTES = 3583
-EVENT_RETRIES = 2
-EVENT_RETRY_SECONDS = (60.0, 120.0)
-EVENT_MAX_AGE_SECONDS = 6 * 3600.0
-THROTTLED_FIRST_SECONDS = 1.0
-THROTTLED_MAX_SECONDS = 300.0
-EVENT_JOB = "functions.event"
-
-log = logging.getLogger("tailorbird.functions")
 
 
 def invoke(
@@ -60,7 +49,7 @@ def invoke(
     ref = names.parse(name_or_arn, account, region, qualifier)
     version = _allowed(room, ref, caller)
     if len(payload) > MAX_PAYLOAD_BYTES:
-        raise _too_large(len(payload), "RequestResponse", MAX_PAYLOAD_BYTES)
+        raise deliveries.too_large(len(payload), "RequestResponse", MAX_PAYLOAD_BYTES)
     request_id = getattr(caller, "request_id", None) or ids.uuid4()
     done = execute(
         room.supervisor,
@@ -86,7 +75,9 @@ def invoke_function(room: Functions, caller: Caller, request: dict[str, Any]) ->
         return {"StatusCode": 204}
     _check_json(payload)
     if kind == "Event":
-        return _enqueue(room, ref, caller, payload)
+        _allowed(room, ref, caller)
+        deliveries.accept(room, ref, caller.request_id, payload)
+        return {"StatusCode": 202}
     done = invoke(
         room,
         request["FunctionName"],
@@ -110,9 +101,23 @@ def invoke_function(room: Functions, caller: Caller, request: dict[str, Any]) ->
     return answer
 
 
+def invoke_async(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    """The older operation InvokeAsync: an event by another name."""
+    event = {
+        "FunctionName": request["FunctionName"],
+        "InvocationType": "Event",
+        "Payload": request["InvokeArgs"],
+    }
+    return {"Status": invoke_function(room, caller, event)["StatusCode"]}
+
+
 def job_kinds(room: Functions) -> dict[str, Kind]:
     """Asynchronous invocations, delivered from the job table."""
-    return {EVENT_JOB: Kind(run=lambda job: _deliver(room, job), queue="functions")}
+    return {
+        deliveries.EVENT_JOB: Kind(
+            run=lambda job: deliveries.deliver(room, job), queue=deliveries.QUEUE
+        )
+    }
 
 
 def _allowed(
@@ -121,55 +126,6 @@ def _allowed(
     version, policy = resolve(room, ref)
     permissions.check(room, ref, policy, caller)
     return version
-
-
-def _enqueue(room: Functions, ref: FunctionRef, caller: Caller, payload: bytes) -> dict[str, Any]:
-    """Accept an event: from here on it is delivered, whatever happens to this process."""
-    if len(payload) > MAX_EVENT_BYTES:
-        raise _too_large(len(payload), "Event", MAX_EVENT_BYTES)
-    _allowed(room, ref, caller)
-    event = {
-        "account": ref.account,
-        "region": ref.region,
-        "name": ref.name,
-        "qualifier": ref.qualifier,
-        "payload": (payload or b"{}").decode(),
-        "request_id": caller.request_id,
-        "accepted": room.clock.now(),
-        "attempt": 0,
-    }
-    with room.db.write() as conn:
-        room.jobs.enqueue(conn, EVENT_JOB, event, queue="functions", max_attempts=1_000_000)
-    return {"StatusCode": 202}
-
-
-def _deliver(room: Functions, job: Job) -> None:
-    """One attempt; a function error is tried again after one and two minutes, then given up."""
-    event = job.payload
-    ref = FunctionRef(event["account"], event["region"], event["name"], event["qualifier"])
-    age = room.clock.now() - event["accepted"]
-    version, _ = resolve(room, ref)
-    try:
-        done = execute(
-            room.supervisor, version, ref, event["payload"].encode(), event["request_id"]
-        )
-    except (Throttled, Unavailable) as refused:
-        if age > EVENT_MAX_AGE_SECONDS:
-            raise Invalid(f"{ref.arn}: given up after {age:.0f} s: {refused.message}") from refused
-        wait = min(THROTTLED_MAX_SECONDS, THROTTLED_FIRST_SECONDS + age)
-        raise Later(wait) from refused
-    attempt = event["attempt"]
-    with room.db.write() as conn:
-        if done.function_error and attempt < EVENT_RETRIES:
-            due = room.clock.now() + EVENT_RETRY_SECONDS[attempt]
-            again = {**event, "attempt": attempt + 1}
-            room.jobs.enqueue(
-                conn, EVENT_JOB, again, queue="functions", due=due, max_attempts=1_000_000
-            )
-        outcome = done.payload[:1000].decode(errors="replace")
-        job.finish(conn, {"error": done.function_error, "payload": outcome, "attempt": attempt})
-    if done.function_error and attempt >= EVENT_RETRIES:
-        log.warning("%s: event %s given up: %s", ref.arn, event["request_id"], outcome)
 
 
 def _check_json(payload: bytes) -> None:
@@ -214,11 +170,4 @@ def _without_log(done: Invocation) -> Invocation:
         done.executed_version,
         done.request_id,
         done.duration_ms,
-    )
-
-
-def _too_large(size: int, kind: str, limit: int) -> TooLarge:
-    return TooLarge(
-        f"{size} byte payload is too large for the {kind} invocation type (limit {limit} bytes)",
-        code="RequestTooLargeException",
     )

@@ -14,10 +14,12 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from tailorbird.errors import Invalid, NotFound, TooLarge
+from tailorbird.errors import Invalid, NotBuilt, NotFound, TooLarge
 from tailorbird.store import Objects
 
 MAX_ZIPPED_BYTES = 52_428_800
@@ -36,11 +38,12 @@ class Package:
 
     sha256: str
     size: int
+    unzipped: int
 
     @property
     def code_sha256(self) -> str:
         """The digest as Lambda shows it."""
-        return base64.b64encode(bytes.fromhex(self.sha256)).decode()
+        return code_sha256(self.sha256)
 
     @property
     def uri(self) -> str:
@@ -51,6 +54,11 @@ def uri(sha256: str) -> str:
     return f"s3://{BUCKET}/{sha256}.zip"
 
 
+def code_sha256(sha256: str) -> str:
+    """A digest in hex as Lambda shows it: in base64."""
+    return base64.b64encode(bytes.fromhex(sha256)).decode()
+
+
 def store(objects: Objects, root: Path, data: bytes, *, direct: bool = True) -> Package:
     """Check, unpack and keep a zip; Invalid or TooLarge says what is wrong with it."""
     if direct and len(data) > MAX_ZIPPED_BYTES:
@@ -58,10 +66,26 @@ def store(objects: Objects, root: Path, data: bytes, *, direct: bool = True) -> 
             f"Zipped size must be smaller than {MAX_ZIPPED_BYTES} bytes",
             code="RequestEntityTooLargeException",
         )
-    package = Package(hashlib.sha256(data).hexdigest(), len(data))
-    _unpack_once(root, package.sha256, data)
-    objects.put(package.uri, data)
-    return package
+    sha256 = hashlib.sha256(data).hexdigest()
+    _make_once(_folder(root, sha256), [data])
+    objects.put(uri(sha256), data)
+    return Package(sha256, len(data), _unzipped_bytes(data))
+
+
+def given(objects: Objects, root: Path, code: Mapping[str, Any]) -> Package:
+    """The zip of a request: in it, or in a bucket."""
+    if code.get("ImageUri"):
+        raise NotBuilt("Code with ImageUri")
+    if code.get("S3ObjectVersion"):
+        raise NotBuilt("Code with S3ObjectVersion: buckets here keep one version of an object")
+    if code.get("ZipFile") is not None:
+        return store(objects, root, code["ZipFile"])
+    if code.get("S3Bucket") and code.get("S3Key"):
+        data = fetch(objects, code["S3Bucket"], code["S3Key"])
+        return store(objects, root, data, direct=False)
+    raise Invalid(
+        "Please provide a source for function code.", code="InvalidParameterValueException"
+    )
 
 
 def fetch(objects: Objects, bucket: str, key: str) -> bytes:
@@ -78,9 +102,17 @@ def fetch(objects: Objects, bucket: str, key: str) -> bytes:
 
 def unpacked(objects: Objects, root: Path, sha256: str) -> Path:
     """The folder with the package's files, unpacked now when this machine has not seen it."""
-    folder = _folder(root, sha256)
+    return merged(objects, root, [sha256])
+
+
+def merged(objects: Objects, root: Path, sha256s: Sequence[str]) -> Path:
+    """One folder with the files of several packages, a later one's over an earlier one's."""
+    name = sha256s[0]
+    if len(sha256s) > 1:
+        name = hashlib.sha256(" ".join(sha256s).encode()).hexdigest()
+    folder = _folder(root, name)
     if not folder.is_dir():
-        _unpack_once(root, sha256, objects.get(uri(sha256)))
+        _make_once(folder, [objects.get(uri(sha256)) for sha256 in sha256s])
     return folder
 
 
@@ -88,14 +120,14 @@ def _folder(root: Path, sha256: str) -> Path:
     return root / "code" / sha256
 
 
-def _unpack_once(root: Path, sha256: str, data: bytes) -> None:
-    folder = _folder(root, sha256)
+def _make_once(folder: Path, zips: Sequence[bytes]) -> None:
     if folder.is_dir():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f"{UNPACKING}{os.getpid()}-", dir=folder.parent))
     try:
-        extract(data, staging)
+        for data in zips:
+            extract(data, staging)
         staging.chmod(FOLDER_MODE)
         staging.rename(folder)
     except OSError:
@@ -103,6 +135,12 @@ def _unpack_once(root: Path, sha256: str, data: bytes) -> None:
             raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _unzipped_bytes(data: bytes) -> int:
+    """What an (already checked) zip's files hold together."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return sum(entry.file_size for entry in archive.infolist())
 
 
 def sweep(root: Path) -> None:
@@ -126,7 +164,14 @@ def extract(data: bytes, into: Path) -> None:
             left = MAX_UNZIPPED_BYTES
             for entry in entries:
                 left = _extract_one(archive, entry, into, left)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError):
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+    ):
         raise Invalid(
             "Could not unzip uploaded file. Please check your file, then try to upload again.",
             code="InvalidParameterValueException",
@@ -134,8 +179,10 @@ def extract(data: bytes, into: Path) -> None:
 
 
 def _extract_one(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, left: int) -> int:
-    target = into.joinpath(*_safe_parts(entry.filename))
+    parts = _safe_parts(entry.filename)
+    target = into.joinpath(*parts)
     _stay_inside(target.parent, into)
+    _make_way(into, parts, folder=entry.is_dir())
     mode = entry.external_attr >> 16
     if entry.is_dir():
         target.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
@@ -154,6 +201,19 @@ def _extract_one(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, l
             file.write(piece)
     target.chmod(FILE_MODE | (0o111 if mode & 0o111 else 0))
     return left
+
+
+def _make_way(into: Path, parts: Sequence[str], *, folder: bool) -> None:
+    """A later entry wins: what stands where it needs a folder, or a file, goes."""
+    for depth in range(1, len(parts) + folder):
+        above = into.joinpath(*parts[:depth])
+        if above.is_symlink() and above.is_dir():
+            continue  # a link to a folder inside serves as that folder
+        if (above.is_symlink() or above.exists()) and not above.is_dir():
+            above.unlink()
+    target = into.joinpath(*parts)
+    if not folder and target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
 
 
 def _create(target: Path) -> io.BufferedWriter:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, Row
 from tailorbird import access, ids
 from tailorbird.access import Caller, Decision, Request
 from tailorbird.errors import Conflict, Denied, Invalid, NotFound
-from tailorbird.functions import catalog
+from tailorbird.functions import stored
 from tailorbird.functions.callers import RoleCaller, ServiceCaller
 from tailorbird.functions.names import LATEST, FunctionRef
 from tailorbird.functions.room import Functions
@@ -36,58 +36,61 @@ _STALE = (
 
 
 def add_permission(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    ref = catalog.reference(caller, request)
+    ref = stored.reference(caller, request)
     if ref.qualifier == LATEST:
         raise _invalid("We currently do not support adding policies for $LATEST.")
     statement = _statement(ref, request)
     with room.db.write() as conn:
-        catalog.require(conn, ref)
-        policy = _policy(conn, ref)
-        _check_revision(policy, request)
+        stored.version(conn, ref)
+        policy = policy_of(conn, ref)
+        check_revision(policy, request)
         statements = list(policy.statements) if policy else []
-        if any(old["Sid"] == statement["Sid"] for old in statements):
+        if any(old.get("Sid") == statement["Sid"] for old in statements):
             raise Conflict(
                 f"The statement id ({statement['Sid']}) provided already exists. Please provide a"
                 " new statement id, or remove the existing statement.",
                 code="ResourceConflictException",
             )
         statements.append(statement)
-        _check_size(statements)
-        _save(room, conn, ref, statements)
+        check_size(document(statements, policy.head if policy else None))
+        save(room, conn, ref, statements)
     room.forget(ref)
     return {"Statement": _compact(statement)}
 
 
 def remove_permission(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    ref = catalog.reference(caller, request)
+    ref = stored.reference(caller, request)
     sid = request["StatementId"]
     with room.db.write() as conn:
-        catalog.require(conn, ref)
-        policy = _policy(conn, ref)
+        stored.version(conn, ref)
+        policy = policy_of(conn, ref)
         if policy is None:
             raise NotFound("No policy is associated with the given resource.")
-        _check_revision(policy, request)
-        statements = [old for old in policy.statements if old["Sid"] != sid]
+        check_revision(policy, request)
+        statements = [old for old in policy.statements if old.get("Sid") != sid]
         if len(statements) == len(policy.statements):
             raise NotFound(f"Statement {sid} is not found in resource policy.")
-        _save(room, conn, ref, statements)
+        save(room, conn, ref, statements)
     room.forget(ref)
     return {}
 
 
 def get_policy(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    ref = catalog.reference(caller, request)
+    ref = stored.reference(caller, request)
     with room.db.read() as conn:
-        catalog.require(conn, ref)
-        policy = _policy(conn, ref)
+        stored.version(conn, ref)
+        policy = policy_of(conn, ref)
     if policy is None or not policy.statements:
         raise NotFound("The resource you requested does not exist.")
-    return {"Policy": _compact(document(policy.statements)), "RevisionId": policy.revision_id}
+    whole = document(policy.statements, policy.head)
+    return {"Policy": _compact(whole), "RevisionId": policy.revision_id}
 
 
-def document(statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The resource policy as one document."""
-    return {"Version": "2012-10-17", "Id": "default", "Statement": list(statements)}
+def document(
+    statements: Sequence[Mapping[str, Any]], head: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The resource policy as one document; `head` is its version and id when somebody wrote it."""
+    return {"Version": "2012-10-17", "Id": "default", **(head or {}), "Statement": [*statements]}
 
 
 def check(
@@ -155,11 +158,11 @@ def _check_signed(
 
     A Deny of the function's policy counts for everybody.
     """
-    asked = Request(caller.principal, INVOKE, ref.guarded_arn, _context(caller))
+    asked = Request(caller.principal, INVOKE, ref.guarded_arn, context_of(caller))
     by_policy = access.evaluate([policy], asked)
     if by_policy.explicit_deny:
         raise _denied_by_policy(ref, caller.principal, by_policy)
-    own = access.may(room.access, caller, (INVOKE,), ref.guarded_arn, lambda: _context(caller))
+    own = access.may(room.access, caller, (INVOKE,), ref.guarded_arn, lambda: context_of(caller))
     if _combined(own, by_policy, caller.account == ref.account):
         return
     if not own.allowed:
@@ -183,7 +186,8 @@ def _denied_by_policy(ref: FunctionRef, principal: str, decision: Decision) -> D
     )
 
 
-def _context(caller: Caller) -> dict[str, Any]:
+def context_of(caller: Caller) -> dict[str, Any]:
+    """Condition keys every signed caller brings."""
     return {"aws:PrincipalAccount": caller.account, "aws:RequestedRegion": caller.region}
 
 
@@ -230,7 +234,8 @@ def _principal(text: str) -> str | dict[str, str]:
     raise _invalid("The provided principal was invalid. Please check the principal and try again.")
 
 
-def _policy(conn: Connection, ref: FunctionRef) -> Row[Any] | None:
+def policy_of(conn: Connection, ref: FunctionRef) -> Row[Any] | None:
+    """The policy of exactly this qualifier, or None."""
     return conn.execute(sa.select(functions_policies).where(*_is(ref))).first()
 
 
@@ -244,28 +249,37 @@ def _is(ref: FunctionRef) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def _save(
-    room: Functions, conn: Connection, ref: FunctionRef, statements: list[dict[str, Any]]
-) -> None:
+def save(
+    room: Functions,
+    conn: Connection,
+    ref: FunctionRef,
+    statements: list[dict[str, Any]],
+    head: Mapping[str, Any] | None = None,
+) -> str:
+    """Write the policy of the qualifier; its new revision."""
     row = {
         "account": ref.account,
         "region": ref.region,
         "name": ref.name,
         "qualifier": ref.qualifier or LATEST,
     }
-    values = {"statements": statements, "revision_id": ids.uuid4()}
-    statement = insert(room.db, functions_policies).values(**row, **values)
-    conn.execute(statement.on_conflict_do_update(index_elements=list(row), set_=values))
+    values: dict[str, Any] = {"statements": statements, "revision_id": ids.uuid4()}
+    changed = values if head is None else {**values, "head": head}
+    statement = insert(room.db, functions_policies).values(**row, **{"head": {}, **changed})
+    conn.execute(statement.on_conflict_do_update(index_elements=list(row), set_=changed))
+    return str(values["revision_id"])
 
 
-def _check_revision(policy: Row[Any] | None, request: Mapping[str, Any]) -> None:
+def check_revision(policy: Row[Any] | None, request: Mapping[str, Any]) -> None:
+    """Conflict when the request was made for another state of the policy."""
     wanted = request.get("RevisionId")
     if wanted is not None and (policy is None or policy.revision_id != wanted):
         raise Conflict(_STALE, code="PreconditionFailedException")
 
 
-def _check_size(statements: list[dict[str, Any]]) -> None:
-    size = len(_compact(document(statements)).encode())
+def check_size(policy: Mapping[str, Any]) -> None:
+    """Invalid when the policy is longer than Lambda keeps."""
+    size = len(_compact(policy).encode())
     if size > POLICY_MAX_BYTES:
         raise Invalid(
             f"The final policy size ({size}) is bigger than the limit ({POLICY_MAX_BYTES}).",

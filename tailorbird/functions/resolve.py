@@ -1,19 +1,21 @@
-"""From a name to what runs: the stored version and its policy, read once a second at most."""
+"""From a name to what runs: the stored version and its policy, read once a second at most.
+
+An alias may lead to two versions: each invocation draws one by their weights.
+"""
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
 
-from tailorbird.errors import NotFound
-from tailorbird.functions import permissions
+from tailorbird.functions import hot_reload, permissions, stored
 from tailorbird.functions.names import LATEST, FunctionRef
 from tailorbird.functions.room import Functions
-from tailorbird.functions.tables import functions_policies, functions_versions
 
 KNOWN_SECONDS = 1.0  # how long another process may take to see a change; this one sees it at once
 NO_POLICY: dict[str, Any] = {"Version": "2012-10-17", "Id": "default", "Statement": []}
@@ -35,6 +37,9 @@ class FunctionVersion:
     storage_mb: int
     package: str
     log_format: str
+    layers: tuple[str, ...] = ()  # packages for /opt, a later one over an earlier one
+    directory: str | None = None  # hot reload: a folder in place of the package
+    reserved: int | None = None  # invocations of the function at a time, at most
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -42,39 +47,81 @@ class FunctionVersion:
         return (self.ref.arn, self.version, self.revision_id)
 
 
+@dataclass(frozen=True)
+class Route:
+    """What a qualifier leads to: a version, and for an alias with weights one that shares."""
+
+    main: FunctionVersion
+    other: FunctionVersion | None
+    weight: float  # the share of `other`, 0 to 1
+    policy: Mapping[str, Any]
+
+    def pick(self, draw: float) -> FunctionVersion:
+        """The version for an invocation that drew a number from 0 to 1."""
+        return self.other if self.other is not None and draw < self.weight else self.main
+
+
 def resolve(room: Functions, ref: FunctionRef) -> tuple[FunctionVersion, Mapping[str, Any]]:
     """The version meant and the resource policy that guards it; NotFound in Lambda's words."""
+    route = _known(room, ref)
+    return route.pick(random.random()) if route.other else route.main, route.policy
+
+
+def _known(room: Functions, ref: FunctionRef) -> Route:
     guard = ref.qualifier or LATEST
     now = time.monotonic()
-    known = room.known.get(ref.arn, {}).get(guard)
-    if known is not None and known[0] > now:
-        return known[1], known[2]
+    held: tuple[float, Route] | None = room.known.get(ref.arn, {}).get(guard)
+    if held is not None and held[0] > now:
+        return held[1]
     changes = room.changes
-    version, policy = _read(room, ref), _read_policy(room, ref, guard)
+    route = _read(room, ref, guard)
+    if held is not None and route.main.directory and route.main.key != held[1].main.key:
+        room.retire(ref)  # a file of the folder changed: what ran before it ends
+        changes = room.changes
     if room.changes == changes:
-        room.known.setdefault(ref.arn, {})[guard] = (now + KNOWN_SECONDS, version, policy)
-    return version, policy
+        room.known.setdefault(ref.arn, {})[guard] = (now + KNOWN_SECONDS, route)
+    return route
 
 
-def _read(room: Functions, ref: FunctionRef) -> FunctionVersion:
-    c = functions_versions.c
-    query = sa.select(functions_versions).where(
-        c.account == ref.account,
-        c.region == ref.region,
-        c.name == ref.name,
-        c.version == ref.version,
-    )
+def _read(room: Functions, ref: FunctionRef, guard: str) -> Route:
+    wanted = FunctionRef(ref.account, ref.region, ref.name, ref.version)
     with room.db.read() as conn:
-        row = conn.execute(query).first()
-    if row is None:
-        raise NotFound(
-            f"Function not found: {ref.arn}:{ref.version}", code="ResourceNotFoundException"
-        )
+        main = stored.version(conn, wanted)
+        function = stored.function(conn, ref)
+        policy = permissions.policy_of(conn, wanted)
+        other, weight = _other(conn, ref, guard, main)
+    return Route(
+        _version(room, ref, main, function),
+        _version(room, ref, other, function) if other is not None else None,
+        weight,
+        permissions.document(policy.statements, policy.head) if policy else NO_POLICY,
+    )
+
+
+def _other(
+    conn: Connection, ref: FunctionRef, guard: str, main: Row[Any]
+) -> tuple[Row[Any] | None, float]:
+    """The second version of an alias and its weight."""
+    if guard == main.version:
+        return None, 0.0
+    alias = stored.alias(conn, ref, guard)
+    for version, weight in (alias.weights if alias is not None else {}).items():
+        return stored.version_or_none(conn, ref, version), float(weight)
+    return None, 0.0
+
+
+def _version(
+    room: Functions, ref: FunctionRef, row: Row[Any], function: Row[Any]
+) -> FunctionVersion:
     configuration = row.configuration
+    revision = row.revision_id
+    if row.directory:
+        hot_reload.folder(room.settings, row.directory)
+        revision = f"{revision}-{hot_reload.fingerprint(row.directory)}"
     return FunctionVersion(
         ref=FunctionRef(ref.account, ref.region, ref.name),
         version=row.version,
-        revision_id=row.revision_id,
+        revision_id=revision,
         runtime=configuration["Runtime"],
         handler=configuration["Handler"],
         role=configuration["Role"],
@@ -84,14 +131,7 @@ def _read(room: Functions, ref: FunctionRef) -> FunctionVersion:
         storage_mb=configuration["EphemeralStorage"]["Size"],
         package=row.package,
         log_format=configuration["LoggingConfig"].get("LogFormat", "Text"),
+        layers=tuple(layer["package"] for layer in row.layers),
+        directory=row.directory,
+        reserved=function.reserved,
     )
-
-
-def _read_policy(room: Functions, ref: FunctionRef, guard: str) -> Mapping[str, Any]:
-    c = functions_policies.c
-    query = sa.select(c.statements).where(
-        c.account == ref.account, c.region == ref.region, c.name == ref.name, c.qualifier == guard
-    )
-    with room.db.read() as conn:
-        statements = conn.execute(query).scalar()
-    return permissions.document(statements) if statements else NO_POLICY

@@ -173,7 +173,7 @@ def handler(event, context):
 
 
 def test_what_is_not_built_says_so(client: Any) -> None:
-    said = refusal(client.publish_version, FunctionName="x")
+    said = refusal(client.list_event_source_mappings)
     assert said[0] == 501
 
 

@@ -116,7 +116,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[TailorbirdError], str, str]] = {
         "Reserved keys used in this request: AWS_REGION",
     ),
     "six layers": (
-        {"Layers": ["l"] * 6},
+        {"Layers": [f"arn:aws:lambda:us-east-1:{ACCOUNT}:layer:l{n}:1" for n in range(6)]},
         Invalid,
         "InvalidParameterValueException",
         "Cannot reference more than 5 layers.",
@@ -141,8 +141,31 @@ REFUSED: dict[str, tuple[dict[str, Any], type[TailorbirdError], str, str]] = {
     ),
     "an image": ({"PackageType": "Image"}, NotBuilt, "", "Image"),
     "a network": ({"VpcConfig": {"SubnetIds": ["subnet-1"]}}, NotBuilt, "", "VpcConfig"),
-    "a layer": ({"Layers": ["arn"]}, NotBuilt, "", "Layers"),
-    "a version": ({"Publish": True}, NotBuilt, "", "Publish"),
+    "a layer that is not there": (
+        {"Layers": [f"arn:aws:lambda:us-east-1:{ACCOUNT}:layer:none:1"]},
+        Invalid,
+        "InvalidParameterValueException",
+        f"Layer version arn:aws:lambda:us-east-1:{ACCOUNT}:layer:none:1 does not exist.",
+    ),
+    "a version of an object": (
+        {"Code": {"S3Bucket": "deploys", "S3Key": "hook.zip", "S3ObjectVersion": "3"}},
+        NotBuilt,
+        "",
+        "S3ObjectVersion",
+    ),
+    "a dead letter queue": (
+        {"DeadLetterConfig": {"TargetArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:dead"}},
+        NotBuilt,
+        "",
+        "DeadLetterConfig",
+    ),
+    "a snapshot": ({"SnapStart": {"ApplyOn": "PublishedVersions"}}, NotBuilt, "", "SnapStart"),
+    "51 tags": (
+        {"Tags": {f"k{n}": "v" for n in range(51)}},
+        Invalid,
+        "InvalidParameterValueException",
+        "Number of tags exceeds resource tag limit",
+    ),
 }
 
 
@@ -258,9 +281,25 @@ def test_latest_cannot_be_deleted_alone(room: Functions):
 
 def test_a_function_of_another_account_or_region_is_not_found(room: Functions):
     create(room)
-    for arn in (ARN.replace(ACCOUNT, "9" * 12), ARN.replace("us-east-1", "eu-west-1")):
-        with pytest.raises(NotFound):
-            get(room, arn)
+    with pytest.raises(NotFound, match="Function not found"):
+        get(room, ARN.replace(ACCOUNT, "9" * 12))
+    away = ARN.replace("us-east-1", "eu-west-1")
+    with pytest.raises(NotFound, match="'eu-west-1' are not reachable in this region"):
+        get(room, away)
+
+
+def test_a_vpc_of_nothing_is_no_vpc(room: Functions):
+    create(room, VpcConfig={"SubnetIds": [], "SecurityGroupIds": []})
+    assert get(room)["VpcConfig"]["VpcId"] == ""
+
+
+def test_a_function_is_not_changed_by_its_version(room: Functions):
+    create(room)
+    change = {"FunctionName": "hook:1", "Timeout": 5}
+    with pytest.raises(Invalid, match="permitted on Lambda functions only"):
+        catalog.update_function_configuration(room, OWNER, change)
+    catalog.update_function_configuration(room, OWNER, {**change, "FunctionName": "hook:$LATEST"})
+    assert get(room)["Timeout"] == 5
 
 
 def test_a_function_is_read_by_its_latest_qualifier(room: Functions):

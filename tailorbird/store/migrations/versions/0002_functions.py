@@ -17,6 +17,8 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("tags", Document, nullable=False),
         sa.Column("created", sa.Double, nullable=False),
+        sa.Column("last_version", sa.Integer, nullable=False),
+        sa.Column("reserved", sa.Integer),
     )
     op.create_table(
         "functions_versions",
@@ -24,10 +26,27 @@ def upgrade() -> None:
         sa.Column("region", sa.Text, primary_key=True),
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("version", sa.Text, primary_key=True),
+        sa.Column("number", sa.Integer, nullable=False),
         sa.Column("configuration", Document, nullable=False),
         sa.Column("package", sa.Text, nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("unzipped", sa.BigInteger, nullable=False),
+        sa.Column("layers", Document, nullable=False),
+        sa.Column("directory", sa.Text),
+        sa.Column("management", Document, nullable=False),
         sa.Column("revision_id", sa.Text, nullable=False),
         sa.Column("modified", sa.Double, nullable=False),
+    )
+    op.create_table(
+        "functions_aliases",
+        sa.Column("account", sa.Text, primary_key=True),
+        sa.Column("region", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("alias", sa.Text, primary_key=True),
+        sa.Column("version", sa.Text, nullable=False),
+        sa.Column("description", sa.Text, nullable=False),
+        sa.Column("weights", Document, nullable=False),
+        sa.Column("revision_id", sa.Text, nullable=False),
     )
     op.create_table(
         "functions_policies",
@@ -35,6 +54,42 @@ def upgrade() -> None:
         sa.Column("region", sa.Text, primary_key=True),
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("qualifier", sa.Text, primary_key=True),
+        sa.Column("head", Document, nullable=False),
         sa.Column("statements", Document, nullable=False),
         sa.Column("revision_id", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "functions_event_configs",
+        sa.Column("account", sa.Text, primary_key=True),
+        sa.Column("region", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("qualifier", sa.Text, primary_key=True),
+        sa.Column("retries", sa.Integer),
+        sa.Column("max_age_seconds", sa.Integer),
+        sa.Column("destinations", Document, nullable=False),
+        sa.Column("modified", sa.Double, nullable=False),
+    )
+    op.create_table(
+        "functions_layers",
+        sa.Column("account", sa.Text, primary_key=True),
+        sa.Column("region", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("last_version", sa.Integer, nullable=False),
+    )
+    op.create_table(
+        "functions_layer_versions",
+        sa.Column("account", sa.Text, primary_key=True),
+        sa.Column("region", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("version", sa.Integer, primary_key=True),
+        sa.Column("package", sa.Text, nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("unzipped", sa.BigInteger, nullable=False),
+        sa.Column("description", sa.Text, nullable=False),
+        sa.Column("license", sa.Text),
+        sa.Column("runtimes", Document, nullable=False),
+        sa.Column("architectures", Document, nullable=False),
+        sa.Column("statements", Document, nullable=False),
+        sa.Column("revision_id", sa.Text, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
     )

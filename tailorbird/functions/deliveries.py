@@ -1,0 +1,202 @@
+"""Events: asynchronous invocations, kept before they are accepted, tried again, reported.
+
+Source: Lambda developer guide, "Asynchronous invocation" and "Capturing records of Lambda
+asynchronous invocations".
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from tailorbird import ids
+from tailorbird.clock import iso
+from tailorbird.errors import Throttled, TooLarge, Unavailable
+from tailorbird.functions import concurrency, event_config, names
+from tailorbird.functions.event_config import FAILURE, SUCCESS, Rules
+from tailorbird.functions.execution import Invocation, execute
+from tailorbird.functions.names import FunctionRef
+from tailorbird.functions.resolve import FunctionVersion, resolve
+from tailorbird.functions.room import Functions
+from tailorbird.store import Job
+from tailorbird.store.jobs import Later
+
+MAX_EVENT_BYTES = 1_048_576
+RETRY_SECONDS = (60.0, 120.0)
+THROTTLED_FIRST_SECONDS = 1.0
+THROTTLED_MAX_SECONDS = 300.0
+EVENT_JOB = "functions.event"
+QUEUE = "functions"
+FOR_EVER = 1_000_000  # attempts of the job: what ends an event is its age or its retries
+
+log = logging.getLogger("tailorbird.functions")
+Event = dict[str, Any]
+
+
+def accept(room: Functions, ref: FunctionRef, request_id: str, payload: bytes) -> None:
+    """Keep an event: from here on it is delivered, whatever happens to this process."""
+    if len(payload) > MAX_EVENT_BYTES:
+        raise too_large(len(payload), "Event", MAX_EVENT_BYTES)
+    with room.db.write() as conn:
+        _enqueue(room, conn, ref, request_id, (payload or b"{}").decode())
+
+
+def deliver(room: Functions, job: Job) -> None:
+    """One attempt; a function error is tried again after one and two minutes, then given up."""
+    event = job.payload
+    ref = FunctionRef(event["account"], event["region"], event["name"], event["qualifier"])
+    with room.db.read() as conn:
+        rules = event_config.rules(conn, ref)
+    version, _ = resolve(room, ref)
+    age = room.clock.now() - event["accepted"]
+    try:
+        concurrency.check_on(version)
+        done = execute(
+            room.supervisor, version, ref, event["payload"].encode(), event["request_id"]
+        )
+    except (Throttled, Unavailable) as refused:
+        ended = _refused(version, age, rules)
+        if ended is None:
+            wait = min(THROTTLED_MAX_SECONDS, THROTTLED_FIRST_SECONDS + age)
+            raise Later(wait) from refused
+        _give_up(room, job, ref, rules, ended, refused.message)
+        return
+    _conclude(room, job, ref, rules, done)
+
+
+def too_large(size: int, kind: str, limit: int) -> TooLarge:
+    return TooLarge(
+        f"{size} byte payload is too large for the {kind} invocation type (limit {limit} bytes)",
+        code="RequestTooLargeException",
+    )
+
+
+def _refused(version: FunctionVersion, age: float, rules: Rules) -> str | None:
+    """Why an event that found no place is given up; None while it may wait on."""
+    if version.reserved == 0:
+        return "ZeroReservedConcurrency"
+    return "EventAgeExceeded" if age > rules.max_age_seconds else None
+
+
+def _conclude(room: Functions, job: Job, ref: FunctionRef, rules: Rules, done: Invocation) -> None:
+    event, attempt = job.payload, job.payload["attempt"]
+    ended = _ended(room, event, rules, done)
+    outcome = done.payload[:1000].decode(errors="replace")
+    record = None
+    if ended is not None:
+        which = SUCCESS if ended == "Success" else FAILURE
+        record = _record(room, ref, event, ended, done)
+        _store_in_bucket(room, ref, event, rules.destinations.get(which, ""), record)
+    with room.db.write() as conn:
+        if record is None:
+            due = room.clock.now() + RETRY_SECONDS[attempt]
+            again = {**event, "attempt": attempt + 1}
+            room.jobs.enqueue(conn, EVENT_JOB, again, queue=QUEUE, due=due, max_attempts=FOR_EVER)
+        else:
+            _tell_function(room, conn, rules.destinations.get(which, ""), record)
+        result = {"error": done.function_error, "payload": outcome, "attempt": attempt}
+        job.finish(conn, result)
+    if ended not in (None, "Success"):
+        log.warning("%s: event %s given up: %s", ref.arn, event["request_id"], outcome)
+
+
+def _give_up(
+    room: Functions, job: Job, ref: FunctionRef, rules: Rules, ended: str, why: str
+) -> None:
+    """The end of an event that the function never saw, or not once more."""
+    event = job.payload
+    destination = rules.destinations.get(FAILURE, "")
+    record = _record(room, ref, event, ended, None)
+    _store_in_bucket(room, ref, event, destination, record)
+    with room.db.write() as conn:
+        _tell_function(room, conn, destination, record)
+        job.finish(conn, {"error": ended, "payload": why, "attempt": event["attempt"]})
+    log.warning("%s: event %s given up: %s (%s)", ref.arn, event["request_id"], ended, why)
+
+
+def _ended(room: Functions, event: Event, rules: Rules, done: Invocation) -> str | None:
+    """How the event ended; None when it is to be tried again."""
+    if not done.function_error:
+        return "Success"
+    attempt = event["attempt"]
+    if attempt >= rules.retries:
+        return "RetriesExhausted"
+    due = room.clock.now() + RETRY_SECONDS[attempt]
+    return "EventAgeExceeded" if due - event["accepted"] > rules.max_age_seconds else None
+
+
+def _record(
+    room: Functions, ref: FunctionRef, event: Event, ended: str, done: Invocation | None
+) -> dict[str, Any]:
+    """What a destination is told."""
+    named = FunctionRef(ref.account, ref.region, ref.name, ref.version)
+    record: dict[str, Any] = {
+        "version": "1.0",
+        "timestamp": iso(room.clock.now()),
+        "requestContext": {
+            "requestId": event["request_id"],
+            "functionArn": named.qualified_arn,
+            "condition": ended,
+            "approximateInvokeCount": event["attempt"] + (done is not None),
+        },
+        "requestPayload": json.loads(event["payload"]),
+    }
+    if done is not None:
+        record["responseContext"] = {
+            "statusCode": done.status,
+            "executedVersion": done.executed_version,
+            **({"functionError": done.function_error} if done.function_error else {}),
+        }
+        record["responsePayload"] = _json_or_text(done.payload)
+    return record
+
+
+def _store_in_bucket(
+    room: Functions, ref: FunctionRef, event: Event, destination: str, record: Mapping[str, Any]
+) -> None:
+    """Write the record under the name AWS gives it; the same event writes the same object."""
+    if not destination.startswith("arn:aws:s3:::"):
+        return
+    bucket = destination.removeprefix("arn:aws:s3:::")
+    moment = time.gmtime(event["accepted"])
+    day, second = time.strftime("%Y/%m/%d", moment), time.strftime("%Y-%m-%dT%H.%M.%S", moment)
+    key = f"aws/lambda/async/{ref.name}/{day}/{second}-{event['request_id']}"
+    room.objects.put(f"s3://{bucket}/{key}", json.dumps(record).encode())
+
+
+def _tell_function(
+    room: Functions, conn: Connection, destination: str, record: Mapping[str, Any]
+) -> None:
+    """Hand the record to the function that was named, as an event of its own."""
+    if destination.split(":")[2:3] != ["lambda"]:
+        return
+    ref = names.parse(destination, "", "")
+    _enqueue(room, conn, ref, ids.uuid4(), json.dumps(record))
+
+
+def _enqueue(
+    room: Functions, conn: Connection, ref: FunctionRef, request_id: str, payload: str
+) -> None:
+    event = {
+        "account": ref.account,
+        "region": ref.region,
+        "name": ref.name,
+        "qualifier": ref.qualifier,
+        "payload": payload,
+        "request_id": request_id,
+        "accepted": room.clock.now(),
+        "attempt": 0,
+    }
+    room.jobs.enqueue(conn, EVENT_JOB, event, queue=QUEUE, max_attempts=FOR_EVER)
+
+
+def _json_or_text(payload: bytes) -> Any:
+    try:
+        return json.loads(payload)
+    except ValueError:
+        return payload.decode(errors="replace")
