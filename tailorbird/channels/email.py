@@ -6,12 +6,13 @@ import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
-from tailorbird.channels import mime, smtp
+from tailorbird.channels import dkim, mime, origins, smtp
 from tailorbird.channels.inbox import Inbox, path_of
 from tailorbird.channels.messages import (
     PERMANENT_FAILURE,
     SUCCESSFUL,
     TEMPORARY_FAILURE,
+    UNKNOWN_FAILURE,
     Message,
     Receipt,
     receipt,
@@ -21,6 +22,10 @@ from tailorbird.errors import Invalid, Unavailable
 from tailorbird.settings import Settings
 
 log = logging.getLogger(__name__)
+
+ORIGIN_HEADER = "X-Tailorbird-Origin"  # comes back in bounces and complaints
+UNSUBSCRIBE_PATH = "/_/unsubscribe"
+ONE_CLICK = "List-Unsubscribe=One-Click"  # RFC 8058
 
 # Adds headers to one message, such as List-Unsubscribe.
 Headers = Callable[[Message], Mapping[str, str]]
@@ -36,6 +41,8 @@ class Email:
         self._clock = room.clock
         self._inbox = Inbox(settings.data, fsync=settings.inbox_fsync)
         self._copy_to_inbox = settings.inbox_copy or not to_server
+        self._keys = dkim.signers(settings.dkim_keys)
+        self._bounces = _bounce_parts(settings.bounce_address)
         self._pool = _pool(settings) if to_server else None
         self.extra_headers: Headers | None = None
 
@@ -62,8 +69,39 @@ class Email:
     def _build(self, envelope: mime.Envelope, message: Message) -> smtp.Mail:
         if self._copy_to_inbox:
             path_of(self._inbox.root, message)  # refuses ids that cannot name a file
-        extra = self.extra_headers(message) if self.extra_headers else None
-        return envelope.build(message, extra)
+        sender, recipient, content = envelope.build(message, self._headers(message))
+        signer = dkim.signer_for(self._keys, sender.rpartition("@")[2])
+        if signer is not None:
+            content = signer.header(content, self._clock.now()) + content
+        return self._return_path(message) or sender, recipient, content
+
+    def _headers(self, message: Message) -> dict[str, str]:
+        """What the house adds: the way out for the person, and whose message a bounce is about."""
+        added: dict[str, str] = {}
+        origin = origins.sign(self._room, origins.of(message)) if self._needs_origin else ""
+        if self._bounces:
+            added[ORIGIN_HEADER] = origin
+        own = {name.lower() for name in message.headers}
+        public = self._room.settings.public_url.rstrip("/")
+        if public and message.campaign_id and "list-unsubscribe" not in own:
+            added["List-Unsubscribe"] = f"<{public}{UNSUBSCRIBE_PATH}/{origin}>"
+            added["List-Unsubscribe-Post"] = ONE_CLICK
+        return added | dict(self.extra_headers(message) if self.extra_headers else {})
+
+    @property
+    def _needs_origin(self) -> bool:
+        return bool(self._bounces or self._room.settings.public_url)
+
+    def _return_path(self, message: Message) -> str:
+        """Where a bounce of this message goes; it names the message. Empty: to the sender."""
+        if message.return_path:
+            return mime.check_address(message.return_path)
+        if not self._bounces:
+            return ""
+        local, domain = self._bounces
+        mark = f"{message.id}-{origins.short_mac(self._room, message.id)}"
+        full = f"{local}+{mark}"
+        return f"{full if len(full) <= mime.LOCAL_PART_MAX else local}@{domain}"
 
     def _deliver(
         self, messages: Sequence[Message], places: Sequence[int], mails: Sequence[smtp.Mail]
@@ -94,6 +132,13 @@ class Email:
         return path.relative_to(self._inbox.root).as_posix()
 
 
+def _bounce_parts(address: str) -> tuple[str, str] | None:
+    if not address:
+        return None
+    local, _, domain = mime.check_address(address).rpartition("@")
+    return local, domain
+
+
 def _pool(settings: Settings) -> smtp.Pool:
     return smtp.Pool(
         smtp.Server.parse(settings.smtp_url),
@@ -107,4 +152,6 @@ def _receipt(message: Message, reply: smtp.Reply) -> Receipt:
     if reply.accepted:
         return receipt(message, SUCCESSFUL, f"{reply.code} {reply.words}")
     status = PERMANENT_FAILURE if reply.permanent else TEMPORARY_FAILURE
+    if reply.begun:
+        status = UNKNOWN_FAILURE
     return receipt(message, status, f"{reply.code or ''} {reply.words}".strip())
