@@ -11,7 +11,10 @@ from botocore.awsrequest import AWSRequest
 from tailorbird import access
 from tailorbird.access import AccessKey, Caller
 from tailorbird.access.keys import create_session_key
-from tailorbird.errors import Denied, Invalid, NotFound
+from tailorbird.access.refusals import create_role_command
+from tailorbird.access.rights import UNKNOWN_ROLE_DENY
+from tailorbird.access.room import Rights
+from tailorbird.errors import Denied, Invalid
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.room import Functions
 
@@ -42,14 +45,22 @@ class Credentials:
 
 
 def check_role(room: Functions, role_arn: str) -> None:
-    """Invalid when the role is known here and does not let Lambda take it on."""
-    if not _exists(room, role_arn):
-        return
-    if not access.trusts(room.access, role_arn, LAMBDA).allowed:
-        raise Invalid(
-            "The role defined for the function cannot be assumed by Lambda.",
-            code="InvalidParameterValueException",
-        )
+    """Invalid when Lambda may not take the role on, or, where the setting wants roles to be there,
+    when there is none.
+    """
+    held = _role(room, role_arn)
+    if held.found == "made":
+        if not access.trusts(room.access, role_arn, LAMBDA).allowed:
+            raise _not_assumable(f"its trust policy does not name {LAMBDA}")
+    elif held.found == "deleted" or room.settings.functions_unknown_role == UNKNOWN_ROLE_DENY:
+        raise _not_assumable(f"there is none. {create_role_command(held.name)} makes it")
+
+
+def _not_assumable(why: str) -> Invalid:
+    return Invalid(
+        f"The role defined for the function cannot be assumed by Lambda. ({why})",
+        code="InvalidParameterValueException",
+    )
 
 
 def presigned(room: Functions, caller: Caller, uri: str) -> str:
@@ -66,21 +77,14 @@ def _principal(room: Functions, ref: FunctionRef, role_arn: str) -> str:
     """The role's session: what it may do is asked of the role at every call, also of one that is
     made, changed or deleted later. A role that was never made here is the setting's affair.
     """
-    try:
-        check_role(room, role_arn)
-    except Invalid as refused:
+    held = _role(room, role_arn)
+    if held.found == "made" and not access.trusts(room.access, role_arn, LAMBDA).allowed:
         raise Denied(
             f"{role_arn} does not trust {LAMBDA}, so {ref.name} gets no credentials",
             code="AccessDeniedException",
-        ) from refused
-    name = role_arn.rpartition("/")[2]
-    return f"arn:aws:sts::{role_arn.split(':')[4]}:assumed-role/{name}/{ref.name}"
+        )
+    return f"arn:aws:sts::{held.account}:assumed-role/{held.name}/{ref.name}"
 
 
-def _exists(room: Functions, role_arn: str) -> bool:
-    account, name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
-    try:
-        access.roles.get_role(room.access, account, name)
-    except NotFound:
-        return False
-    return True
+def _role(room: Functions, role_arn: str) -> Rights:
+    return access.rights.of_role(room.access, role_arn.split(":")[4], role_arn.rpartition("/")[2])

@@ -508,6 +508,15 @@ def test_a_refusal_becomes_the_exception_that_samples_catch(
     assert said["ResponseMetadata"]["RequestId"] == running.caller().request_id
 
 
+def test_a_refusal_carries_the_members_of_the_services_error(running: Running) -> None:
+    reason = {"Reason": "ConcurrentInvocationLimitExceeded"}
+    running.room.answer = errors.Throttled("Rate Exceeded.", members=reason)
+    client = running.client("lambda")
+    with pytest.raises(client.exceptions.TooManyRequestsException) as caught:
+        client.get_function(FunctionName="f")
+    assert caught.value.response["Reason"] == "ConcurrentInvocationLimitExceeded"
+
+
 @pytest.mark.parametrize(
     ("service", "method", "given", "code"),
     [
