@@ -140,7 +140,7 @@ def _personalize(room: Access, caller: Caller, operation: str, request: Request)
         return ANY
     verb, kind = found.groups()
     if verb != "Create":
-        return str(request[kind[0].lower() + kind[1:] + "Arn"])
+        return str(request.get(kind[0].lower() + kind[1:] + "Arn", ANY))
     start = f"arn:aws:personalize:{caller.region}:{caller.account}"
     if kind == "Dataset":
         group = request["datasetGroupArn"].rpartition("/")[2]
