@@ -34,7 +34,7 @@ CONNECTIONS = 16
 BATCH = 100
 SECONDS = 3.0
 WARM_UP_SECONDS = 1.0
-ROUNDS = 1
+ROUNDS = 3
 
 
 def main() -> None:
