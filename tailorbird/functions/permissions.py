@@ -304,11 +304,15 @@ def _add_permission_command(ref: FunctionRef, caller: ServiceCaller, decision: D
 
 
 def _remove_command(ref: FunctionRef, decision: Decision) -> str:
-    """What takes the deciding statement out of the function's policy."""
+    """What takes the deciding statement, or without a name the policy, away from the function."""
+    sid = (decision.statement or {}).get("Sid")
+    if sid is None:
+        words = ["aws", "lambda", "delete-resource-policy", "--resource-arn", ref.guarded_arn]
+        return shlex.join(words)
     words = ["aws", "lambda", "remove-permission", "--function-name", ref.name]
     if ref.qualifier and ref.qualifier != LATEST:
         words += ["--qualifier", ref.qualifier]
-    return shlex.join([*words, "--statement-id", str((decision.statement or {}).get("Sid"))])
+    return shlex.join([*words, "--statement-id", str(sid)])
 
 
 def _statement_id(caller: ServiceCaller) -> str:

@@ -249,13 +249,23 @@ def test_a_session_of_a_role_that_is_gone_may_nothing(room: Functions):
         ask(room, replace(OWNER, principal=f"arn:aws:sts::{ACCOUNT}:assumed-role/segment/s"))
 
 
-def test_a_deny_in_the_functions_policy_counts_for_everybody(room: Functions):
+@pytest.mark.parametrize(
+    ("sid", "remedy"),
+    [
+        ({"Sid": "no"}, "aws lambda remove-permission --function-name hook --statement-id no"),
+        ({}, f"aws lambda delete-resource-policy --resource-arn {ARN}"),
+    ],
+)
+def test_a_deny_in_the_functions_policy_counts_for_everybody(
+    room: Functions, sid: dict[str, str], remedy: str
+):
     create(room)
     make_role(room)
     session = replace(OWNER, principal=f"arn:aws:sts::{ACCOUNT}:assumed-role/segment/s")
     add(room)
-    deny = {"Sid": "no", "Effect": "Deny", "Principal": "*", "Resource": "*"}
-    closed = permissions.document([deny | {"Action": "lambda:*"}])
+    deny = {"Effect": "Deny", "Principal": "*", "Resource": "*", "Action": "lambda:*"}
+    closed = permissions.document([sid | deny])
     for caller in (OWNER, session, SEGMENT):
-        with pytest.raises(Denied, match=r"remove-permission .* --statement-id no"):
+        with pytest.raises(Denied) as refused:
             permissions.check(room, names.parse("hook", ACCOUNT, "us-east-1"), closed, caller)
+        assert refused.value.message.endswith(f"To take it away: {remedy}")
