@@ -8,8 +8,10 @@ from tailorbird.learn import (
     imports,
     schemas,
     solutions,
+    tags,
     trackers,
     training,
+    updates,
 )
 
 OPERATIONS = {
@@ -30,6 +32,14 @@ OPERATIONS = {
     "ListDatasetImportJobs": imports.list_dataset_import_jobs,
     "ListRecipes": catalogue.list_recipes,
     "DescribeRecipe": catalogue.describe_recipe,
+    "DescribeAlgorithm": catalogue.describe_algorithm,
+    "DescribeFeatureTransformation": catalogue.describe_feature_transformation,
+    "UpdateDataset": updates.update_dataset,
+    "UpdateSolution": updates.update_solution,
+    "StopSolutionVersionCreation": training.stop_solution_version_creation,
+    "TagResource": tags.tag_resource,
+    "UntagResource": tags.untag_resource,
+    "ListTagsForResource": tags.list_tags_for_resource,
     "CreateSolution": solutions.create_solution,
     "DescribeSolution": solutions.describe_solution,
     "ListSolutions": solutions.list_solutions,

@@ -1,28 +1,51 @@
-"""ListRecipes and DescribeRecipe: the read-only catalogue of what can be trained."""
+"""ListRecipes, DescribeRecipe, DescribeAlgorithm, DescribeFeatureTransformation: read only."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tailorbird.access import Caller
-from tailorbird.errors import Invalid, NotFound
+from tailorbird.errors import Invalid, NotBuilt, NotFound
 from tailorbird.learn.recipes import RECIPES
-from tailorbird.learn.recipes.recipe import CREATED, Recipe
+from tailorbird.learn.recipes.listed import LISTED, Listed
+from tailorbird.learn.recipes.recipe import CREATED, Parameter, Recipe
 from tailorbird.learn.records import ACTIVE, PAGE_SIZE
 from tailorbird.learn.room import Learn
 
+SERVICE = "SERVICE"
+MOMENTS = {"creationDateTime": CREATED, "lastUpdatedDateTime": CREATED}
+FEATURE_TRANSFORMATIONS: dict[str, dict[str, str]] = {
+    "JSON-percentile-filtering": {
+        "min_user_history_length_percentile": "0.0",
+        "max_user_history_length_percentile": "0.99",
+    },
+    "sims": {
+        "min_user_history_length_percentile": "0.005",
+        "max_user_history_length_percentile": "0.995",
+        "min_item_interaction_count_percentile": "0.01",
+        "max_item_interaction_count_percentile": "0.9",
+    },
+}
+
 
 def find(recipe_arn: str) -> Recipe:
-    """The recipe; NotFound lists what there is."""
-    if recipe_arn not in RECIPES:
-        names = ", ".join(recipe.name for recipe in RECIPES.values())
-        raise NotFound(f"The given recipe does not exist: {recipe_arn}. Built are: {names}")
-    return RECIPES[recipe_arn]
+    """The recipe; NotFound lists what there is, NotBuilt names what cannot be trained."""
+    if recipe_arn in RECIPES:
+        return RECIPES[recipe_arn]
+    if recipe_arn in LISTED:
+        listed = LISTED[recipe_arn]
+        raise NotBuilt(f"The recipe {listed.name} is not built; {listed.instead}")
+    names = ", ".join(recipe.name for recipe in RECIPES.values())
+    raise NotFound(f"The given recipe does not exist: {recipe_arn}. Built are: {names}")
 
 
 def list_recipes(_room: Learn, _caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    """The whole catalogue, or a domain's part of it."""
     size = request.get("maxResults") or PAGE_SIZE
-    rows = [] if request.get("domain") else list(RECIPES.values())
+    domain = request.get("domain")
+    if request.get("recipeProvider", SERVICE) != SERVICE:
+        raise Invalid(f"recipeProvider is {request['recipeProvider']!r}; SERVICE is right")
+    rows = [one for one in _all().values() if domain is None or one.domain == domain]
     start = _start(request.get("nextToken"), len(rows))
     answer: dict[str, Any] = {"recipes": [_summary(one) for one in rows[start : start + size]]}
     if start + size < len(rows):
@@ -31,7 +54,12 @@ def list_recipes(_room: Learn, _caller: Caller, request: dict[str, Any]) -> dict
 
 
 def describe_recipe(_room: Learn, _caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    recipe = find(request["recipeArn"])
+    recipe = _all().get(request["recipeArn"])
+    if recipe is None:
+        raise NotFound(f"The given recipe does not exist: {request['recipeArn']}")
+    description = recipe.description
+    if isinstance(recipe, Listed):
+        description += f" Not built here: {recipe.instead}."
     return {
         "recipe": {
             "name": recipe.name,
@@ -39,22 +67,72 @@ def describe_recipe(_room: Learn, _caller: Caller, request: dict[str, Any]) -> d
             "algorithmArn": recipe.algorithm_arn,
             "featureTransformationArn": recipe.feature_transformation_arn,
             "status": ACTIVE,
-            "description": recipe.description,
-            "creationDateTime": CREATED,
+            "description": description,
             "recipeType": recipe.type,
-            "lastUpdatedDateTime": CREATED,
+            **MOMENTS,
         }
     }
 
 
-def _summary(recipe: Recipe) -> dict[str, Any]:
-    return {
-        "name": recipe.name,
-        "recipeArn": recipe.arn,
-        "status": ACTIVE,
-        "creationDateTime": CREATED,
-        "lastUpdatedDateTime": CREATED,
+def describe_algorithm(_room: Learn, _caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    """An algorithm's hyperparameters: defaults, ranges, and whether HPO may tune them."""
+    arn = request["algorithmArn"]
+    recipe = next((one for one in _all().values() if one.algorithm_arn == arn), None)
+    if recipe is None:
+        raise NotFound(f"The given algorithm does not exist: {arn}")
+    known = recipe.hyperparameters if isinstance(recipe, Recipe) else {}
+    ranges: dict[str, list[dict[str, Any]]] = {
+        f"{kind}HyperParameterRanges": [
+            _range(name, one) for name, one in known.items() if one.kind == kind
+        ]
+        for kind in ("integer", "continuous", "categorical")
     }
+    return {
+        "algorithm": {
+            "name": arn.rpartition("/")[2],
+            "algorithmArn": arn,
+            "defaultHyperParameters": {name: one.default for name, one in known.items()},
+            "defaultHyperParameterRanges": ranges,
+            **MOMENTS,
+        }
+    }
+
+
+def describe_feature_transformation(
+    _room: Learn, _caller: Caller, request: dict[str, Any]
+) -> dict[str, Any]:
+    arn = request["featureTransformationArn"]
+    name = arn.rpartition("/")[2]
+    used = {one.feature_transformation_arn for one in _all().values()}
+    if arn not in used:
+        raise NotFound(f"The given feature transformation does not exist: {arn}")
+    return {
+        "featureTransformation": {
+            "name": name,
+            "featureTransformationArn": arn,
+            "defaultParameters": FEATURE_TRANSFORMATIONS.get(name, {}),
+            "status": ACTIVE,
+            **MOMENTS,
+        }
+    }
+
+
+def _all() -> dict[str, Recipe | Listed]:
+    return RECIPES | {arn: one for arn, one in LISTED.items() if arn not in RECIPES}
+
+
+def _range(name: str, one: Parameter) -> dict[str, Any]:
+    shown: dict[str, Any] = {"name": name, "isTunable": one.tunable}
+    if one.kind == "categorical":
+        return shown | {"values": list(one.values)}
+    assert one.low is not None and one.high is not None
+    whole = int if one.kind == "integer" else float
+    return shown | {"minValue": whole(one.low), "maxValue": whole(one.high)}
+
+
+def _summary(recipe: Recipe | Listed) -> dict[str, Any]:
+    shown = {"name": recipe.name, "recipeArn": recipe.arn, "status": ACTIVE, **MOMENTS}
+    return shown | ({"domain": recipe.domain} if recipe.domain else {})
 
 
 def _start(token: str | None, count: int) -> int:

@@ -18,14 +18,26 @@ from tailorbird.errors import Invalid
 
 THREADS_ENVIRONMENT = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 ERROR_CHARACTERS = 2_000
+WATCH_SECONDS = 0.5
 
 Said = Callable[[dict[str, Any]], None]
 
 
-def run(deed: str, spec: dict[str, Any], said: Said, threads: int) -> dict[str, Any]:
+class Ended(Exception):
+    """The child was ended because `unwanted` said so."""
+
+
+def run(
+    deed: str,
+    spec: dict[str, Any],
+    said: Said,
+    threads: int,
+    unwanted: Callable[[], bool] | None = None,
+) -> dict[str, Any]:
     """The child's result; Invalid when it says the input is wrong, RuntimeError when it died.
 
-    `said` hears every progress line; when it raises, the child is ended.
+    `said` hears every progress line; when it raises, the child is ended. `unwanted` is asked twice
+    a second; when it says True the child is ended and Ended raised.
     """
     environment = os.environ | dict.fromkeys(THREADS_ENVIRONMENT, str(threads))
     process = subprocess.Popen(
@@ -40,17 +52,24 @@ def run(deed: str, spec: dict[str, Any], said: Said, threads: int) -> dict[str, 
     noise: list[str] = []
     listener = threading.Thread(target=_listen, args=(process.stderr, noise), daemon=True)
     listener.start()
+    over, ended = threading.Event(), threading.Event()
+    if unwanted is not None:
+        watch = (process, unwanted, over, ended)
+        threading.Thread(target=_watch, args=watch, daemon=True).start()
     try:
         process.stdin.write(json.dumps(spec) + "\n")
         process.stdin.flush()
         answer = _answer(process.stdout, said)
         process.wait()
     finally:
+        over.set()
         process.kill()
         process.wait()
         listener.join(1.0)
         for stream in (process.stdin, process.stdout, process.stderr):
             stream.close()
+    if answer is None and ended.is_set():
+        raise Ended(deed)
     if answer is None:
         text = "".join(noise)[-ERROR_CHARACTERS:].strip()
         raise RuntimeError(f"the {deed} process ended with {process.returncode}: {text}")
@@ -66,6 +85,19 @@ def _answer(lines: Any, said: Said) -> dict[str, Any] | None:
             return message
         said(message["progress"])
     return None
+
+
+def _watch(
+    process: subprocess.Popen[str],
+    unwanted: Callable[[], bool],
+    over: threading.Event,
+    ended: threading.Event,
+) -> None:
+    while not over.wait(WATCH_SECONDS):
+        if unwanted():
+            ended.set()
+            process.kill()
+            return
 
 
 def _listen(stream: Any, noise: list[str]) -> None:

@@ -61,6 +61,8 @@ def describe_dataset(room: Learn, caller: Caller, request: dict[str, Any]) -> di
     with room.db.read() as conn:
         row = records.find(conn, learn_datasets, caller, request["datasetArn"], "dataset")
     shown = {"datasetGroupArn": row["group_arn"], "schemaArn": row["schema_arn"]}
+    if row["change"] is not None:
+        shown["latestDatasetUpdate"] = row["change"]
     return {"dataset": _summary(row) | shown}
 
 

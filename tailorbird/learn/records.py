@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.errors import AlreadyExists, InUse, Invalid, NotFound
+from tailorbird.learn import tags
 from tailorbird.learn.room import Learn
 from tailorbird.store import insert
 
@@ -22,7 +23,8 @@ ACTIVE = "ACTIVE"
 PENDING = "CREATE PENDING"
 IN_PROGRESS = "CREATE IN_PROGRESS"
 FAILED = "CREATE FAILED"
-BUSY = (PENDING, IN_PROGRESS)
+STOPPING, STOPPED = "CREATE STOPPING", "CREATE STOPPED"
+BUSY = (PENDING, IN_PROGRESS, STOPPING)
 
 Row = sa.RowMapping
 
@@ -34,7 +36,7 @@ def arn_of(caller: Caller, resource: str) -> str:
 def add(
     room: Learn, conn: Connection, table: sa.Table, caller: Caller, what: str, **values: Any
 ) -> None:
-    """Insert a resource; AlreadyExists when its ARN is taken."""
+    """Insert a resource with its tags; AlreadyExists when its ARN is taken."""
     now = room.clock.now()
     row = {"account": caller.account, "region": caller.region, "created": now, "updated": now}
     statement = insert(room.db, table).values(row | values).on_conflict_do_nothing()
@@ -42,6 +44,7 @@ def add(
         raise AlreadyExists(
             f"Another {what} with Arn {values['arn']} already exists; choose another name"
         )
+    tags.put(room.db, conn, values["arn"], values["definition"].get("tags") or ())
 
 
 def find(conn: Connection, table: sa.Table, caller: Caller, arn: str, what: str) -> Row:
@@ -120,6 +123,7 @@ def change(room: Learn, conn: Connection, table: sa.Table, arn: str, **values: A
 
 def remove(conn: Connection, table: sa.Table, arn: str) -> None:
     conn.execute(sa.delete(table).where(table.c.arn == arn))
+    tags.drop(conn, arn)
 
 
 def times(row: Row) -> dict[str, Any]:

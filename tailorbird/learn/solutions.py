@@ -33,7 +33,7 @@ def create_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> dic
     """A new solution, ACTIVE at once; what cannot be trained is refused here."""
     arn = records.arn_of(caller, f"solution/{request['name']}")
     group_arn = request["datasetGroupArn"]
-    check_definition(request)
+    check_definition(room, request)
     with room.db.write() as conn:
         records.active(conn, learn_dataset_groups, caller, group_arn, "dataset group")
         records.add(
@@ -65,6 +65,8 @@ def describe_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> d
     shown = {"performHPO": False, "performAutoML": False} | _summary(row)
     shown |= {"datasetGroupArn": row["group_arn"]}
     shown |= records.given(row, *GIVEN, "performAutoTraining", "performIncrementalUpdate")
+    if row["change"] is not None:
+        shown["latestSolutionUpdate"] = row["change"]
     if version is not None:
         shown["latestSolutionVersion"] = version_summary(version)
     return {"solution": shown}
@@ -96,7 +98,7 @@ def delete_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> Non
         artifacts.drop(room.objects, uri)
 
 
-def check_definition(request: dict[str, Any]) -> Recipe:
+def check_definition(room: Learn, request: dict[str, Any]) -> Recipe:
     """The solution's recipe; Invalid or NotBuilt names the member that cannot be honoured."""
     if request.get("performAutoML"):
         raise NotBuilt("performAutoML is not built; name a recipeArn")

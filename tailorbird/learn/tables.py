@@ -35,6 +35,7 @@ learn_datasets = _resource(
     sa.Column("group_arn", sa.Text, nullable=False, index=True),
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("schema_arn", sa.Text, nullable=False, index=True),
+    sa.Column("change", Document),  # the latest replacement of the schema
 )
 
 learn_import_jobs = _resource(
@@ -46,6 +47,7 @@ learn_import_jobs = _resource(
 learn_solutions = _resource(
     "learn_solutions",
     sa.Column("group_arn", sa.Text, nullable=False, index=True),
+    sa.Column("change", Document),  # the latest UpdateSolution
 )
 
 learn_solution_versions = _resource(
@@ -114,4 +116,46 @@ learn_sessions = sa.Table(
     sa.Column("group_arn", sa.Text, primary_key=True),
     sa.Column("session_id", sa.Text, primary_key=True),
     sa.Column("user_id", sa.Text, nullable=False),
+)
+
+# Tags of every kind of resource, by its ARN.
+learn_tags = sa.Table(
+    "learn_tags",
+    metadata,
+    sa.Column("arn", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+learn_export_jobs = _resource(
+    "learn_export_jobs",
+    sa.Column("dataset_arn", sa.Text, nullable=False, index=True),
+    sa.Column("report", Document),
+)
+
+learn_deletion_jobs = _resource(
+    "learn_deletion_jobs",
+    sa.Column("group_arn", sa.Text, nullable=False, index=True),
+    sa.Column("report", Document),
+)
+
+# Batch inference and batch segment jobs; `report` counts lines and errors.
+learn_batch_inference_jobs = _resource(
+    "learn_batch_inference_jobs",
+    sa.Column("version_arn", sa.Text, nullable=False, index=True),
+    sa.Column("report", Document),
+)
+
+learn_batch_segment_jobs = _resource(
+    "learn_batch_segment_jobs",
+    sa.Column("version_arn", sa.Text, nullable=False, index=True),
+    sa.Column("report", Document),
+)
+
+# A recommender's model is a version whose solution_arn is the recommender's.
+learn_recommenders = _resource(
+    "learn_recommenders",
+    sa.Column("group_arn", sa.Text, nullable=False, index=True),
+    sa.Column("version_arn", sa.Text),
+    sa.Column("change", Document),
 )

@@ -110,6 +110,22 @@ def get_solution_metrics(room: Learn, caller: Caller, request: dict[str, Any]) -
     return {"solutionVersionArn": row["arn"], "metrics": row["metrics"]}
 
 
+def stop_solution_version_creation(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
+    """A waiting version is STOPPED at once; a running one is STOPPING until its process is gone."""
+    arn = request["solutionVersionArn"]
+    table = learn_solution_versions
+    with room.db.write() as conn:
+        row = records.find(conn, table, caller, arn, "solution version")
+        if row["status"] not in (records.PENDING, records.IN_PROGRESS):
+            raise InUse(
+                f"The solution version {arn} is in state {row['status']}; only one that is "
+                f"{records.PENDING} or {records.IN_PROGRESS} can be stopped"
+            )
+        waits = row["status"] == records.PENDING
+        status = records.STOPPED if waits else records.STOPPING
+        records.change(room, conn, table, arn, status=status)
+
+
 def find(room: Learn, caller: Caller, arn: str) -> records.Row:
     with room.db.read() as conn:
         return records.find(conn, learn_solution_versions, caller, arn, "solution version")
@@ -119,6 +135,8 @@ def run(room: Learn, job: Job) -> None:
     """The job: hand the material to a child process, store its model, then say ACTIVE."""
     arn, wall = job.payload["arn"], time.monotonic()
     row = _begin(room, arn)
+    if row is None:
+        return
     models = f"s3://{room.settings.learn_bucket}/models"
     for attempt in range(1, job.attempt):  # what a killed attempt may have left
         artifacts.drop(room.objects, f"{models}/{job.id}-{attempt}")
@@ -133,7 +151,13 @@ def run(room: Learn, job: Job) -> None:
             total = max(STEPS_TYPICAL, progress["step"] + 1)
             job.progress(progress["step"], total, "steps")
 
-        result = child.run("train", spec, said, threads=spec["threads"])
+        try:
+            result = child.run(
+                "train", spec, said, threads=spec["threads"], unwanted=lambda: _unwanted(room, arn)
+            )
+        except child.Ended:
+            _stop(room, arn)
+            return
         artifacts.store(room.objects, out, uri)
     _commit(room, job, arn, uri, result, (time.monotonic() - wall) / SECONDS_PER_HOUR)
 
@@ -149,14 +173,30 @@ def failed(room: Learn, conn: Connection, job: Job, reason: str) -> None:
     )
 
 
-def _begin(room: Learn, arn: str) -> records.Row:
+def _begin(room: Learn, arn: str) -> records.Row | None:
+    """The version, IN_PROGRESS from now on; None when it was stopped before it began."""
     table = learn_solution_versions
     with room.db.write() as conn:
         row = conn.execute(sa.select(table).where(table.c.arn == arn)).mappings().first()
         if row is None:
             raise Invalid(f"{arn} was deleted")
+        if row["status"] in (records.STOPPING, records.STOPPED):
+            records.change(room, conn, table, arn, status=records.STOPPED)
+            return None
         records.change(room, conn, table, arn, status=records.IN_PROGRESS)
     return row
+
+
+def _unwanted(room: Learn, arn: str) -> bool:
+    table = learn_solution_versions
+    with room.db.read() as conn:
+        status = conn.execute(sa.select(table.c.status).where(table.c.arn == arn)).scalar()
+    return status in (None, records.STOPPING, records.STOPPED)
+
+
+def _stop(room: Learn, arn: str) -> None:
+    with room.db.write() as conn:
+        records.change(room, conn, learn_solution_versions, arn, status=records.STOPPED)
 
 
 def _spec(room: Learn, stack: ExitStack, row: records.Row, folder: Path) -> dict[str, Any]:
@@ -190,11 +230,13 @@ def _spec(room: Learn, stack: ExitStack, row: records.Row, folder: Path) -> dict
 def _commit(
     room: Learn, job: Job, arn: str, uri: str, result: dict[str, Any], hours: float
 ) -> None:
+    table = learn_solution_versions
     with room.db.write() as conn:
+        before = conn.execute(sa.select(table.c.status).where(table.c.arn == arn)).scalar()
         there = records.change(
             room,
             conn,
-            learn_solution_versions,
+            table,
             arn,
             status=records.ACTIVE,
             failure=None,
@@ -205,6 +247,10 @@ def _commit(
         )
         if not there:
             raise Invalid(f"{arn} was deleted while it was trained")
+        if before == records.STOPPING:  # asked for in the last half second
+            records.change(room, conn, table, arn, status=records.STOPPED)
+            job.finish(conn)
+            return
         campaigns.follow_latest(room, conn, arn.rpartition("/")[0], arn)
         job.finish(conn, {"interactions": result["interactions"]})
 

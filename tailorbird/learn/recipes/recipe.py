@@ -12,6 +12,8 @@ USER_PERSONALIZATION = "USER_PERSONALIZATION"
 PERSONALIZED_RANKING = "PERSONALIZED_RANKING"
 RELATED_ITEMS = "RELATED_ITEMS"
 POPULAR_ITEMS = "POPULAR_ITEMS"
+USER_SEGMENTATION = "USER_SEGMENTATION"
+PERSONALIZED_ACTIONS = "PERSONALIZED_ACTIONS"
 
 # The moment the public catalogue's recipes were made; only for display.
 CREATED = 1_559_890_800.0
@@ -60,6 +62,11 @@ class Recipe:
     feature_transformation: str = ""
     hyperparameters: Mapping[str, Parameter] = field(default_factory=dict)
     scored: bool = True  # whether answers carry scores
+    domain: str = ""  # of a domain dataset group's use case: ECOMMERCE or VIDEO_ON_DEMAND
+    events: tuple[str, ...] = ()  # event types it is fitted on; empty for all
+    hides: tuple[str, ...] = ()  # event types whose items are not shown to the same user again
+    needs_user: bool = False  # a use case that asks for userId where the engine needs none
+    origin: str = ""  # the file of a recipe of one's own
 
     @property
     def arn(self) -> str:

@@ -17,13 +17,14 @@ def upgrade() -> None:
         _text("group_arn", index=True),
         _text("type"),
         _text("schema_arn", index=True),
+        sa.Column("change", Document),
     )
     _resource(
         "learn_import_jobs",
         _text("dataset_arn", index=True),
         sa.Column("report", Document),
     )
-    _resource("learn_solutions", _text("group_arn", index=True))
+    _resource("learn_solutions", _text("group_arn", index=True), sa.Column("change", Document))
     _resource(
         "learn_solution_versions",
         _text("solution_arn", index=True),
@@ -47,6 +48,7 @@ def upgrade() -> None:
     )
     _parts()
     _events()
+    _jobs_and_recommenders()
 
 
 def _text(name: str, **options: bool) -> sa.Column:
@@ -109,4 +111,26 @@ def _events() -> None:
         sa.Column("group_arn", sa.Text, primary_key=True),
         sa.Column("session_id", sa.Text, primary_key=True),
         _text("user_id"),
+    )
+
+
+def _jobs_and_recommenders() -> None:
+    op.create_table(
+        "learn_tags",
+        sa.Column("arn", sa.Text, primary_key=True),
+        sa.Column("key", sa.Text, primary_key=True),
+        _text("value"),
+    )
+    for name, parent in (
+        ("learn_export_jobs", "dataset_arn"),
+        ("learn_deletion_jobs", "group_arn"),
+        ("learn_batch_inference_jobs", "version_arn"),
+        ("learn_batch_segment_jobs", "version_arn"),
+    ):
+        _resource(name, _text(parent, index=True), sa.Column("report", Document))
+    _resource(
+        "learn_recommenders",
+        _text("group_arn", index=True),
+        sa.Column("version_arn", sa.Text),
+        sa.Column("change", Document),
     )
