@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
-from tailorbird import __version__
+from tailorbird import __version__, cli_functions
 from tailorbird.cli_roles import explain, role
 from tailorbird.errors import Invalid, TailorbirdError
 from tailorbird.terminal import (
@@ -42,6 +42,7 @@ app.command(source)
 app.command(destination)
 app.command(role)
 app.command(explain)
+cli_functions.add_to(app)
 
 
 # -- serving ------------------------------------------------------------------------------------
@@ -243,50 +244,6 @@ def prepare(
     from tailorbird.demo.preparing import prepare_interactions
 
     show([prepare_interactions(remote(data, url), source_id, output, list(event))], ())
-
-
-@app.command
-def invoke(
-    function: str, payload: str = "{}", *, tail: bool = False, data: Data = None, url: Url = None
-) -> None:
-    """Invoke a function and print its answer.
-
-    Args:
-        function: Name or ARN.
-        payload: The event as JSON, or @FILE.
-        tail: Print the end of its log as well.
-    """
-    import base64
-
-    server = remote(data, url)
-    body = Path(payload[1:]).read_text() if payload.startswith("@") else payload
-    parse_json(body, "payload")
-    with asking(server):
-        answer = server.client("lambda").invoke(
-            FunctionName=function, Payload=body.encode(), LogType="Tail" if tail else "None"
-        )
-    if tail and answer.get("LogResult"):
-        sys.stderr.write(base64.b64decode(answer["LogResult"]).decode(errors="replace"))
-    sys.stdout.write(answer["Payload"].read().decode(errors="replace") + "\n")
-    if answer.get("FunctionError"):
-        sys.exit(1)
-
-
-@app.command
-def logs(function: str, *, last: int = 100, data: Data = None, url: Url = None) -> None:
-    """Print the last lines a function has logged.
-
-    Args:
-        function: Name of the function.
-        last: How many lines.
-    """
-    server = remote(data, url)
-    with asking(server):
-        answer = server.client("logs").filter_log_events(
-            logGroupName=f"/aws/lambda/{function}", limit=10_000
-        )
-    for event in answer["events"][-last:]:
-        sys.stdout.write(event["message"].rstrip("\n") + "\n")
 
 
 @app.command

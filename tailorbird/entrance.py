@@ -14,7 +14,7 @@ import orjson
 from starlette.concurrency import run_in_threadpool
 
 from tailorbird import access, console
-from tailorbird.gateway import Gateway, own, segment, segment_public
+from tailorbird.gateway import Gateway, own, own_functions, segment, segment_public
 from tailorbird.gateway.explain import explain
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Entrance:
             house.engage,
             token,
             partial(explain, house.access, house.functions),
+            own_functions.doors(house.functions),
         )
         self.console: App = console.app(house)
 

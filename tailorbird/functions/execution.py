@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from tailorbird.functions import logs, runtime_api
 from tailorbird.functions.environment import Answer
 from tailorbird.functions.names import FunctionRef
+from tailorbird.functions.records import Record
 from tailorbird.functions.resolve import FunctionVersion
 from tailorbird.functions.runtimes import provided
 from tailorbird.functions.runtimes.runtime import Places
@@ -50,6 +51,7 @@ class _Run:
     started: float = 0.0
     init_ms: float | None = None
     text: str = ""
+    recorded_event: bytes | None = None
 
     def write(self, text: str) -> None:
         self.text += text
@@ -67,10 +69,13 @@ def execute(
     *,
     patience_seconds: float | None = None,
     client_context: str | None = None,
+    record: bool = True,
 ) -> Invocation:
     """Run the function once. A caller that waits less long than the function may run gets an error
     when its patience ends; the function goes on."""
     run = _ready(supervisor, version, request_id)
+    if record and supervisor.records.wanted(version.ref, version.variables):
+        run.recorded_event = payload
     if run.slot.environment.is_ready:
         answer = _invoke(run, invoked, payload, patience_seconds, client_context)
         if answer is None and _impatient(run, patience_seconds):
@@ -164,15 +169,35 @@ def _conclude(supervisor: Supervisor, run: _Run, answer: Answer | None) -> Invoc
         supervisor.release(slot)
     else:
         supervisor.discard(slot, keep_tmp=True)
-    supervisor.ended(failed=answer.error_type is not None)
-    return Invocation(
+    failed = answer.error_type is not None
+    supervisor.ended(failed=failed)
+    supervisor.histograms.add(slot.arn, duration_ms, cold=run.fresh, failed=failed)
+    done = Invocation(
         status=200,
         payload=answer.payload,
-        function_error="Unhandled" if answer.error_type else None,
+        function_error="Unhandled" if failed else None,
         log_tail=logs.last_bytes(run.text),
         executed_version=slot.version.version,
         request_id=run.request_id,
         duration_ms=duration_ms,
+    )
+    if run.recorded_event is not None:
+        supervisor.records.keep(slot.version.ref, _record(run, run.recorded_event, done))
+    return done
+
+
+def _record(run: _Run, event: bytes, done: Invocation) -> Record:
+    moment_ms = int(time.time() * 1000 - done.duration_ms)
+    return Record(
+        id=f"{moment_ms}-{run.request_id}",
+        request_id=run.request_id,
+        version=done.executed_version,
+        moment_ms=moment_ms,
+        duration_ms=done.duration_ms,
+        function_error=done.function_error,
+        event=event,
+        response=done.payload,
+        log=run.text,
     )
 
 

@@ -11,7 +11,9 @@ from tailorbird.errors import Throttled, Unavailable
 from tailorbird.functions import sandbox
 from tailorbird.functions.concurrency import Busy
 from tailorbird.functions.credentials import RENEW_SECONDS
+from tailorbird.functions.histogram import Histograms
 from tailorbird.functions.names import FunctionRef
+from tailorbird.functions.records import Records
 from tailorbird.functions.resolve import FunctionVersion
 from tailorbird.functions.starting import Slot, Starter
 
@@ -42,6 +44,8 @@ class Supervisor:
         self._starter = Starter(room)
         self.walls = self._starter.walls
         self.limits_memory = self._starter.cgroups.limits_memory
+        self.histograms = Histograms()
+        self.records = Records(room.root, settings.functions_record_mb)
         self.caller_at = self._starter.caller_at
         self._sweeper = threading.Thread(target=self._sweep, name="functions-sweeper", daemon=True)
         self._sweeper.start()

@@ -7,12 +7,13 @@ GET  /_/ledger/reasons?activity=|campaign=
 POST /_/archive                      {"source": id} or {} for all
 POST /_/explain                      {"as": ARN, "action": ..., "resource": ..., "context": {...}}
 POST /_/interactions                 {"source": id, "output": "s3://....csv", "mapping": {...}}
+     /_/functions/{name}...          own_functions.py
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -43,6 +44,7 @@ def app(
     parlour: Engage,
     token: str,
     explain: Callable[[Answer], Answer],
+    more: Sequence[tuple[str, str, Door]] = (),
 ) -> Starlette:
     """The ASGI application; `explain` says why somebody may or may not."""
     doors: list[tuple[str, str, Door]] = [
@@ -53,6 +55,7 @@ def app(
         ("POST", "/_/archive", lambda request: _archive(porch, request.state.body)),
         ("POST", "/_/explain", lambda request: explain(request.state.body)),
         ("POST", "/_/interactions", lambda request: _prepare(porch, kitchen, request.state.body)),
+        *more,
     ]
     return Starlette(
         routes=[Route(path, _guarded(door, token), methods=[verb]) for verb, path, door in doors],
