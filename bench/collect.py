@@ -30,7 +30,7 @@ from tailorbird.store import Database, Jobs, Objects
 from tailorbird.store.migrations import upgrade
 
 WRITE_KEY = "bench"
-CONNECTIONS = 16
+CONNECTIONS = 64
 BATCH = 100
 SECONDS = 3.0
 WARM_UP_SECONDS = 1.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -284,22 +285,19 @@ def _append(
             db.sql(FIND_SEEN[db.dialect]), (db.dump(ids), day, day - 1)
         ).fetchall()
     }
+    is_new = not known and len(set(ids)) == len(ids)  # the usual case is quick
     new_ids: list[str] = []
     rows: list[tuple[Any, ...]] = []
     fresh: list[int] = []
     for group in _stretches(entries):
         lines: list[bytes] = []
         for entry in group:
-            before = len(lines)
-            for kept in entry.kept:
-                if kept.message_id in known:
-                    tally.add(entry.source_id, counts.FILTERED_AT_SOURCE, DUPLICATE, kept.type)
-                    continue
-                known.add(kept.message_id)
-                new_ids.append(kept.message_id)
-                lines.append(kept.line)
-                tally.add(entry.source_id, counts.RECEIVED, "", kept.type)
-            fresh.append(len(lines) - before)
+            new = entry.kept if is_new else _unseen(entry, known, tally)
+            new_ids += [kept.message_id for kept in new]
+            lines += [kept.line for kept in new]
+            fresh.append(len(new))
+            for call_type, n in Counter(kept.type for kept in new).items():
+                tally.add(entry.source_id, counts.RECEIVED, "", call_type, n)
         first = group[0]
         if lines:
             joined = b"\n".join(lines)
@@ -311,6 +309,18 @@ def _append(
         conn.exec_driver_sql(db.sql(ADD_SEEN[db.dialect]), (day, start, db.dump(new_ids)))
         conn.exec_driver_sql(db.sql(ADD_ROW), rows)
     return fresh
+
+
+def _unseen(entry: Entry, known: set[str], tally: Tally) -> list[Kept]:
+    """The calls of an entry whose ids are new; the others are counted."""
+    new: list[Kept] = []
+    for kept in entry.kept:
+        if kept.message_id in known:
+            tally.add(entry.source_id, counts.FILTERED_AT_SOURCE, DUPLICATE, kept.type)
+        else:
+            known.add(kept.message_id)
+            new.append(kept)
+    return new
 
 
 def _take_numbers(db: Database, conn: Connection, size: int) -> int:
