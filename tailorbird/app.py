@@ -7,6 +7,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tailorbird import __version__, access, collect, engage, functions, learn, prepare
@@ -60,6 +61,7 @@ class House:
         doors = Channels(db, clock, settings)
         study = Learn(db, jobs, objects, clock, settings)
         parlour = Engage(db, jobs, objects, clock, settings, workshop, doors, study)
+        doors.on_feedback = partial(engage.take_feedback, parlour)
         porch = Collect(
             db, jobs, objects, clock, settings, workshop, study, _endpoints_door(parlour)
         )

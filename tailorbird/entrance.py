@@ -14,7 +14,7 @@ import orjson
 from starlette.concurrency import run_in_threadpool
 
 from tailorbird import access, console
-from tailorbird.gateway import Gateway, own, own_functions, segment, segment_public
+from tailorbird.gateway import Gateway, intake, own, own_functions, segment, segment_public
 from tailorbird.gateway.explain import explain
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Entrance:
             partial(explain, house.access, house.functions),
             own_functions.doors(house.functions),
         )
+        self.intake: App = intake.app(house.channels, token)
         self.console: App = console.app(house)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,6 +75,8 @@ class Entrance:
     def _door(self, scope: Scope) -> App:
         path: str = scope["path"]
         host = _host(scope)
+        if path.startswith(intake.PATHS):
+            return self.intake
         if path.startswith("/_/"):
             return self._house if path in HOUSE_PATHS else self.own
         if _is_signed(scope) or host.endswith(b".amazonaws.com"):

@@ -132,13 +132,19 @@ SETTINGS = (
         "",
         "Mailbox that takes bounces (bounces@example.com); its mails go to POST /_/intake/mail",
     ),
+    Setting(
+        "engage_feedback",
+        bool,
+        True,
+        "Bounces make endpoints INACTIVE; complaints, unsubscribe links and STOP set OptOut",
+    ),
     Setting("sms_url", str, "", "URL of the SMS provider; empty puts every SMS into the inbox"),
     Setting("sms_headers", str, "{}", "Headers of its requests, as a JSON object"),
     Setting(
         "sms_body",
         str,
         '{"to": "{to}", "from": "{from}", "text": "{text}"}',
-        "Body of its requests, JSON or a form; {to} {from} {text} {id} {type} {callback} are filled",
+        "Body of its requests, JSON or a form, with {to} {from} {text} {id} {type} {callback}",
     ),
     Setting("sms_id", str, "id", "Where its answer and its receipts hold the message's id: a.0.b"),
     Setting("sms_ok", str, "", "What its answer holds when a message was taken: path=word|word"),
@@ -198,6 +204,12 @@ SETTINGS = (
     Setting("engage_each_limit", int, 15, "List items that {{#each}} shows; 0 is no limit"),
     Setting(
         "engage_escape_text", bool, False, "{{x}} is HTML-escaped in subjects and texts as well"
+    ),
+    Setting(
+        "engage_max_active_campaigns", int, 200, "Active campaigns of one account; 0 is no limit"
+    ),
+    Setting(
+        "engage_max_event_campaigns", int, 25, "Event campaigns of an application; 0 is no limit"
     ),
     Setting(
         "engage_catch_up",

@@ -17,13 +17,12 @@ from tailorbird.channels.messages import (
     Receipt,
     receipt,
 )
+from tailorbird.channels.reports import ORIGIN_HEADER
 from tailorbird.channels.room import Channels
 from tailorbird.errors import Invalid, Unavailable
 from tailorbird.settings import Settings
 
 log = logging.getLogger(__name__)
-
-ORIGIN_HEADER = "X-Tailorbird-Origin"  # comes back in bounces and complaints
 UNSUBSCRIBE_PATH = "/_/unsubscribe"
 ONE_CLICK = "List-Unsubscribe=One-Click"  # RFC 8058
 
@@ -99,7 +98,7 @@ class Email:
         if not self._bounces:
             return ""
         local, domain = self._bounces
-        mark = f"{message.id}-{origins.short_mac(self._room, message.id)}"
+        mark = f"{message.id}-{origins.short_mac(self._room, message.id, message.address)}"
         full = f"{local}+{mark}"
         return f"{full if len(full) <= mime.LOCAL_PART_MAX else local}@{domain}"
 

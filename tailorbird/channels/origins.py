@@ -59,9 +59,10 @@ def read(room: Channels, token: str) -> Origin:
     raise Denied("The link is damaged, or was not made by this house")
 
 
-def short_mac(room: Channels, message_id: str) -> str:
-    """A mark of our own on a message id."""
-    mac = hmac.new(room.key("return path"), message_id.encode(), hashlib.sha256)
+def short_mac(room: Channels, message_id: str, address: str) -> str:
+    """A mark of our own on a message id and the address it went to."""
+    said = f"{message_id} {address.lower()}".encode()
+    mac = hmac.new(room.key("return path"), said, hashlib.sha256)
     return mac.hexdigest()[:SHORT_MAC_LETTERS]
 
 

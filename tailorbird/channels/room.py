@@ -33,7 +33,7 @@ class Channels:
     clock: Clock
     settings: Settings
     # What came back about a message, for whoever knows people: in the transaction that notes it.
-    on_feedback: Callable[[Connection, Feedback], None] | None = None
+    on_feedback: Callable[[Connection, Feedback], object] | None = None
     stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _open: dict[str, Any] = field(default_factory=dict, repr=False)
     _shared: dict[str, Any] = field(default_factory=dict, repr=False)

@@ -4,6 +4,7 @@ the ledger.
 
 from tailorbird.engage.campaign_run import job_kinds
 from tailorbird.engage.endpoints import update_endpoints
+from tailorbird.engage.feedback import take_feedback
 from tailorbird.engage.room import Engage
 
-__all__ = ["Engage", "job_kinds", "update_endpoints"]
+__all__ = ["Engage", "job_kinds", "take_feedback", "update_endpoints"]

@@ -137,7 +137,7 @@ def test_a_bounce_goes_to_an_address_that_names_the_message(
     direct = mail("ben@example.com", id="b" * 32, return_path="own@example.net")
     send_batch(room, "EMAIL", [mail(id="a" * 32), direct])
     senders = {envelope.rcpt_tos[0]: envelope.mail_from for envelope in sink.taken}
-    mark = origins.short_mac(room, "a" * 32)
+    mark = origins.short_mac(room, "a" * 32, "ana@example.com")
     assert senders == {
         "ana@example.com": f"bounces+{'a' * 32}-{mark}@example.org",
         "ben@example.com": "own@example.net",
