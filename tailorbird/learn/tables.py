@@ -159,3 +159,43 @@ learn_recommenders = _resource(
     sa.Column("version_arn", sa.Text),
     sa.Column("change", Document),
 )
+
+learn_filters = _resource(
+    "learn_filters",
+    sa.Column("group_arn", sa.Text, nullable=False, index=True),
+)
+
+# Items and users put one by one. Replacing one makes a new row, so that the newest id tells what
+# has changed since.
+learn_records = sa.Table(
+    "learn_records",
+    metadata,
+    sa.Column("id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("dataset_arn", sa.Text, nullable=False),
+    sa.Column("record_id", sa.Text, nullable=False),
+    sa.Column("properties", Document, nullable=False),
+    sa.Column("updated", sa.Double, nullable=False),
+    sa.Index("ix_learn_records_newest", "dataset_arn", "id"),
+    sa.Index("ix_learn_records_record", "dataset_arn", "record_id"),
+)
+
+# What a campaign that explores has shown, by recommendationId; kept for some days.
+learn_served = sa.Table(
+    "learn_served",
+    metadata,
+    sa.Column("recommendation_id", sa.Text, primary_key=True),
+    sa.Column("group_arn", sa.Text, nullable=False),
+    sa.Column("items", Document, nullable=False),
+    sa.Column("counted", sa.Integer, nullable=False),
+    sa.Column("created", sa.Double, nullable=False, index=True),
+)
+
+# How often an item was in a list that somebody saw, and how often it was the one taken.
+learn_impressions = sa.Table(
+    "learn_impressions",
+    metadata,
+    sa.Column("group_arn", sa.Text, primary_key=True),
+    sa.Column("item_id", sa.Text, primary_key=True),
+    sa.Column("shown", sa.BigInteger, nullable=False),
+    sa.Column("taken", sa.BigInteger, nullable=False),
+)

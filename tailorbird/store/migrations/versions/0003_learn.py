@@ -49,6 +49,7 @@ def upgrade() -> None:
     _parts()
     _events()
     _jobs_and_recommenders()
+    _filters_and_records()
 
 
 def _text(name: str, **options: bool) -> sa.Column:
@@ -133,4 +134,33 @@ def _jobs_and_recommenders() -> None:
         _text("group_arn", index=True),
         sa.Column("version_arn", sa.Text),
         sa.Column("change", Document),
+    )
+
+
+def _filters_and_records() -> None:
+    _resource("learn_filters", _text("group_arn", index=True))
+    op.create_table(
+        "learn_records",
+        sa.Column("id", Serial, primary_key=True, autoincrement=True),
+        _text("dataset_arn"),
+        _text("record_id"),
+        sa.Column("properties", Document, nullable=False),
+        sa.Column("updated", sa.Double, nullable=False),
+    )
+    op.create_index("ix_learn_records_newest", "learn_records", ["dataset_arn", "id"])
+    op.create_index("ix_learn_records_record", "learn_records", ["dataset_arn", "record_id"])
+    op.create_table(
+        "learn_served",
+        sa.Column("recommendation_id", sa.Text, primary_key=True),
+        _text("group_arn"),
+        sa.Column("items", Document, nullable=False),
+        sa.Column("counted", sa.Integer, nullable=False),
+        sa.Column("created", sa.Double, nullable=False, index=True),
+    )
+    op.create_table(
+        "learn_impressions",
+        sa.Column("group_arn", sa.Text, primary_key=True),
+        sa.Column("item_id", sa.Text, primary_key=True),
+        sa.Column("shown", sa.BigInteger, nullable=False),
+        sa.Column("taken", sa.BigInteger, nullable=False),
     )
