@@ -204,6 +204,8 @@ def _iam(room: Access, caller: Caller, operation: str, request: Request) -> str:
         return f"arn:aws:iam::{caller.account}:role{path}{request['RoleName']}"
     if operation == "CreatePolicy":
         return f"arn:aws:iam::{caller.account}:policy{path}{request['PolicyName']}"
+    if "PolicySourceArn" in request:
+        return str(request["PolicySourceArn"])
     if "RoleName" in request:
         return access.rights.of_role(room, caller.account, request["RoleName"]).arn
     return str(request.get("PolicyArn", ANY))

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Row
 
 from tailorbird.access import Access, Caller, aws_managed, managed, roles
 from tailorbird.errors import Invalid, NotBuilt, NotFound
+from tailorbird.gateway import iam_simulate
 
 PAGE_DEFAULT = 100
 SESSION_RANGE_SECONDS = (3_600, 43_200)
@@ -335,6 +336,7 @@ def _start(marker: str) -> int:
 
 
 OPERATIONS = {
+    **iam_simulate.OPERATIONS,
     "AttachRolePolicy": attach_role_policy,
     "CreatePolicy": create_policy,
     "CreatePolicyVersion": create_policy_version,

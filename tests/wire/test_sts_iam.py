@@ -205,3 +205,61 @@ def test_sessions_that_cannot_be(sts: Any, request_: dict[str, Any], code: str) 
 def test_a_wrong_key_is_refused(server: Any) -> None:
     sts = server.client("sts", access_key="AKIAUNKNOWN")
     assert code_of(sts.get_caller_identity) == "InvalidClientTokenId"
+
+
+SIMULATED: list[tuple[list[str], list[dict[str, Any]], list[str]]] = [
+    (["s3:GetObject"], [], ["allowed"]),
+    (["s3:PutObject", "s3:DeleteObject"], [], ["implicitDeny", "explicitDeny"]),
+    (["lambda:InvokeFunction"], [], ["implicitDeny"]),
+    (
+        ["lambda:InvokeFunction"],
+        [
+            {
+                "ContextKeyName": "aws:RequestedRegion",
+                "ContextKeyValues": ["us-east-1"],
+                "ContextKeyType": "string",
+            }
+        ],
+        ["allowed"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("actions", "context", "decisions"), SIMULATED)
+def test_the_policy_simulator_says_what_a_call_would_hear(
+    iam: Any, name: str, actions: list[str], context: list[dict[str, Any]], decisions: list[str]
+) -> None:
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust(ROOT))["Role"]["Arn"]
+    statements = [
+        {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "s3:Delete*", "Resource": "*"},
+        {
+            "Effect": "Allow",
+            "Action": "lambda:*",
+            "Resource": "*",
+            "Condition": {"StringEquals": {"aws:RequestedRegion": "us-east-1"}},
+        },
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=document)
+    answers = [
+        iam.simulate_principal_policy(
+            PolicySourceArn=role, ActionNames=actions, ContextEntries=context
+        ),
+        iam.simulate_custom_policy(
+            PolicyInputList=[document], ActionNames=actions, ContextEntries=context
+        ),
+    ]
+    for answer, policy in zip(answers, ("own", "PolicyInputList.1"), strict=True):
+        results = answer["EvaluationResults"]
+        assert [r["EvalDecision"] for r in results] == decisions
+        matched = {s["SourcePolicyId"] for r in results for s in r["MatchedStatements"]}
+        assert matched <= {policy}
+        assert results[0]["MissingContextValues"] == ([] if context else ["aws:RequestedRegion"])
+
+
+def test_the_policy_simulator_knows_only_roles(iam: Any) -> None:
+    call = lambda: iam.simulate_principal_policy(  # noqa: E731
+        PolicySourceArn=f"arn:aws:iam::{ACCOUNT}:role/none", ActionNames=["s3:GetObject"]
+    )
+    assert code_of(call) == "NoSuchEntity"
