@@ -298,6 +298,13 @@ SETTINGS = (
         "Imports pending or in progress in an account and region (Personalize: 5); 0 is no limit",
     ),
     Setting(
+        "learn_max_busy_jobs",
+        int,
+        100,
+        "Export, deletion and batch jobs of one kind pending or in progress (Personalize: 5); "
+        "0 is no limit",
+    ),
+    Setting(
         "learn_min_interactions",
         int,
         1000,

@@ -119,12 +119,14 @@ def open_states(conn: Connection, campaign_id: str) -> dict[str, list[str]]:
     return found
 
 
-def cancel(room: Engage, conn: Connection, campaign_id: str) -> None:
+def cancel(
+    room: Engage, conn: Connection, campaign_id: str, states: tuple[str, ...] = OPEN
+) -> None:
     """End every open run of a campaign; members without a final state get `cancelled`."""
     c = t.activities.c
-    mine = (c.campaign_id == campaign_id, c.state.in_(OPEN))
+    mine = (c.campaign_id == campaign_id, c.state.in_(states))
     for row in conn.execute(sa.select(t.activities).where(*mine)).mappings().all():
-        room.jobs.cancel(conn, _key(row["number"], row["campaign_version"]))
+        room.jobs.cancel(conn, key_of(dict(row)))
     values = {"state": CANCELLED, "ended": room.clock.now()}
     conn.execute(sa.update(t.activities).where(*mine).values(values))
 
@@ -164,6 +166,11 @@ def metrics(conn: Connection, number: int, total: int) -> dict[str, str]:
     for state, count in sorted(ledger.counts(conn, number).items()):
         counted[ledger.STATES[state].metric] = str(count)
     return counted
+
+
+def key_of(activity: dict[str, Any]) -> str:
+    """The key of the job that starts a run."""
+    return _key(activity["number"], activity["campaign_version"])
 
 
 def _key(number: int, version: int) -> str:

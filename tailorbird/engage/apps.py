@@ -11,6 +11,7 @@ from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.channels import credentials
 from tailorbird.clock import iso
+from tailorbird.engage import event_tables as et
 from tailorbird.engage import paging
 from tailorbird.engage import tables as t
 from tailorbird.engage.room import Engage
@@ -142,6 +143,6 @@ def _delete_all(conn: Connection, number: int, application_id: str) -> None:
     for table in (t.activities, t.campaigns, t.segments, t.channels):
         conn.execute(sa.delete(table).where(table.c.application_id == application_id))
     credentials.delete(conn, application_id)
-    for table in (t.endpoints, t.users, t.attribute_names):
+    for table in (t.endpoints, t.users, t.attribute_names, et.events, et.firings):
         conn.execute(sa.delete(table).where(table.c.app == number))
     conn.execute(sa.delete(t.apps).where(t.apps.c.number == number))

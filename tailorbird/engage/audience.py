@@ -91,6 +91,31 @@ def freeze(
     return activity
 
 
+def belonging(
+    room: Engage, conn: Connection, app: App, campaign: dict[str, Any], endpoints: list[int]
+) -> list[Row]:
+    """Those of some endpoints that are in a campaign's segment."""
+    body = campaign["body"]
+    segment = segments.find(conn, app, body["SegmentId"], body["SegmentVersion"])
+    member = _membership(room, conn, app, segment)
+    marks = ",".join("?" for _ in endpoints)
+    text = room.db.sql(_select(member, f"e.number IN ({marks})"))
+    rows = conn.exec_driver_sql(text, (app.number, *endpoints)).fetchall()
+    return list(_belonging(room, [Row._make(row) for row in rows], member))
+
+
+def enlist(
+    room: Engage, conn: Connection, app: App, activity: dict[str, Any], campaign: dict[str, Any],
+    rows: list[Row],
+) -> dict[str, Any]:  # fmt: skip
+    """Number some endpoints as the members of a run, in the caller's transaction; the activity
+    afterwards.
+    """
+    numbers = [row.number for row in rows]
+    check = _Targets(room, conn, app, activity, campaign["body"], numbers)
+    return _number(room, conn, activity, check.chunk(max(numbers), rows))
+
+
 def _membership(room: Engage, conn: Connection, app: App, segment: dict[str, Any]) -> Membership:
     def find(segment_id: str, version: int | None) -> dict[str, Any]:
         return segments.find(conn, app, segment_id, version)
@@ -102,19 +127,22 @@ def _pages(
     room: Engage, conn: Connection, app: App, member: Membership, after: int
 ) -> Iterator[list[Row]]:
     """All endpoints of an application by number; parts nobody looks at are not read."""
+    text = room.db.sql(_select(member, "e.number > ? ORDER BY e.number LIMIT ?"))
+    while rows := conn.exec_driver_sql(text, (app.number, after, CHUNK_ENDPOINTS)).fetchall():
+        yield [Row._make(row) for row in rows]
+        after = rows[-1][0]
+
+
+def _select(member: Membership, rest: str) -> str:
     body = "e.body" if member.body else "NULL"
     person, join = "NULL", ""
     if member.person:
         person = "u.attributes"
         join = " LEFT JOIN engage_users u ON u.app = e.app AND u.user_id = e.user_id"
-    text = room.db.sql(
+    return (
         "SELECT e.number, e.id, e.channel, e.address, e.opt_out, e.status, e.cohort, e.effective,"
-        f" {body}, {person} FROM engage_endpoints e{join}"
-        " WHERE e.app = ? AND e.number > ? ORDER BY e.number LIMIT ?"
+        f" {body}, {person} FROM engage_endpoints e{join} WHERE e.app = ? AND {rest}"
     )
-    while rows := conn.exec_driver_sql(text, (app.number, after, CHUNK_ENDPOINTS)).fetchall():
-        yield [Row._make(row) for row in rows]
-        after = rows[-1][0]
 
 
 def _belonging(room: Engage, rows: list[Row], member: Membership) -> Iterator[Row]:
@@ -136,14 +164,15 @@ class _Targets:
         app: App,
         activity: dict[str, Any],
         body: dict[str, Any],
+        only: list[int] | None = None,
     ) -> None:
         self.room, self.body, self.activity = room, body, activity
         own = treatments.body_of(body, activity["treatment_id"])
         self.channels = frozenset(campaign_rules.channels(own))
         self.is_local = schedules.is_local(own["Schedule"])
-        self.shared = _shared_addresses(room, conn, app)
+        self.shared = _shared_addresses(room, conn, app) if only is None else set()
         self.seen = _addresses_frozen(room, conn, activity["number"], self.shared)
-        self.capped = _capped(room, conn, activity, body.get("Limits") or {})
+        self.capped = _capped(room, conn, activity, body.get("Limits") or {}, only)
 
     def chunk(self, last: int, rows: list[Row]) -> Chunk:
         members, entries = [], []
@@ -209,11 +238,13 @@ def _addresses_frozen(
 
 
 def _capped(
-    room: Engage, conn: Connection, activity: dict[str, Any], limits: dict[str, Any]
-) -> dict[int, str]:
+    room: Engage, conn: Connection, activity: dict[str, Any], limits: dict[str, Any],
+    only: list[int] | None = None,
+) -> dict[int, str]:  # fmt: skip
     """Endpoints that had their messages: of the campaign in all, of the application in 24 hours."""
     a, c = t.activities.c, t.ledger.c
     since = room.clock.now() - DAY_SECONDS
+    among = () if only is None else (c.endpoint.in_(only),)
     scopes = (
         ("Total", "in this campaign", (a.campaign_id == activity["campaign_id"],)),
         (
@@ -230,7 +261,7 @@ def _capped(
         query = (
             sa.select(c.endpoint, sa.func.count())
             .join_from(t.ledger, t.activities, a.number == c.activity)
-            .where(c.state == ledger.SENT, a.number != activity["number"], *scope)
+            .where(c.state == ledger.SENT, a.number != activity["number"], *scope, *among)
             .group_by(c.endpoint)
             .having(sa.func.count() >= limit)
         )
@@ -246,6 +277,13 @@ def _zone(body: dict[str, Any]) -> tzinfo | None:
 
 def _store(room: Engage, activity: dict[str, Any], chunk: Chunk) -> dict[str, Any]:
     """Commit one page: members, ledger rows and the cursor in one transaction."""
+    with room.db.write() as conn:
+        return _number(room, conn, activity, chunk)
+
+
+def _number(
+    room: Engage, conn: Connection, activity: dict[str, Any], chunk: Chunk
+) -> dict[str, Any]:
     number, size = activity["number"], activity["batch_size"]
     legs = [dict(leg) for leg in activity["legs"]]
     places = {leg["due"]: n for n, leg in enumerate(legs)}
@@ -265,9 +303,8 @@ def _store(room: Engage, activity: dict[str, Any], chunk: Chunk) -> dict[str, An
     }
     c = t.activities.c
     mine = (c.number == number, c.resolved_to == activity["resolved_to"])
-    with room.db.write() as conn:
-        if conn.execute(sa.update(t.activities).where(*mine).values(after)).rowcount != 1:
-            raise LeaseLost(f"activity {activity['id']} is resolved by another worker")
-        _MEMBERS.run(room.db, conn, rows)
-        ledger.record(room, conn, number, chunk.entries, room.clock.now())
+    if conn.execute(sa.update(t.activities).where(*mine).values(after)).rowcount != 1:
+        raise LeaseLost(f"activity {activity['id']} is resolved by another worker")
+    _MEMBERS.run(room.db, conn, rows)
+    ledger.record(room, conn, number, chunk.entries, room.clock.now())
     return {**activity, **after}

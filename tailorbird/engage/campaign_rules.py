@@ -17,7 +17,7 @@ MIN_DURATION_SECONDS = 60
 MESSAGES_BUILT = {"EmailMessage": "EMAIL"}
 NOT_BUILT_PARTS = ("CustomDeliveryConfiguration",)
 TEMPLATES_BUILT = ("EmailTemplate",)
-FREQUENCIES_BUILT = (schedules.ONCE, *schedules.RECURRING)
+FREQUENCIES_BUILT = (schedules.ONCE, *schedules.RECURRING, schedules.EVENT)
 
 
 def check(body: dict[str, Any]) -> None:

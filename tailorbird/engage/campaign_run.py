@@ -13,8 +13,11 @@ from tailorbird.engage import (
     audience,
     campaigns,
     content,
+    event_campaigns,
+    event_rules,
     ledger,
     planning,
+    schedules,
     settlement,
     stretch,
     treatments,
@@ -35,6 +38,10 @@ def job_kinds(room: Engage) -> dict[str, Kind]:
             lambda conn, job, reason: _start_failed(room, conn, job, reason),
             QUEUE,
         ),
+        event_campaigns.FIRE: Kind(
+            lambda job: event_campaigns.work(room, job, _hand_out), None, QUEUE
+        ),
+        event_rules.CLOSE: Kind(lambda job: event_campaigns.close(room, job), None, QUEUE),
         stretch.STRETCH: Kind(
             lambda job: stretch.work(room, job),
             lambda conn, job, reason: stretch.failed(room, conn, job, reason),
@@ -83,6 +90,9 @@ def _begin(room: Engage, number: int) -> dict[str, Any] | None:
             return None
         if activity["state"] == activities.PENDING:
             if campaign["body"].get("IsPaused"):
+                return None
+            if campaign["frequency"] == schedules.EVENT:  # it waits for its first event
+                conn.execute(sa.update(t.campaigns).where(owner).values(state=campaigns.EXECUTING))
                 return None
             planning.follow(room, conn, activity, campaign)
         started = activity["started"] or room.clock.now()

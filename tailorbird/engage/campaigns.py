@@ -18,6 +18,7 @@ from tailorbird.engage import (
     apps,
     campaign_rules,
     content,
+    event_rules,
     paging,
     planning,
     schedules,
@@ -28,7 +29,7 @@ from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App
 from tailorbird.engage.render import options_of
 from tailorbird.engage.room import Engage
-from tailorbird.errors import Invalid, NotFound
+from tailorbird.errors import Invalid, LimitExceeded, NotFound
 
 SCHEDULED, EXECUTING, COMPLETED = "SCHEDULED", "EXECUTING", "COMPLETED"
 PENDING_NEXT_RUN = "PENDING_NEXT_RUN"
@@ -58,7 +59,9 @@ def create_campaign(room: Engage, caller: Caller, request: dict[str, Any]) -> di
         }  # fmt: skip
         conn.execute(sa.insert(t.campaigns).values(row))
         _add_version(conn, campaign_id, 1, body, now)
+        _check_quotas(room, conn, app, {**row, "body": body})
         planning.begin(room, conn, {**row, "body": body})
+        event_rules.close_at_end(room, conn, {**row, "body": body})
         shown = _show(conn, app, {**row, "body": body, "modified": now})
     return {"CampaignResponse": shown}
 
@@ -108,6 +111,8 @@ def update_campaign(room: Engage, caller: Caller, request: dict[str, Any]) -> di
             "frequency": schedules.frequency(body["Schedule"]),
             "state": _replan(room, conn, held, after, wanted, now),
         }  # fmt: skip
+        event_rules.check(room, conn, app, after, ALIVE)
+        event_rules.close_at_end(room, conn, after)
         mine = t.campaigns.c.id == held["id"]
         conn.execute(sa.update(t.campaigns).where(mine).values(values))
         _add_version(conn, held["id"], after["version"], body, now)
@@ -205,6 +210,9 @@ def _merged(held: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
 def _pinned(conn: Connection, app: App, body: dict[str, Any]) -> dict[str, Any]:
     """With the segment's version written in, which the campaign keeps."""
     found = segments.find(conn, app, body["SegmentId"], body.get("SegmentVersion"))
+    kind = schedules.frequency(body["Schedule"])
+    if kind == schedules.EVENT and found["type"] != segments.DIMENSIONAL:
+        raise Invalid(f"Segment {found['id']} was imported; an event campaign needs a dynamic one")
     return {**body, "SegmentVersion": found["version"]}
 
 
@@ -217,6 +225,20 @@ def _state(body: dict[str, Any], run: int = 0) -> str:
 def _check_not_past(body: dict[str, Any], now: float) -> None:
     for treatment_id in treatments.ids(body):
         schedules.check_not_past(treatments.body_of(body, treatment_id)["Schedule"], now)
+
+
+def _check_quotas(room: Engage, conn: Connection, app: App, campaign: dict[str, Any]) -> None:
+    """Pinpoint's numbers of campaigns; settings lift them."""
+    event_rules.check(room, conn, app, campaign, ALIVE)
+    most, c = room.settings.engage_max_active_campaigns, t.campaigns.c
+    mine = sa.select(t.apps.c.id).where(
+        t.apps.c.account == app.account, t.apps.c.region == app.region
+    )
+    active = sa.select(sa.func.count()).where(c.application_id.in_(mine), c.state.in_(ALIVE))
+    if most and (conn.execute(active).scalar() or 0) > most:
+        raise LimitExceeded(
+            f"An account has at most {most} active campaigns (setting engage_max_active_campaigns)"
+        )
 
 
 def _check_content(room: Engage, conn: Connection, app: App, body: dict[str, Any]) -> None:
@@ -233,12 +255,14 @@ def _replan(
     waiting = activities.waiting(conn, held["id"])
     schedule = after["body"]["Schedule"]
     rescheduled = "Schedule" in wanted and not (waiting and schedule == held["body"]["Schedule"])
-    executing = held["state"] == EXECUTING
+    executing = held["state"] == EXECUTING and held["frequency"] != schedules.EVENT
     if rescheduled:
         _check_not_past(after["body"], now)
         if executing and not waiting:
             raise Invalid(f"Campaign {held['id']} is running; its Schedule cannot change now")
     if not waiting and not rescheduled:
+        if held["frequency"] == schedules.EVENT and held["state"] in ALIVE:
+            return PAUSED if after["body"].get("IsPaused") else EXECUTING
         return str(held["state"])
     planning.again(room, conn, after, waiting, rescheduled=rescheduled)
     if executing:

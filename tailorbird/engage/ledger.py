@@ -69,7 +69,9 @@ STATES = {
     HOOK_FAILED: State("The hook failed", "HOOK_FAILED"),
     RENDER_FAILED: State("The message could not be rendered", "RENDER_FAILED"),
     CHANNEL_FAILED: State("The channel refused the message", "CHANNEL_FAILED"),
-    EXPIRED: State("The campaign's MaximumDuration was over", "EXPIRED"),
+    EXPIRED: State(
+        "Too late: MaximumDuration was over, or five minutes since the event", "EXPIRED"
+    ),
     CANCELLED: State("The campaign was deleted while it ran", "CANCELLED"),
     DELETED: State("The endpoint was deleted while the campaign ran", "ENDPOINT_DELETED"),
     RUN_FAILED: State("The run failed", "RUN_FAILED"),

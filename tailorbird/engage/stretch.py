@@ -23,6 +23,7 @@ from tailorbird.engage import (
     campaigns,
     channel_settings,
     content,
+    event_rules,
     hooks,
     ledger,
     pace,
@@ -116,7 +117,7 @@ def _run(room: Engage, conn: Connection, activity: dict[str, Any], leg: int) -> 
         ),
         blocked=channel_settings.blocked(app, channel, sender),
         per_second=limits.get("MessagesPerSecond") or None,
-        until=began + duration if duration else None,
+        until=_until(campaign, activity, began, duration),
         began=began,
         quiet=schedules.quiet_minutes(body["Schedule"].get("QuietTime")),
     )  # fmt: skip
@@ -145,6 +146,16 @@ def _hook(room: Engage, app: App, campaign: dict[str, Any]) -> hooks.Call | None
         )
 
     return call
+
+
+def _until(
+    campaign: dict[str, Any], activity: dict[str, Any], began: float, duration: int | None
+) -> float | None:
+    """When messages of a run come too late."""
+    ends = [began + duration] if duration else []
+    if campaign["frequency"] == schedules.EVENT:
+        ends.append(activity["scheduled"] + event_rules.DELIVER_WITHIN_SECONDS)
+    return min(ends, default=None)
 
 
 def _done(conn: Connection, number: int, first: int, last: int) -> set[int]:
@@ -198,7 +209,8 @@ def _begin_more(
 def _be_patient(room: Engage, run: Run, away: Unavailable) -> None:
     """Try a channel that is away again for a while; then the stretch fails with that reason."""
     patience = room.settings.engage_channel_patience_seconds
-    if room.clock.now() < run.began + patience:
+    expires = run.until is not None and run.until < run.began + patience
+    if expires or room.clock.now() < run.began + patience:
         raise Later(AWAY_SECONDS)
     raise Invalid(f"{away.message} (away for more than {patience:g} s)")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tailorbird.engage import (
     activities,
+    app_events,
     app_settings,
     apps,
     attributes,
@@ -47,6 +48,7 @@ OPERATIONS = {
     "GetCampaignVersions": campaigns.get_campaign_versions,
     "GetCampaignActivities": activities.get_campaign_activities,
     **channel_settings.CHANNEL_OPERATIONS,
+    "PutEvents": app_events.put_events,
     "SendMessages": messages.send_messages,
     "SendUsersMessages": messages.send_users_messages,
     "ListTagsForResource": tags.list_tags,

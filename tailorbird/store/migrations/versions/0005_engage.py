@@ -24,6 +24,8 @@ def upgrade() -> None:
     _batches()
     _hook_attempts()
     _ledger()
+    _events()
+    _firings()
 
 
 def _apps() -> None:
@@ -242,4 +244,33 @@ def _ledger() -> None:
         sa.Column("before", sa.Text),
         sa.Column("moment", sa.Double, nullable=False),
         sqlite_with_rowid=False,
+    )
+
+
+def _events() -> None:
+    op.create_table(
+        "engage_events",
+        sa.Column("number", Serial, primary_key=True, autoincrement=True),
+        sa.Column("app", sa.BigInteger, nullable=False),
+        sa.Column("endpoint_id", sa.Text, nullable=False),
+        sa.Column("event_id", sa.Text, nullable=False),
+        sa.Column("type", sa.Text, nullable=False),
+        sa.Column("moment", sa.Double, nullable=False),
+        sa.Column("arrived", sa.Double, nullable=False),
+        sa.Column("body", Document, nullable=False),
+    )
+    op.create_index("ix_engage_events_app_arrived", "engage_events", ["app", "arrived"])
+
+
+def _firings() -> None:
+    op.create_table(
+        "engage_firings",
+        sa.Column("number", Serial, primary_key=True, autoincrement=True),
+        sa.Column("app", sa.BigInteger, nullable=False),
+        sa.Column("campaign_id", sa.Text, nullable=False),
+        sa.Column("endpoint", sa.BigInteger, nullable=False),
+        sa.Column("moment", sa.Double, nullable=False),
+    )
+    op.create_index(
+        "ix_engage_firings_campaign_id_number", "engage_firings", ["campaign_id", "number"]
     )
