@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tailorbird.learn import imports, metrics, training
+from tailorbird.learn import deletions, exports, imports, metrics, training
 from tailorbird.learn.room import Learn
 from tailorbird.learn.serving import recommend
 from tailorbird.store import Kind
@@ -11,8 +11,14 @@ __all__ = ["Learn", "job_kinds", "metrics", "recommend"]
 
 
 def job_kinds(room: Learn) -> dict[str, Kind]:
-    """Imports and trainings."""
+    """What is done in the background: imports, trainings, exports, deletions."""
     return {
+        exports.KIND: Kind(
+            partial(exports.run, room), partial(exports.failed, room), exports.QUEUE
+        ),
+        deletions.KIND: Kind(
+            partial(deletions.run, room), partial(deletions.failed, room), deletions.QUEUE
+        ),
         imports.KIND: Kind(
             partial(imports.run, room), partial(imports.failed, room), imports.QUEUE
         ),

@@ -43,6 +43,20 @@ def write(path: Path, columns: Columns) -> int:
     return rows
 
 
+def write_rows(path: Path, part: Part, keep: np.ndarray) -> None:
+    """Write the rows of a part where the mask is true, and only the strings they still use."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, (codes, values) in part.strings.items():
+        used, left = np.unique(codes[keep], return_inverse=True)
+        arrays[f"{name}/codes"] = left.astype(np.int32)
+        table = packed([values[n] for n in used.tolist()])
+        arrays |= {f"{name}/{kind}": array for kind, array in table.items()}
+    for name, numbers in part.numbers.items():
+        arrays[f"{name}/values"] = numbers[keep]
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
 def read(path: Path) -> Part:
     strings: dict[str, tuple[np.ndarray, list[str]]] = {}
     numbers: dict[str, np.ndarray] = {}

@@ -23,5 +23,7 @@ class Learn:
     objects: Objects
     clock: Clock
     settings: Settings
-    models: dict[str, Trained] = field(default_factory=dict, repr=False)  # by solution version ARN
+    models: dict[str, Trained] = field(
+        default_factory=dict, repr=False
+    )  # by their folder's address
     opening: threading.Lock = field(default_factory=threading.Lock, repr=False)

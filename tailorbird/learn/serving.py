@@ -139,15 +139,15 @@ def _open(room: Learn, campaign_arn: str, caller: Caller | None) -> tuple[Traine
 
 def model(room: Learn, version_arn: str, uri: str) -> Trained:
     """The version's model, opened once in this process."""
-    trained = room.models.get(version_arn)
+    trained = room.models.get(uri)
     if trained is None:
         with room.opening:
-            trained = room.models.get(version_arn)
+            trained = room.models.get(uri)
             if trained is None:
                 trained = artifacts.load(room.objects, uri)
                 while len(room.models) >= MAX_MODELS_OPEN:
                     room.models.pop(next(iter(room.models)))
-                room.models[version_arn] = trained
+                room.models[uri] = trained
     return trained
 
 

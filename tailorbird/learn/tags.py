@@ -92,7 +92,7 @@ def _held(conn: Connection, arn: str) -> dict[str, str]:
 def _find(conn: Connection, caller: Caller, arn: str) -> None:
     """NotFound when this account has no such resource in this region."""
     kind, _, rest = arn.split(":", ARN_PARTS - 1)[-1].partition("/")
-    name = TABLES.get(kind)
+    name = TABLES.get(kind, "")
     if kind == "solution" and "/" in rest:
         name = "learn_solution_versions"
     if name in metadata.tables:

@@ -15,7 +15,7 @@ from tailorbird.learn.recipes.recipe import Recipe
 
 
 def register(folder: str) -> list[str]:
-    """Add the folder's recipes and their scorers' loaders; the names. Invalid says what is wrong."""
+    """Add the folder's recipes and their scorers' loaders; their names."""
     if not folder:
         return []
     if not Path(folder).is_dir():
