@@ -140,7 +140,7 @@ def role_allow(
     server = remote(data, url)
     with asking(server):
         client = server.client("iam")
-        chosen = policy or free_name(client, name, actions[0] if actions else file.stem)  # type: ignore[union-attr]
+        chosen = policy or free_name(client, name, file.stem if file else actions[0])
         client.put_role_policy(RoleName=name, PolicyName=chosen, PolicyDocument=document)
     show([{"name": name, "policy": chosen}], ())
 

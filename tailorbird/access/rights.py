@@ -18,6 +18,8 @@ from tailorbird.access.room import Access, Caller, Held, Rights
 
 KNOWN_SECONDS = 1.0  # how long another process may take to see a change
 DECIDED_MAX = 4096  # decisions remembered of one role
+ROLES_MAX = 1024  # roles remembered
+SESSIONS = "arn:aws:sts::"
 UNKNOWN_ROLE_ALLOW, UNKNOWN_ROLE_DENY = "allow", "deny"  # setting functions_unknown_role
 
 Context = Callable[[], Mapping[str, Any]]
@@ -34,10 +36,17 @@ def may(
 
     `context` is asked only when a policy has conditions or variables.
     """
+    if is_own_key(caller.principal):
+        return Decision(True, False, None, [f"{caller.principal} is the account's own key"])
     session = role_of_session(caller.principal)
     if session is None:
-        return Decision(True, False, None, [f"{caller.principal} is the account's own key"])
+        return Decision(False, False, None, [f"{caller.principal} is a session of no role"])
     return decide(room, of_role(room, *session), caller.principal, actions, resource, context)
+
+
+def is_own_key(principal: str) -> bool:
+    """True for the account's permanent keys: whatever is not a session."""
+    return not principal.startswith(SESSIONS)
 
 
 def decide(
@@ -77,6 +86,8 @@ def of_role(room: Access, account: str, name: str) -> Rights:
         held.read_at = now
         found = held
     if room.changes == changes:
+        if len(room.rights) >= ROLES_MAX:
+            room.rights.clear()
         room.rights[key] = found
     return found
 
@@ -150,9 +161,21 @@ def _read(room: Access, account: str, name: str, now: float) -> Rights:
     policies = [
         Held(policy, text, parsed(text), policy.startswith("arn:")) for policy, text in texts
     ]
-    plain = not any('"Condition"' in text or "${" in text for _, text in texts)
+    plain = all(_is_plain(policy.document) for policy in policies)
     arn = roles.arn_of(role)
     return Rights(account, role.name, arn, role.role_id, "made", now, tuple(policies), plain)
+
+
+def _is_plain(document: Mapping[str, Any]) -> bool:
+    """True when what the policy says depends on nothing but action and resource."""
+    return not any(
+        statement.get("Condition") or any("${" in text for text in _resources(statement))
+        for statement in as_list(document.get("Statement"))
+    )
+
+
+def _resources(statement: Mapping[str, Any]) -> list[Any]:
+    return as_list(statement.get("Resource", statement.get("NotResource")))
 
 
 def _same(held: Rights, found: Rights) -> bool:

@@ -64,6 +64,22 @@ def test_the_accounts_own_key_may_everything(room: Access) -> None:
 
 
 @pytest.mark.parametrize(
+    "principal",
+    [
+        f"arn:aws:sts::{ACCOUNT}:assumed-role//night",
+        f"arn:aws:sts::{ACCOUNT}:assumed-role/worker",
+        "arn:aws:sts::12:assumed-role/worker/night",
+    ],
+)
+def test_a_session_of_no_role_may_nothing(room: Access, principal: str) -> None:
+    make(room, statement("*"))
+    decision = access.may(room, caller(principal), (RECOMMEND,), CAMPAIGN)
+    assert not decision.allowed
+    said = access.denied(room, caller(principal), RECOMMEND, CAMPAIGN, decision)
+    assert said.message.startswith(f"User: {principal} is not authorized")
+
+
+@pytest.mark.parametrize(
     ("statements", "allowed"),
     [
         ([], False),
@@ -112,6 +128,18 @@ def test_conditions_are_asked_at_every_call(
 
 def test_a_condition_is_not_answered_from_memory(room: Access) -> None:
     make(room, conditioned(StringEquals={"aws:RequestedRegion": "us-east-1"}))
+    assert may(room, aws__RequestedRegion="us-east-1")
+    assert not may(room, aws__RequestedRegion="eu-west-1")
+
+
+def test_a_condition_in_other_letters_is_a_condition(room: Access) -> None:
+    """JSON lets any letter be written by its number."""
+    make(room, statement())
+    text = document(
+        statement(Effect="Deny", Condition={"StringEquals": {"aws:RequestedRegion": "eu-west-1"}})
+    )
+    hidden = text.replace("Condition", "\\u0043ondition")
+    roles.put_role_policy(room, ACCOUNT, "worker", "no", hidden)
     assert may(room, aws__RequestedRegion="us-east-1")
     assert not may(room, aws__RequestedRegion="eu-west-1")
 
