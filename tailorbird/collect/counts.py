@@ -54,8 +54,11 @@ class Tally:
         self.numbers[owner, step, reason, call_type] += n
 
     def sample(self, owner: str, reason: str, message: str, payload: str) -> None:
-        cut = payload[:SAMPLE_MAX_CHARACTERS]
-        self.samples.append(Sample(owner, reason, message, cut))
+        """Keep what was said about a call, without the NUL characters PostgreSQL does not take."""
+        said, cut = (
+            text[:SAMPLE_MAX_CHARACTERS].replace("\0", "\ufffd") for text in (message, payload)
+        )
+        self.samples.append(Sample(owner, reason, said, cut))
 
 
 def write(db: Database, conn: Connection, tally: Tally, now: float) -> None:

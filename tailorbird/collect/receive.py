@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tailorbird.collect.calls import CALL_MAX_BYTES, Kept, Receipt, Refusal, accept
+from tailorbird.collect.calls import CALL_MAX_BYTES, TYPES, Kept, Receipt, Refusal, accept
 from tailorbird.errors import Invalid, TooLarge
 
 BATCH_MAX_BYTES = 500 * 1024
@@ -93,7 +93,8 @@ def take(body: Body, receipt: Receipt, call_type: str | None = None) -> Taken:
         except Refusal as refusal:
             where = f"batch[{index}]" if body.is_batch else "call"
             kind = call_type or (call.get("type") if isinstance(call, dict) else None)
-            taken.refused.append(_refused(where, raw, str(kind or ""), refusal))
+            known = kind if isinstance(kind, str) and kind in TYPES else ""
+            taken.refused.append(_refused(where, raw, known, refusal))
     return taken
 
 

@@ -110,6 +110,13 @@ def test_a_refused_call_is_counted_with_its_reason_and_a_sample(room: Collect) -
     assert counts.last_samples(room.db, source_id(room))[0]["message"] == "track needs an event"
 
 
+def test_a_nul_character_in_a_refused_call_costs_no_neighbour(room: Collect) -> None:
+    refused = Refused("batch[1]", "track", "bad_request", "a \0 in it", '{"a":"\0"}')
+    fresh = room.log.append_and_wait(Entry(source_id(room), room.clock.now(), [kept(1)], [refused]))
+    assert fresh == 1
+    assert counts.last_samples(room.db, source_id(room))[0]["message"] == "a \ufffd in it"
+
+
 def test_only_the_newest_samples_of_a_reason_are_kept(room: Collect) -> None:
     for n in range(25):
         refused = Refused("call", "track", "bad_request", f"number {n}", "{}")

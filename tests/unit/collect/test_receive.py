@@ -58,6 +58,12 @@ def test_a_lone_surrogate_becomes_the_replacement_character() -> None:
     assert len(found.kept) == 2
 
 
+@pytest.mark.parametrize("kind", ['"order"', '"a\\u0000b"', "7", '"' + "x" * 500 + '"'])
+def test_a_type_there_is_not_is_counted_under_no_type(kind: str) -> None:
+    found = taken(batch(f'{{"type":{kind},"userId":"u"}}'))
+    assert [refused.type for refused in found.refused] == [""]
+
+
 def test_numbers_beyond_64_bits_are_kept_digit_by_digit() -> None:
     big = "123456789012345678901234567890"
     found = taken(GOOD[:-1] + f',"properties":{{"n":{big}}}}}', "track")
