@@ -61,17 +61,18 @@ def endpoint(settings: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:
         "User": {"UserAttributes": attributes(traits)},
     }
     if call.get("userId"):
-        changed["User"]["UserId"] = call["userId"]
+        changed["User"]["UserId"] = _text(call["userId"])
     email = traits.get(EMAIL)
     if isinstance(email, str) and email:
-        changed |= {"ChannelType": "EMAIL", "Address": email}
+        changed |= {"ChannelType": "EMAIL", "Address": _text(email)}
     return changed
 
 
 def attributes(traits: dict[str, Any], prefix: str = "") -> dict[str, list[str]]:
     """Traits as Pinpoint keeps them: every value a list of texts, objects flattened with `_`."""
     found: dict[str, list[str]] = {}
-    for name, value in traits.items():
+    for trait, value in traits.items():
+        name = _text(trait)
         if prefix == "" and name == EMAIL:
             continue
         if isinstance(value, dict):
@@ -99,13 +100,14 @@ def _update(room: Collect, to: Destination, parcels: Sequence[Parcel]) -> None:
 def _endpoint_id(settings: dict[str, Any], call: dict[str, Any]) -> str:
     field = settings.get("endpointId") or "userId"
     if field == EMAIL:
-        return str((call.get("traits") or {}).get(EMAIL) or "")
-    return str(call.get(field) or "")
+        return _text((call.get("traits") or {}).get(EMAIL) or "")
+    return _text(call.get(field) or "")
 
 
 def _text(value: Any) -> str:
+    """A value as text, without the NUL characters that an endpoint may not have."""
     if isinstance(value, str):
-        return value
+        return value.replace("\0", "")
     return orjson.dumps(value).decode()
 
 

@@ -115,6 +115,11 @@ def test_the_email_trait_is_the_address_of_the_endpoint() -> None:
     }
 
 
+def test_an_endpoint_has_no_nul_characters() -> None:
+    call = {"type": "identify", "userId": "u\0", "traits": {"email": "a\0@b.c", "n\0": ["\0x"]}}
+    assert "\\u0000" not in orjson.dumps(amazon_pinpoint.endpoint({}, call)).decode()
+
+
 @pytest.mark.parametrize(
     ("field", "expected"), [("userId", "u"), ("anonymousId", "a"), ("email", "a@b.c")]
 )
