@@ -62,6 +62,8 @@ __all__ = [
     "feedback",
     "inbox",
     "intake",
+    "may_repeat",
+    "not_taken",
     "open_all",
     "origins",
     "send_batch",
@@ -109,6 +111,22 @@ def send_batch(room: Channels, channel_type: str, messages: Sequence[Message]) -
     return receipts
 
 
+def may_repeat(room: Channels, channel_type: str, status: str) -> bool:
+    """May a message with this receipt be sent again, as far as the channel's promise goes?
+
+    What was certainly not taken may. What may have arrived is sent again on channels that send at
+    least once, and not on those that send at most once.
+    """
+    if status == UNKNOWN_FAILURE:
+        return channel_type not in _once_only(room)
+    return status in NOT_TAKEN
+
+
+def not_taken(messages: Iterable[Message], words: str) -> list[Receipt]:
+    """Receipts of messages that were not handed over for the moment."""
+    return [receipt(message, TEMPORARY_FAILURE, words) for message in messages]
+
+
 def channel(room: Channels, channel_type: str) -> Channel:
     """The open channel of that type."""
     return cast(Channel, room.once(f"channel {channel_type}", lambda: CHANNELS[channel_type](room)))
@@ -138,12 +156,12 @@ def _send_paced(
         portion = messages[len(receipts) : len(receipts) + rate.portion]
         if room.stopping.wait(rate.book(len(portion))):
             _raise_at_first(receipts, Unavailable("This process is stopping"))
-            return receipts + _rest(messages[len(receipts) :], "This process is stopping")
+            return receipts + not_taken(messages[len(receipts) :], "This process is stopping")
         try:
             receipts += _send(room, channel_type, portion)
         except Unavailable as away:
             _raise_at_first(receipts, away)
-            return receipts + _rest(messages[len(receipts) :], away.message)
+            return receipts + not_taken(messages[len(receipts) :], away.message)
     return receipts
 
 
@@ -151,10 +169,6 @@ def _raise_at_first(receipts: Sequence[Receipt], away: Unavailable) -> None:
     """Nothing was handed over yet: then the whole batch may come again."""
     if not receipts:
         raise away
-
-
-def _rest(messages: Iterable[Message], words: str) -> list[Receipt]:
-    return [receipt(message, TEMPORARY_FAILURE, words) for message in messages]
 
 
 def _send(room: Channels, channel_type: str, messages: Sequence[Message]) -> list[Receipt]:

@@ -12,13 +12,15 @@ from sqlalchemy.engine import Connection
 
 from tailorbird import channels
 from tailorbird.channels import Message, Receipt
-from tailorbird.engage import endpoints, hooks, ledger, schedules, targeting
+from tailorbird.engage import endpoints, hooks, ledger, retries, schedules, targeting
 from tailorbird.engage.apps import App
 from tailorbird.engage.content import Content
 from tailorbird.engage.definitions import as_text, definition
 from tailorbird.engage.ledger import Entry
 from tailorbird.engage.render import RenderError
+from tailorbird.engage.retries import Waiting
 from tailorbird.engage.room import Engage
+from tailorbird.errors import Unavailable
 
 ADDRESS_TEXT_PARTS = ("Address", "ChannelType", "OptOut", "EndpointStatus")
 Definition = dict[str, Any]
@@ -59,6 +61,7 @@ class Outcome:
     batch: int
     entries: list[Entry] = field(default_factory=list)
     attempts: list[hooks.Attempt] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)  # for a later attempt
     kept: int = 0
     failure: str | None = None
 
@@ -200,19 +203,32 @@ def _send(
             html=result.html,
             text=result.text,
             headers=result.headers,
+            activity_id=run.activity["id"],
+            treatment_id=run.activity["treatment_id"],
         )
     for channel in sorted({message.channel_type for message in messages.values()}):
         chosen = {k: m for k, m in messages.items() if m.channel_type == channel}
-        receipts = channels.send_batch(room.channels, channel, list(chosen.values()))
-        for key, receipt in zip(chosen, receipts, strict=True):
-            outcome.entries.append(_entry(by_id[key], receipt))
+        receipts = _hand_over(room, outcome, channel, list(chosen.values()))
+        for (key, message), receipt in zip(chosen.items(), receipts, strict=True):
+            member = by_id[key]
+            if retries.wanted(room, channel, receipt.status, made=1):
+                reason = retries.words(receipt)
+                waiting = Waiting(member.number, member.id, message, reason, run.until)
+                outcome.waiting.append(waiting)
+            else:
+                outcome.entries.append(retries.entry(member.number, member.id, receipt))
 
 
-def _entry(member: Member, receipt: Receipt) -> Entry:
-    if receipt.status == channels.SUCCESSFUL:
-        return Entry(member.number, member.id, ledger.SENT, receipt.message or None)
-    reason = f"{receipt.status}: {receipt.message}"
-    return Entry(member.number, member.id, ledger.CHANNEL_FAILED, reason)
+def _hand_over(
+    room: Engage, outcome: Outcome, channel: str, messages: list[Message]
+) -> list[Receipt]:
+    """The receipts; Unavailable only when nothing of the whole batch was handed over."""
+    try:
+        return channels.send_batch(room.channels, channel, messages)
+    except Unavailable as away:
+        if not outcome.sent and not outcome.waiting:
+            raise
+        return channels.not_taken(messages, away.message)
 
 
 def _refusal(endpoint: Definition, wanted: frozenset[str]) -> str | None:

@@ -17,6 +17,7 @@ from tailorbird.engage import (
     event_rules,
     ledger,
     planning,
+    retries,
     schedules,
     settlement,
     stretch,
@@ -32,6 +33,7 @@ STRETCH_BATCHES = 20
 
 def job_kinds(room: Engage) -> dict[str, Kind]:
     """The background work of the room."""
+    retries.delays(room.settings)  # a wrong setting is said at start
     return {
         activities.START: Kind(
             lambda job: start(room, job),
@@ -42,6 +44,7 @@ def job_kinds(room: Engage) -> dict[str, Kind]:
             lambda job: event_campaigns.work(room, job, _hand_out), None, QUEUE
         ),
         event_rules.CLOSE: Kind(lambda job: event_campaigns.close(room, job), None, QUEUE),
+        retries.RETRY: Kind(lambda job: retries.work(room, job), None, QUEUE),
         stretch.STRETCH: Kind(
             lambda job: stretch.work(room, job),
             lambda conn, job, reason: stretch.failed(room, conn, job, reason),

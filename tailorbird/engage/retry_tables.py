@@ -14,6 +14,7 @@ retries = sa.Table(
     sa.Column("endpoint_id", sa.Text, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),  # attempts made
     sa.Column("due", sa.Double, nullable=False),
+    sa.Column("until", sa.Double),  # after this the message comes too late
     sa.Column("message", Document, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Index(None, "activity", "due"),

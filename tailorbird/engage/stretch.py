@@ -27,6 +27,7 @@ from tailorbird.engage import (
     hooks,
     ledger,
     pace,
+    retries,
     schedules,
     settlement,
     treatments,
@@ -221,6 +222,7 @@ def _commit(room: Engage, run: Run, outcomes: list[Outcome]) -> bool:
     with room.db.write() as conn:
         fresh = [o for o in outcomes if _first(room, conn, number, o, now)]
         ledger.record(room, conn, number, [e for o in fresh for e in o.entries], now)
+        retries.keep(room, conn, number, [w for o in fresh for w in o.waiting])
         lines = [(number, o.batch, *line) for o in fresh for line in o.attempts]
         _LOG_ATTEMPTS.run(room.db, conn, lines)
         settled = sum(len(o.entries) for o in fresh)

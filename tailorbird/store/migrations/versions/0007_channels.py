@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.Column("endpoint_id", sa.Text, nullable=False),
         sa.Column("attempt", sa.Integer, nullable=False),
         sa.Column("due", sa.Double, nullable=False),
+        sa.Column("until", sa.Double),
         sa.Column("message", Document, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
         sqlite_with_rowid=False,
