@@ -305,6 +305,56 @@ SETTINGS = (
         "0 is no limit",
     ),
     Setting(
+        "learn_max_busy_trainings",
+        int,
+        1000,
+        "Solution versions pending or in progress in an account and region (Personalize: 20); "
+        "0 is no limit",
+    ),
+    Setting(
+        "learn_max_dataset_groups",
+        int,
+        0,
+        "Dataset groups of an account in a region (Personalize: 5); 0 is no limit",
+    ),
+    Setting(
+        "learn_max_schemas",
+        int,
+        0,
+        "Schemas of an account in a region (Personalize: 500); 0 is no limit",
+    ),
+    Setting(
+        "learn_max_solutions",
+        int,
+        0,
+        "Solutions of a dataset group (Personalize: 10); 0 is no limit",
+    ),
+    Setting(
+        "learn_max_campaigns",
+        int,
+        0,
+        "Campaigns of a dataset group (Personalize: 5); 0 is no limit",
+    ),
+    Setting(
+        "learn_max_recommenders",
+        int,
+        0,
+        "Recommenders of a dataset group (Personalize: 5); 0 is no limit",
+    ),
+    Setting(
+        "learn_recipe_folder",
+        str,
+        "",
+        "Folder whose .py files each add a recipe of one's own (docs/own-models.md)",
+    ),
+    Setting(
+        "learn_auto_training",
+        bool,
+        False,
+        "Train again on a schedule where a solution does not say performAutoTraining "
+        "(Personalize: true)",
+    ),
+    Setting(
         "learn_min_interactions",
         int,
         1000,
@@ -333,6 +383,39 @@ SETTINGS = (
         str,
         "itemId,id",
         "Keys of an event's properties that name the item, the first one there counts",
+    ),
+    Setting(
+        "learn_strict_filters",
+        bool,
+        True,
+        "Filters refuse what Personalize's do: booleans, texts, two datasets in one expression",
+    ),
+    Setting(
+        "learn_max_filters", int, 1000, "Filters of a dataset group (Personalize: 30); 0: no limit"
+    ),
+    Setting(
+        "learn_max_filter_fields",
+        int,
+        100,
+        "Distinct fields in one filter (Personalize: 10); 0 is no limit",
+    ),
+    Setting(
+        "learn_max_group_filter_fields",
+        int,
+        200,
+        "Distinct fields in all filters of a group (Personalize: 20); 0 is no limit",
+    ),
+    Setting(
+        "learn_exploration_weight",
+        float,
+        0.0,
+        "Exploration of campaigns that name no explorationWeight (Personalize: 0.3)",
+    ),
+    Setting(
+        "learn_served_days",
+        float,
+        7.0,
+        "Days for which campaigns that explore remember the lists they have shown",
     ),
     Setting("learn_training_threads", int, 2, "Threads of linear algebra in one training"),
     Setting("learn_seed", int, 0, "Seed of the split into training and test users"),
@@ -390,6 +473,12 @@ SETTINGS = (
         int,
         1000,
         "Concurrent executions of an account, of which functions may reserve all but 100",
+    ),
+    Setting(
+        "functions_require_source_arn",
+        bool,
+        False,
+        "A service may invoke a function only by a statement with a condition on aws:SourceArn",
     ),
     Setting(
         "functions_unknown_role",

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import InUse, Invalid, NotBuilt, NotFound
-from tailorbird.learn import records
+from tailorbird.learn import quotas, records
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_campaigns, learn_solution_versions, learn_solutions
 
@@ -24,9 +24,20 @@ UPDATED = ("solutionVersionArn", "minProvisionedTPS", "campaignConfig")
 def create_campaign(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     """Deploy a version; the campaign answers at once."""
     arn = records.arn_of(caller, f"campaign/{request['name']}")
-    _check_config(request)
     with room.db.write() as conn:
         version = _version(conn, caller, request["solutionVersionArn"], request)
+        _check_config(room, request, catalogue.find(version["recipe_arn"]))
+        of_group = sa.select(learn_solutions.c.arn).where(
+            learn_solutions.c.group_arn == version["group_arn"]
+        )
+        quotas.check_count(
+            room,
+            conn,
+            caller,
+            learn_campaigns,
+            "learn_max_campaigns",
+            learn_campaigns.c.solution_arn.in_(of_group),
+        )
         records.add(
             room,
             conn,
@@ -63,7 +74,6 @@ def list_campaigns(room: Learn, caller: Caller, request: dict[str, Any]) -> dict
 def update_campaign(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     """Change version, capacity or configuration; answers go over to the new version in one step."""
     arn = request["campaignArn"]
-    _check_config(request)
     with room.db.write() as conn:
         row = records.find(conn, learn_campaigns, caller, arn, "campaign")
         if row["status"] not in (records.ACTIVE, records.FAILED):
@@ -71,6 +81,7 @@ def update_campaign(room: Learn, caller: Caller, request: dict[str, Any]) -> dic
         given = {name: request[name] for name in UPDATED if name in request}
         definition = {**row["definition"], **given}
         version = _version(conn, caller, definition["solutionVersionArn"], definition)
+        _check_config(room, definition, catalogue.find(version["recipe_arn"]))
         if version["solution_arn"] != row["solution_arn"]:
             raise Invalid(
                 f"The campaign {arn} is of the solution {row['solution_arn']}; "
@@ -145,26 +156,18 @@ def _version(
     return row
 
 
-def _check_config(request: dict[str, Any]) -> None:
+def _check_config(room: Learn, request: dict[str, Any], recipe: Recipe) -> None:
+    """Invalid or NotBuilt names what a campaign of this recipe cannot do."""
     config = request.get("campaignConfig") or {}
-    if config.get("enableMetadataWithRecommendations"):
-        raise NotBuilt("campaignConfig.enableMetadataWithRecommendations is not built")
-    for member in ("itemExplorationConfig", "rankingInfluence"):
-        if any(float(value) > 0 for value in _weights(config, member)):
-            raise NotBuilt(f"campaignConfig.{member} is not built; a weight of 0 is accepted")
-
-
-def _weights(config: dict[str, Any], member: str) -> list[Any]:
-    values = config.get(member) or {}
-    if member == "rankingInfluence":
-        return list(values.values())
-    unknown = values.keys() - {"explorationWeight", "explorationItemAgeCutOff"}
-    if unknown:
-        raise Invalid(f"itemExplorationConfig does not know {', '.join(sorted(unknown))}")
-    try:
-        return [float(values.get("explorationWeight", 0))]
-    except ValueError:
-        raise Invalid("itemExplorationConfig.explorationWeight: a number from 0 to 1") from None
+    weight, _ = exploration.read(room, config)
+    given = config.get("itemExplorationConfig") or {}
+    if given and weight > 0 and recipe.type != USER_PERSONALIZATION:
+        raise Invalid(
+            f"{recipe.name} does not explore; itemExplorationConfig is for user personalization"
+        )
+    influence = config.get("rankingInfluence") or {}
+    if any(float(value) > 0 for value in influence.values()):
+        raise NotBuilt("campaignConfig.rankingInfluence is not built; a weight of 0 is accepted")
 
 
 def _summary(row: records.Row) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tailorbird.access import Caller
-from tailorbird.learn import records
+from tailorbird.learn import quotas, records
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
     learn_dataset_groups,
@@ -23,6 +23,7 @@ def create_dataset_group(room: Learn, caller: Caller, request: dict[str, Any]) -
     """A new group, ACTIVE at once."""
     arn = records.arn_of(caller, f"dataset-group/{request['name']}")
     with room.db.write() as conn:
+        quotas.check_count(room, conn, caller, learn_dataset_groups, "learn_max_dataset_groups")
         records.add(
             room,
             conn,

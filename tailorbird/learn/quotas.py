@@ -14,6 +14,7 @@ from tailorbird.access import Caller
 from tailorbird.errors import LimitExceeded
 from tailorbird.learn import records
 from tailorbird.learn.room import Learn
+from tailorbird.learn.tables import learn_solution_versions
 
 WAITING = (*records.BUSY, "PENDING", "IN_PROGRESS")
 
@@ -26,6 +27,19 @@ def check_busy(room: Learn, conn: Connection, caller: Caller, table: sa.Table) -
             f"More than {most} resources with PENDING or IN_PROGRESS status "
             "(setting learn_max_busy_jobs)"
         )
+
+
+def check_busy_trainings(room: Learn, conn: Connection, caller: Caller) -> None:
+    """LimitExceeded when as many versions are pending or in progress as may be."""
+    c = learn_solution_versions.c
+    check_count(
+        room,
+        conn,
+        caller,
+        learn_solution_versions,
+        "learn_max_busy_trainings",
+        c.status.in_(WAITING),
+    )
 
 
 def check_count(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid
-from tailorbird.learn import records
+from tailorbird.learn import quotas, records
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_datasets, learn_schemas
 
@@ -93,6 +93,7 @@ def create_schema(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[
     parse(request["schema"], request.get("domain"))
     arn = records.arn_of(caller, f"schema/{request['name']}")
     with room.db.write() as conn:
+        quotas.check_count(room, conn, caller, learn_schemas, "learn_max_schemas")
         records.add(
             room,
             conn,

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid, NotBuilt
-from tailorbird.learn import artifacts, catalogue, records
+from tailorbird.learn import artifacts, catalogue, quotas, records
 from tailorbird.learn.recipes.recipe import Recipe
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
@@ -33,9 +33,17 @@ def create_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> dic
     """A new solution, ACTIVE at once; what cannot be trained is refused here."""
     arn = records.arn_of(caller, f"solution/{request['name']}")
     group_arn = request["datasetGroupArn"]
-    check_definition(room, request)
+    check_definition(request)
     with room.db.write() as conn:
         records.active(conn, learn_dataset_groups, caller, group_arn, "dataset group")
+        quotas.check_count(
+            room,
+            conn,
+            caller,
+            learn_solutions,
+            "learn_max_solutions",
+            learn_solutions.c.group_arn == group_arn,
+        )
         records.add(
             room,
             conn,
@@ -98,7 +106,7 @@ def delete_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> Non
         artifacts.drop(room.objects, uri)
 
 
-def check_definition(room: Learn, request: dict[str, Any]) -> Recipe:
+def check_definition(request: dict[str, Any]) -> Recipe:
     """The solution's recipe; Invalid or NotBuilt names the member that cannot be honoured."""
     if request.get("performAutoML"):
         raise NotBuilt("performAutoML is not built; name a recipeArn")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from contextlib import ExitStack
@@ -13,8 +14,17 @@ from sqlalchemy.engine import Connection
 
 from tailorbird import ids
 from tailorbird.access import Caller
-from tailorbird.errors import InUse, Invalid, NotBuilt
-from tailorbird.learn import artifacts, campaigns, catalogue, child, events, records, solutions
+from tailorbird.errors import InUse, Invalid
+from tailorbird.learn import (
+    artifacts,
+    campaigns,
+    catalogue,
+    child,
+    events,
+    quotas,
+    records,
+    solutions,
+)
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
     learn_datasets,
@@ -29,38 +39,50 @@ QUEUE = "learn"
 ATTEMPTS = 3
 STEPS_TYPICAL = 24  # what a blend takes; shown as the total until more are known
 SECONDS_PER_HOUR = 3600.0
-FULL = "FULL"
+FULL, UPDATE, AUTOTRAIN = "FULL", "UPDATE", "AUTOTRAIN"
+CAN_UPDATE = ("aws-user-personalization", "aws-hrnn-coldstart")
 
 
 def create_solution_version(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     """Start a training; the version is PENDING until a worker takes it."""
-    if request.get("trainingMode", FULL) != FULL:
-        raise NotBuilt(f"trainingMode {request['trainingMode']} is not built; FULL is")
+    if request.get("trainingMode", FULL) == AUTOTRAIN:
+        raise Invalid("trainingMode AUTOTRAIN is the service's own; FULL or UPDATE is right")
     solution_arn = request["solutionArn"]
-    name = request.get("name") or ids.hex8()
-    arn = f"{solution_arn}/{name}"
     with room.db.write() as conn:
         solution = records.active(conn, learn_solutions, caller, solution_arn, "solution")
-        if not _dataset(conn, solution["group_arn"], "INTERACTIONS"):
-            raise Invalid(
-                f"The dataset group {solution['group_arn']} has no Interactions dataset to train on"
-            )
-        records.add(
-            room,
-            conn,
-            learn_solution_versions,
-            caller,
-            "solution version",
-            arn=arn,
-            name=f"{solution['name']}/{name}" if "name" not in request else name,
-            status=records.PENDING,
-            definition={**solution["definition"], **request},
-            solution_arn=solution_arn,
-            group_arn=solution["group_arn"],
-            recipe_arn=solution["definition"]["recipeArn"],
-        )
-        room.jobs.enqueue(conn, KIND, {"arn": arn}, queue=QUEUE, max_attempts=ATTEMPTS)
+        arn = begin(room, conn, caller, solution, request)
     return {"solutionVersionArn": arn}
+
+
+def begin(
+    room: Learn, conn: Connection, caller: Caller, solution: records.Row, request: dict[str, Any]
+) -> str:
+    """Add a version in the caller's transaction and the job that trains it; its ARN."""
+    name = request.get("name") or ids.hex8()
+    arn = f"{solution['arn']}/{name}"
+    if not _dataset(conn, solution["group_arn"], "INTERACTIONS"):
+        raise Invalid(
+            f"The dataset group {solution['group_arn']} has no Interactions dataset to train on"
+        )
+    if request.get("trainingMode") == UPDATE:
+        _check_update(conn, solution)
+    quotas.check_busy_trainings(room, conn, caller)
+    records.add(
+        room,
+        conn,
+        learn_solution_versions,
+        caller,
+        "solution version",
+        arn=arn,
+        name=f"{solution['name']}/{name}" if "name" not in request else name,
+        status=records.PENDING,
+        definition={**solution["definition"], **request},
+        solution_arn=solution["arn"],
+        group_arn=solution["group_arn"],
+        recipe_arn=solution["definition"]["recipeArn"],
+    )
+    room.jobs.enqueue(conn, KIND, {"arn": arn}, queue=QUEUE, max_attempts=ATTEMPTS)
+    return arn
 
 
 def describe_solution_version(
@@ -105,6 +127,11 @@ def get_solution_metrics(room: Learn, caller: Caller, request: dict[str, Any]) -
     row = find(room, caller, request["solutionVersionArn"])
     if row["status"] in records.BUSY:
         raise InUse(f"The solution version {row['arn']} is in state {row['status']}")
+    if row["definition"].get("trainingMode") == UPDATE:
+        raise Invalid(
+            f"The solution version {row['arn']} was updated, which measures nothing; ask for the "
+            "metrics of the version with trainingMode FULL before it"
+        )
     if row["metrics"] is None:
         raise Invalid(f"The solution version {row['arn']} has no metrics: {row['failure']}")
     return {"solutionVersionArn": row["arn"], "metrics": row["metrics"]}
@@ -187,6 +214,28 @@ def _begin(room: Learn, arn: str) -> records.Row | None:
     return row
 
 
+def _check_update(conn: Connection, solution: records.Row) -> None:
+    recipe = catalogue.find(solution["definition"]["recipeArn"])
+    if recipe.name not in CAN_UPDATE:
+        raise Invalid(f"trainingMode UPDATE is for {' and '.join(CAN_UPDATE)}, not {recipe.name}")
+    if _full_version(conn, solution["arn"]) is None:
+        raise Invalid(
+            f"The solution {solution['arn']} has no ACTIVE version with trainingMode FULL to update"
+        )
+
+
+def _full_version(conn: Connection, solution_arn: str) -> str | None:
+    """The model of the newest version that chose its weights; an update keeps them."""
+    c = learn_solution_versions.c
+    query = sa.select(c.artifact, c.definition).where(
+        c.solution_arn == solution_arn, c.status == records.ACTIVE
+    )
+    for artifact, definition in conn.execute(query.order_by(c.created.desc())):
+        if definition.get("trainingMode", FULL) != UPDATE:
+            return artifact
+    return None
+
+
 def _unwanted(room: Learn, arn: str) -> bool:
     table = learn_solution_versions
     with room.db.read() as conn:
@@ -205,6 +254,8 @@ def _spec(room: Learn, stack: ExitStack, row: records.Row, folder: Path) -> dict
     with room.db.read() as conn:
         interactions = _uris(conn, row["group_arn"], "INTERACTIONS")
         items = _uris(conn, row["group_arn"], "ITEMS")
+        update = definition.get("trainingMode") == UPDATE
+        full = _full_version(conn, row["solution_arn"]) if update else None
     live = folder / "events.npz"
     last_event = events.export(room, row["group_arn"], live)
     config = definition.get("solutionConfig") or {}
@@ -213,6 +264,7 @@ def _spec(room: Learn, stack: ExitStack, row: records.Row, folder: Path) -> dict
         "parts": [*fetch, str(live)],
         "item_parts": [str(stack.enter_context(room.objects.fetch(uri))) for uri in items],
         "last_event": last_event,
+        "update": None if full is None else _manifest(room, full),
         "recipe": catalogue.find(row["recipe_arn"]).arn,
         "hyperparameters": config.get("algorithmHyperParameters") or {},
         "choice": solutions.choice_of(definition),
@@ -253,6 +305,10 @@ def _commit(
             return
         campaigns.follow_latest(room, conn, arn.rpartition("/")[0], arn)
         job.finish(conn, {"interactions": result["interactions"]})
+
+
+def _manifest(room: Learn, uri: str) -> dict[str, Any]:
+    return json.loads(room.objects.get(f"{uri}/{artifacts.MANIFEST}"))
 
 
 def _dataset(conn: Connection, group_arn: str, kind: str) -> str | None:

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from tailorbird.learn import artifacts, evaluation, material
 from tailorbird.learn.child import Said
+from tailorbird.learn.models.blend import Blend, Case
 from tailorbird.learn.recipes import RECIPES
 from tailorbird.learn.recipes.recipe import Options
 
@@ -37,11 +38,16 @@ def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
     choice = spec["choice"]
     data = material.read([Path(path) for path in spec["parts"]], choice)
     material.check(data, material.Minimum(**spec["minimum"]), choice)
-    rows, cases = evaluation.split(data, spec["seed"])
-    train = data.keep(rows)
-    blend = recipe.fit(train, options)
-    progress("measure")
-    quality = evaluation.measure(recipe, blend, train, cases, _catalogue(data.items, spec))
+    quality: dict[str, Any] = {"metrics": None}
+    cases: list[Case] = []
+    if spec.get("update"):
+        blend = _as_before(spec["update"])
+    else:
+        rows, cases = evaluation.split(data, spec["seed"])
+        train = data.keep(rows)
+        blend = recipe.fit(train, options)
+        progress("measure")
+        quality = evaluation.measure(recipe, blend, train, cases, _catalogue(data.items, spec))
     final = recipe.refit(blend, data, options)
     progress("write the model")
     kinds = material.event_types(choice)
@@ -61,6 +67,13 @@ def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
         "alone": blend.alone,
         "cpu_seconds": round(time.process_time() - started, 2),
     }
+
+
+def _as_before(manifest: dict[str, Any]) -> Blend:
+    """What an earlier version chose, for an update that only fits it to all rows of today."""
+    scorers: dict[str, Any] = dict.fromkeys(manifest["scorers"])
+    chosen = [manifest[name] for name in ("weights", "seen_penalty", "fallback", "alone")]
+    return Blend(scorers, *chosen)
 
 
 def _catalogue(items: Any, spec: dict[str, Any]) -> int:

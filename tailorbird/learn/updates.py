@@ -63,7 +63,7 @@ def update_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> dic
         definition = {**row["definition"], **given}
         if config:
             definition["solutionConfig"] = config
-        solutions.check_definition(room, definition)
+        solutions.check_definition(definition)
         now = room.clock.now()
         shown = {name: request[name] for name in FLAGS if name in request}
         change = {
