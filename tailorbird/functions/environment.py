@@ -26,6 +26,8 @@ MAX_OUTPUT_BYTES = (
 )  # per invocation; what is printed beyond it is cut, and the log says so
 READ_BYTES = 262_144
 DEATH_SECONDS = 5.0
+OUTPUT_SECONDS = 0.05  # how often a running function's output is fetched
+ROOMY_PIPE_BYTES = 524_288  # a pipe that holds this much can wait that long
 PEAK_SECONDS = 0.5
 
 
@@ -39,6 +41,7 @@ class Launched:
     listener: socket.socket | None
     channel: socket.socket | None
     others: list[socket.socket] = field(default_factory=list)
+    output_bytes: int = 0  # what the output's pipe holds
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class _Connection:
     reader: Reader = field(default_factory=Reader)
     unsent: bytes = b""
     waits: bool = False
+    acknowledged: bool = True  # our own clients on the inherited socket expect no answers to posts
 
 
 class Environment:
@@ -77,13 +81,15 @@ class Environment:
         self._peak_read = 0.0
         self._epoll = select.epoll()
         os.set_blocking(launched.output, False)
-        for fd in (launched.output, launched.status):
-            self._epoll.register(fd, select.EPOLLIN)
+        self._epoll.register(launched.status, select.EPOLLIN)
+        self._watched = False  # wakes us at every line that is printed
+        if launched.output_bytes < ROOMY_PIPE_BYTES:
+            self._watch_output()
         if launched.listener is not None:
             launched.listener.setblocking(False)
             self._epoll.register(launched.listener, select.EPOLLIN)
         if launched.channel is not None:
-            self._adopt(launched.channel)
+            self._adopt(launched.channel, acknowledged=False)
 
     def wait_ready(self, deadline: float) -> bool:
         """Run until the runtime asks for an invocation; False at the deadline (monotonic seconds).
@@ -110,13 +116,16 @@ class Environment:
         answer = self._answer
         if answer is not None:
             self._request_id = self._answer = None
-            self._read_output()
         return answer
 
     def check(self) -> bool:
         """Do what input and output is waiting; True while the process lives."""
         self._pump(lambda: False, time.monotonic())
         return self.exit_code is None
+
+    def drain(self) -> None:
+        """Fetch what an idle environment's threads print, so that they never wait for us."""
+        self._read_output()
 
     def take_output(self) -> str:
         """What it printed since the last call."""
@@ -171,12 +180,20 @@ class Environment:
             if self.exit_code is not None:
                 return False
             left = deadline - time.monotonic()
-            ready = self._epoll.poll(max(0.0, left))
+            ready = self._epoll.poll(max(0.0, left if self._watched else min(left, OUTPUT_SECONDS)))
             for fd, events in ready:
                 self._serve(fd, events)
             if not ready and left <= 0:
                 return False
+            if not ready and self._read_output() > self._launched.output_bytes // 4:
+                self._watch_output()
         return True
+
+    def _watch_output(self) -> None:
+        """From now on fetch output as it is printed: this function prints a lot."""
+        if not self._watched:
+            self._watched = True
+            self._epoll.register(self._launched.output, select.EPOLLIN)
 
     def _serve(self, fd: int, events: int) -> None:
         launched = self._launched
@@ -200,9 +217,9 @@ class Environment:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._adopt(sock)
 
-    def _adopt(self, sock: socket.socket) -> None:
+    def _adopt(self, sock: socket.socket, *, acknowledged: bool = True) -> None:
         sock.setblocking(False)
-        self._connections[sock.fileno()] = _Connection(sock)
+        self._connections[sock.fileno()] = _Connection(sock, acknowledged=acknowledged)
         self._epoll.register(sock, select.EPOLLIN)
 
     def _receive(self, connection: _Connection) -> bool:
@@ -253,19 +270,24 @@ class Environment:
                 self._epoll.unregister(connection.sock)
         connection.sock.close()
 
-    def _read_output(self) -> None:
+    def _read_output(self) -> int:
+        """Fetch what was printed; how many bytes that was."""
+        total = 0
         while True:
             try:
                 data = os.read(self._launched.output, READ_BYTES)
             except BlockingIOError:
-                return
+                return total
             if not data:
                 with contextlib.suppress(OSError):
                     self._epoll.unregister(self._launched.output)
-                return
-            room = MAX_OUTPUT_BYTES - len(self._output)
+                return total
+            total += len(data)
+            room = max(0, MAX_OUTPUT_BYTES - len(self._output))
             self._output += data[:room]
             self._cut += max(0, len(data) - room)
+            if len(data) < READ_BYTES:
+                return total
 
     def _died(self) -> None:
         """Read the last words of a process that ended, then its exit code."""
@@ -300,17 +322,23 @@ class Environment:
     def _on_answer(self, connection: _Connection, path: str, request: ApiRequest) -> None:
         _, request_id, kind = [*path.split("/", 2), "", ""][:3]
         if request_id != self._request_id or self._answer is not None:
-            self._send(
+            self._acknowledge(
                 connection, runtime_api.refusal(400, "InvalidRequestID", "Invalid request ID")
             )
             return
         if request.too_large:
             self._answer = Answer(_too_large(), "Function.ResponseSizeTooLarge")
             message = _TOO_LARGE.format(runtime_api.MAX_RESPONSE_BYTES)
-            self._send(connection, runtime_api.refusal(413, "RequestEntityTooLarge", message))
+            self._acknowledge(
+                connection, runtime_api.refusal(413, "RequestEntityTooLarge", message)
+            )
             return
         self._answer = _answer(kind, request)
-        self._send(connection, runtime_api.ACCEPTED)
+        self._acknowledge(connection, runtime_api.ACCEPTED)
+
+    def _acknowledge(self, connection: _Connection, response: bytes) -> None:
+        if connection.acknowledged:
+            self._send(connection, response)
 
 
 _TOO_LARGE = "Response payload size exceeded maximum allowed payload size ({} bytes)."

@@ -134,7 +134,6 @@ def _invoke(
     client_context: str | None,
 ) -> Answer | None:
     slot = run.slot
-    _log(run, slot.environment.take_output())  # background threads printed it between two runs
     slot.invocations += 1
     run.started = time.monotonic()
     run.write(_start_line(run))

@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ VARIABLE = "TAILORBIRD_RECORD"
 OFF = ("", "0", "false", "no", "off")
 SWITCH = "on"
 MAX_RECORDS = 1000
+KNOWN_SECONDS = 1.0  # how long another process may take to see the switch
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 MIB = 1024 * 1024
@@ -69,12 +71,18 @@ class Records:
         self._root = root / "records"
         self._most_bytes = int(most_mb * MIB)
         self._lock = threading.Lock()
+        self._known: dict[FunctionRef, tuple[float, bool]] = {}
 
     def wanted(self, ref: FunctionRef, variables: Any) -> bool:
         """True when the function's invocations are to be recorded."""
         if str(variables.get(VARIABLE, "")).lower() not in OFF:
             return True
-        return os.path.exists(f"{self._folder(ref)}/{SWITCH}")  # noqa: PTH110 - once an invocation
+        now = time.monotonic()
+        until, on = self._known.get(ref, (0.0, False))
+        if until < now:
+            on = (self._folder(ref) / SWITCH).exists()
+            self._known[ref] = (now + KNOWN_SECONDS, on)
+        return on
 
     def switch(self, ref: FunctionRef, on: bool) -> None:
         """Record the function from now on, or no longer; what is recorded stays."""
@@ -84,6 +92,7 @@ class Records:
             (folder / SWITCH).touch(FILE_MODE)
         else:
             (folder / SWITCH).unlink(missing_ok=True)
+        self._known.pop(ref, None)
 
     def keep(self, ref: FunctionRef, record: Record) -> None:
         """Write a record; a disk that is full costs the record, never the invocation."""
@@ -118,6 +127,7 @@ class Records:
     def forget(self, ref: FunctionRef) -> None:
         """Remove the function's records and its switch."""
         shutil.rmtree(self._folder(ref), ignore_errors=True)
+        self._known.pop(ref, None)
 
     def _make_room(self, folder: Path, size: int) -> None:
         files = sorted(folder.glob("*.json"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import fcntl
 import json
 import os
 import socket
@@ -19,7 +20,7 @@ from tailorbird.errors import Unavailable
 from tailorbird.functions.environment import Launched
 
 PIPE_BYTES = 1_048_576
-F_SETPIPE_SZ = 1031
+F_SETPIPE_SZ, F_GETPIPE_SZ = 1031, 1032
 REPLY_BYTES = 65_536
 REPLY_SECONDS = 30.0
 
@@ -67,9 +68,8 @@ class Launcher:
         output_read, output_write = os.pipe2(os.O_CLOEXEC)
         status_read, status_write = os.pipe2(os.O_CLOEXEC)
         with contextlib.suppress(OSError):
-            import fcntl
-
             fcntl.fcntl(output_read, F_SETPIPE_SZ, PIPE_BYTES)
+        output_bytes = fcntl.fcntl(output_read, F_GETPIPE_SZ)
         ours = theirs = None
         given = [output_write]
         if plan.channel:
@@ -100,7 +100,9 @@ class Launcher:
             if theirs is not None:
                 theirs.close()
         listener, others = (sockets[0], sockets[1:]) if sockets else (None, [])
-        return Launched(reply["pid"], output_read, status_read, listener, ours, others)
+        return Launched(
+            reply["pid"], output_read, status_read, listener, ours, others, output_bytes
+        )
 
     def kill(self, pid: int) -> None:
         """Kill an environment's processes; one that has ended already is left alone."""

@@ -214,6 +214,7 @@ class Supervisor:
         with self._turn:
             for slots in self._idle.values():
                 for slot in [*slots]:
+                    slot.environment.drain()
                     expired = now - slot.used > self._idle_seconds
                     if (
                         expired

@@ -14,7 +14,7 @@ FD = int(os.environ.pop("TAILORBIRD_RUNTIME_FD"))
 os.set_inheritable(FD, False)
 
 _unread = b""
-_acknowledgements = 0  # answers to results that next() reads past
+_unsent = b""  # a result goes out together with the question for the next invocation
 
 
 def initialize_client(user_agent: str) -> None:
@@ -23,11 +23,9 @@ def initialize_client(user_agent: str) -> None:
 
 def next() -> tuple[bytes, dict[str, Any]]:
     """Wait for an invocation: its event and its headers."""
-    global _acknowledgements
-    _write(b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n")
-    while _acknowledgements:
-        _response()
-        _acknowledgements -= 1
+    global _unsent
+    result, _unsent = _unsent, b""
+    _write(result + b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n")
     head, body = _response()
     headers: dict[str, Any] = {}
     for line in head.split("\r\n")[1:]:
@@ -55,10 +53,9 @@ def post_error(
 
 
 def _post(path: str, body: bytes, fields: str) -> None:
-    global _acknowledgements
+    global _unsent
     head = f"POST {BASE}{path} HTTP/1.1\r\n{fields}Content-Length: {len(body)}\r\n\r\n"
-    _write(head.encode("latin-1", "replace") + body)
-    _acknowledgements += 1
+    _unsent = head.encode("latin-1", "replace") + body
 
 
 def _write(data: bytes) -> None:
