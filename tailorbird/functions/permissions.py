@@ -6,16 +6,18 @@ Source: Lambda API reference, AddPermission; IAM user guide, "Policy evaluation 
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from tailorbird import access, ids
-from tailorbird.access import Caller, Decision, Request
+from tailorbird.access import Caller, Decision, Request, refusals
 from tailorbird.errors import Conflict, Denied, Invalid, NotFound
 from tailorbird.functions import stored
 from tailorbird.functions.callers import RoleCaller, ServiceCaller
@@ -29,6 +31,7 @@ INVOKE = "lambda:InvokeFunction"
 _ACCOUNT = re.compile(r"\d{12}")
 _SERVICE = re.compile(r"[a-z0-9.-]+\.(amazonaws\.com(\.cn)?|amazon\.com|alexa\.com)")
 _PRINCIPAL_ARN = re.compile(r"arn:aws[a-z-]*:(iam|sts)::\d{12}:.+")
+log = logging.getLogger("tailorbird.functions")
 _STALE = (
     "The Revision Id provided does not match the latest Revision Id. Call the GetPolicy API to"
     " retrieve the latest Revision Id"
@@ -101,18 +104,31 @@ def check(
 ) -> None:
     """Denied, with the command that would allow it, when the caller may not invoke the function."""
     if isinstance(caller, ServiceCaller):
-        _check_service(ref, policy, caller)
+        _check_service(room, ref, policy, caller)
     elif isinstance(caller, RoleCaller):
         _check_role(room, ref, policy, caller)
     else:
         _check_signed(room, ref, policy, caller)
 
 
-def _check_service(ref: FunctionRef, policy: Mapping[str, Any], caller: ServiceCaller) -> None:
-    """A service has no policy of its own: only the function's decides."""
+def _check_service(
+    room: Functions, ref: FunctionRef, policy: Mapping[str, Any], caller: ServiceCaller
+) -> None:
+    """A service has no policy of its own: only the function's decides.
+
+    Pinpoint's guide requires a condition on aws:SourceArn; a statement without one is heeded with a
+    warning, or not at all where the setting says so.
+    """
     context = {"aws:SourceArn": caller.source_arn, "aws:SourceAccount": caller.source_account}
     given = {key: value for key, value in context.items() if value is not None}
-    decision = access.evaluate([policy], Request(caller.service, INVOKE, ref.guarded_arn, given))
+    asked = Request(caller.service, INVOKE, ref.guarded_arn, given)
+    decision = access.evaluate([policy], asked)
+    if decision.allowed and not _names_source(decision.statement or {}):
+        guarded = {**policy, "Statement": [s for s in policy["Statement"] if _names_source(s)]}
+        if room.settings.functions_require_source_arn:
+            decision = access.evaluate([guarded], asked)
+        elif not access.evaluate([guarded], asked).allowed:
+            _warn(ref.guarded_arn, caller.service)
     if decision.allowed:
         return
     on_behalf = f" for {caller.source_arn}" if caller.source_arn else ""
@@ -120,6 +136,23 @@ def _check_service(ref: FunctionRef, policy: Mapping[str, Any], caller: ServiceC
         f"{caller.service}{on_behalf} may not invoke {ref.guarded_arn}: {_why(decision)}."
         f" To allow it: {_add_permission_command(ref, caller, decision)}",
         code="AccessDeniedException",
+    )
+
+
+def _names_source(statement: Mapping[str, Any]) -> bool:
+    """True for a Deny, and for an Allow that says for which resource the service may ask."""
+    keys = [key.lower() for keys in (statement.get("Condition") or {}).values() for key in keys]
+    return statement.get("Effect") == "Deny" or "aws:sourcearn" in keys
+
+
+@lru_cache(maxsize=4096)
+def _warn(arn: str, service: str) -> None:
+    """Say it once for each function."""
+    log.warning(
+        "the policy of %s lets %s invoke it for anything: no statement has a condition on"
+        " aws:SourceArn (setting functions_require_source_arn refuses such)",
+        arn,
+        service,
     )
 
 
@@ -144,9 +177,11 @@ def _check_role(
     own = access.role_allows(room.access, caller.role_arn, INVOKE, ref.guarded_arn)
     if _combined(own, by_policy, caller.role_arn.split(":")[4] == ref.account):
         return
+    account, name = caller.role_arn.split(":")[4], caller.role_arn.rpartition("/")[2]
+    held = access.rights.of_role(room.access, account, name)
     raise Denied(
         f"{caller.role_arn} does not allow {INVOKE} on {ref.guarded_arn}: {_why(own)}."
-        f" To allow it: {_role_command(ref, caller.role_arn)}",
+        f" To allow it: {refusals.allow_command(held, INVOKE, ref.guarded_arn)}",
         code="AccessDeniedException",
     )
 
@@ -343,14 +378,6 @@ def _trust_command(caller: RoleCaller, missing: bool) -> str:
         return shlex.join([*words, trust])
     words = ["aws", "iam", "update-assume-role-policy", "--role-name", name]
     return shlex.join([*words, "--policy-document", trust])
-
-
-def _role_command(ref: FunctionRef, role_arn: str) -> str:
-    statement = {"Effect": "Allow", "Action": INVOKE, "Resource": ref.guarded_arn}
-    policy = _compact({"Version": "2012-10-17", "Statement": [statement]})
-    name = role_arn.rpartition("/")[2]
-    words = ["aws", "iam", "put-role-policy", "--role-name", name, "--policy-name"]
-    return shlex.join([*words, f"invoke-{ref.name}", "--policy-document", policy])
 
 
 def _why(decision: Decision) -> str:

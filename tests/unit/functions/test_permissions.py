@@ -269,3 +269,35 @@ def test_a_deny_in_the_functions_policy_counts_for_everybody(
         with pytest.raises(Denied) as refused:
             permissions.check(room, names.parse("hook", ACCOUNT, "us-east-1"), closed, caller)
         assert refused.value.message.endswith(f"To take it away: {remedy}")
+
+
+@pytest.mark.parametrize(
+    ("members", "warned", "allowed"),
+    [
+        ({}, False, True),
+        ({"SourceArn": None}, True, False),
+        ({"SourceArn": None, "SourceAccount": ACCOUNT}, True, False),
+        ({"Principal": "*", "SourceArn": None}, True, False),
+    ],
+)
+def test_a_statement_for_any_campaign_is_warned_of_or_refused_as_the_setting_says(
+    room: Functions,
+    caplog: pytest.LogCaptureFixture,
+    members: dict[str, Any],
+    warned: bool,
+    allowed: bool,
+):
+    """Pinpoint's guide: the policy requires a condition with AWS:SourceArn."""
+    permissions._warn.cache_clear()
+    create(room)
+    add(room, **members)
+    for _ in range(2):
+        ask(room, PINPOINT)
+    said = [record for record in caplog.records if "aws:SourceArn" in record.message]
+    assert len(said) == int(warned)
+    room.settings = room.settings.replace(functions_require_source_arn=True)
+    if allowed:
+        ask(room, PINPOINT)
+    else:
+        with pytest.raises(Denied, match=f"--source-arn {CAMPAIGN}"):
+            ask(room, PINPOINT)
