@@ -40,6 +40,8 @@ class Call:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
+    most_bytes: int = ANSWER_MAX_BYTES  # of the answer
+    seconds: float | None = None  # for the answer, instead of the setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Outgoing:
 
     def __init__(self, settings: Settings) -> None:
         self.tls = tls(settings)
-        self._timeout = aiohttp.ClientTimeout(total=settings.outgoing_timeout_seconds)
+        self._seconds = settings.outgoing_timeout_seconds
         self._most = settings.outgoing_connections
         self._allowed = networks(settings.outgoing_allow)
         self._loop = asyncio.new_event_loop()
@@ -99,13 +101,15 @@ class Outgoing:
         return list(await asyncio.gather(*(one(call) for call in calls)))
 
     async def _one(self, session: aiohttp.ClientSession, call: Call, guarded: bool) -> Answer:
+        seconds = call.seconds or self._seconds
         try:
             check_url(call.url, encrypted=False)
+            limit = aiohttp.ClientTimeout(total=seconds)
             async with session.request(
                 call.method, call.url, data=call.body or None, headers=call.headers,
-                allow_redirects=False,
+                allow_redirects=False, timeout=limit,
             ) as response:  # fmt: skip
-                body = await _read(response)
+                body = await _read(response, call.most_bytes)
                 return Answer(response.status, body, dict(response.headers), _words(response))
         except Invalid as refusal:
             return Answer(0, words=refusal.message, reached=False, refused=True)
@@ -117,7 +121,10 @@ class Outgoing:
         except aiohttp.ConnectionTimeoutError:
             return Answer(0, words=f"{_host(call.url)} did not take the connection", reached=False)
         except TimeoutError:
-            return Answer(0, words=f"{_host(call.url)} did not answer in {self._timeout.total:g} s")
+            return Answer(
+                0,
+                words=f"{_host(call.url)} did not answer in {seconds:g} s",
+            )
         except (aiohttp.ClientError, OSError) as error:
             return Answer(0, words=f"{_host(call.url)}: {error or type(error).__name__}")
 
@@ -129,7 +136,7 @@ class Outgoing:
                 socket_factory=self._guarded_socket if guarded else None,
             )
             self._sessions[guarded] = aiohttp.ClientSession(
-                connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar()
             )
         return self._sessions[guarded]
 
@@ -196,15 +203,15 @@ def _plain(address: Address) -> Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
     """The first bytes of the answer; the rest is not waited for."""
     body = b""
     async for piece in response.content.iter_chunked(ANSWER_MAX_BYTES):
         body += piece
-        if len(body) >= ANSWER_MAX_BYTES:
+        if len(body) >= most:
             response.close()
             break
-    return body[:ANSWER_MAX_BYTES]
+    return body[:most]
 
 
 def _words(response: aiohttp.ClientResponse) -> str:

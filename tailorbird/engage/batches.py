@@ -12,7 +12,15 @@ from sqlalchemy.engine import Connection
 
 from tailorbird import channels
 from tailorbird.channels import Message, Receipt
-from tailorbird.engage import endpoints, hooks, ledger, retries, schedules, targeting
+from tailorbird.engage import (
+    delivery,
+    endpoints,
+    hooks,
+    ledger,
+    retries,
+    schedules,
+    targeting,
+)
 from tailorbird.engage.apps import App
 from tailorbird.engage.content import Content
 from tailorbird.engage.definitions import as_text, definition
@@ -39,7 +47,8 @@ class Run:
     hook: hooks.Call | None
     payload: dict[str, Any]
     began: float  # this part of the run
-    blocked: str | None = None  # why nothing can be sent at all
+    custom: delivery.Custom | None = None
+    blocked: str | None = None  # why no mail can be sent at all
     per_second: int | None = None
     until: float | None = None  # MaximumDuration is over
     quiet: tuple[int, int] | None = None  # QuietTime, minutes of the day
@@ -86,7 +95,7 @@ def members(room: Engage, conn: Connection, activity: int, first: int, last: int
 def settle(room: Engage, run: Run, batch: int, found: list[Member]) -> Outcome:
     """Take one batch to its end. Unavailable when a channel is away: nothing was sent then."""
     outcome = Outcome(batch)
-    if run.blocked:
+    if run.blocked and run.custom is None:
         return _all(outcome, found, ledger.CHANNEL_FAILED, run.blocked)
     if run.until is not None and room.clock.now() > run.until:
         return _all(outcome, found, ledger.EXPIRED)
@@ -94,7 +103,14 @@ def settle(room: Engage, run: Run, batch: int, found: list[Member]) -> Outcome:
     ready = _ready(run, outcome, found, room.clock.now())
     ready = _filtered(room, run, outcome, by_id, ready)
     outcome.kept = len(ready)
-    _send(room, run, outcome, by_id, _sendable(run, outcome, by_id, ready))
+    ready = _sendable(run, outcome, by_id, ready)
+    ready = _delivered(room, run, outcome, by_id, ready)
+    if run.blocked:
+        outcome.entries += [
+            Entry(by_id[key].number, key, ledger.CHANNEL_FAILED, run.blocked) for key in ready
+        ]
+        return outcome
+    _send(room, run, outcome, by_id, ready)
     return outcome
 
 
@@ -175,6 +191,28 @@ def _sendable(
         addresses.add(endpoint["Address"])
         sendable[key] = endpoint
     return sendable
+
+
+def _delivered(
+    room: Engage, run: Run, outcome: Outcome, by_id: dict[str, Member], ready: dict[str, Definition]
+) -> dict[str, Definition]:
+    """Hand endpoints of a custom channel to its function; those of other channels are left."""
+    custom = run.custom
+    if custom is None:
+        return ready
+    mine = {key: e for key, e in ready.items() if e["ChannelType"] in custom.types}
+    if mine:
+        event = hooks.event_of(
+            custom.payload, mine, empty_attributes=room.settings.engage_hook_empty_attributes
+        )
+        result = hooks.deliver_batch(custom.call, event, now=room.clock.now)
+        outcome.attempts = [*outcome.attempts, *result.attempts]
+        state, reason = ledger.SENT, f"Handed to {custom.target}"
+        if result.failure is not None:
+            state, reason = ledger.CHANNEL_FAILED, f"{custom.target}: {result.failure}"
+            outcome.failure = reason
+        outcome.entries += [Entry(by_id[key].number, key, state, reason) for key in mine]
+    return {key: endpoint for key, endpoint in ready.items() if key not in mine}
 
 
 def _send(

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tailorbird.engage import schedules, treatments
+from tailorbird.engage import delivery, hook_calls, schedules, treatments
 from tailorbird.errors import Invalid, NotBuilt
 
 MAX_CAP = 100  # messages, Limits.Daily and Limits.Total
 MAX_MESSAGES_PER_SECOND = 20_000
 MIN_DURATION_SECONDS = 60
-MESSAGES_BUILT = {"EmailMessage": "EMAIL"}
-NOT_BUILT_PARTS = ("CustomDeliveryConfiguration",)
+MESSAGES_BUILT = ("EmailMessage", "CustomMessage")
 TEMPLATES_BUILT = ("EmailTemplate",)
 FREQUENCIES_BUILT = (schedules.ONCE, *schedules.RECURRING, schedules.EVENT)
 
@@ -34,12 +33,13 @@ def check(body: dict[str, Any]) -> None:
 def check_hook(hook: dict[str, Any] | None) -> None:
     if not hook or not any(hook.values()):
         return
-    if hook.get("WebUrl"):
-        raise NotBuilt("CampaignHook.WebUrl")
-    if hook.get("Mode") == "DELIVERY":
-        raise NotBuilt("CampaignHook.Mode DELIVERY")
-    if not hook.get("LambdaFunctionName"):
+    if hook.get("Mode") not in (None, "FILTER", delivery.DELIVERY):
+        raise Invalid(f"CampaignHook.Mode is {hook['Mode']!r}; right are FILTER, DELIVERY")
+    if hook.get("LambdaFunctionName"):
+        return
+    if not hook.get("WebUrl"):
         raise Invalid("CampaignHook.LambdaFunctionName is missing: the name or ARN of a function")
+    hook_calls.check_https(hook["WebUrl"])
 
 
 def check_limits(limits: dict[str, Any] | None) -> None:
@@ -61,9 +61,6 @@ def check_limits(limits: dict[str, Any] | None) -> None:
 
 
 def _check_treatment(body: dict[str, Any]) -> None:
-    for part in NOT_BUILT_PARTS:
-        if body.get(part):
-            raise NotBuilt(part)
     schedule = body.get("Schedule") or {}
     if schedules.frequency(schedule) not in FREQUENCIES_BUILT:
         raise NotBuilt(f"Schedule.Frequency {schedule['Frequency']}")
@@ -73,15 +70,19 @@ def _check_treatment(body: dict[str, Any]) -> None:
 
 def channels(body: dict[str, Any]) -> list[str]:
     """The channel types a campaign has a message for."""
-    found = {
-        MESSAGES_BUILT[name] for name, m in (body.get("MessageConfiguration") or {}).items() if m
-    }
-    if (body.get("TemplateConfiguration") or {}).get("EmailTemplate"):
-        found.add("EMAIL")
-    return sorted(found)
+    mail = {"EMAIL"} if has_mail(body) else set()
+    return sorted(delivery.types_of(body) | mail)
+
+
+def has_mail(body: dict[str, Any]) -> bool:
+    inline = (body.get("MessageConfiguration") or {}).get("EmailMessage")
+    return bool(inline or (body.get("TemplateConfiguration") or {}).get("EmailTemplate"))
 
 
 def _check_message(body: dict[str, Any]) -> None:
+    delivery.check(body)
+    if delivery.is_legacy(body.get("Hook")):
+        return
     messages = {n: m for n, m in (body.get("MessageConfiguration") or {}).items() if m}
     templates = {n: m for n, m in (body.get("TemplateConfiguration") or {}).items() if m}
     for name in messages:
@@ -91,5 +92,7 @@ def _check_message(body: dict[str, Any]) -> None:
         if name not in TEMPLATES_BUILT:
             raise NotBuilt(f"TemplateConfiguration.{name} in campaigns")
     mail = messages.get("EmailMessage") or {}
+    if body.get("CustomDeliveryConfiguration"):
+        return
     if not templates and not any(mail.get(part) for part in ("Title", "HtmlBody", "Body")):
         raise Invalid("MessageConfiguration or TemplateConfiguration is missing: nothing to send")

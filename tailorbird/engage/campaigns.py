@@ -17,7 +17,9 @@ from tailorbird.engage import (
     activities,
     apps,
     campaign_rules,
+    channel_content,
     content,
+    delivery,
     event_rules,
     paging,
     planning,
@@ -45,6 +47,7 @@ def create_campaign(room: Engage, caller: Caller, request: dict[str, Any]) -> di
     now, campaign_id = room.clock.now(), ids.hex32()
     wanted = dict(request["WriteCampaignRequest"])
     tags = wanted.pop("tags", None) or {}
+    delivery.prove(room, caller.account, treatments.numbered(wanted))
     with room.db.write() as conn:
         app = apps.find(conn, caller, request["ApplicationId"])
         body = treatments.numbered(_with_defaults(_filled(wanted), app))
@@ -96,6 +99,7 @@ def update_campaign(room: Engage, caller: Caller, request: dict[str, Any]) -> di
     now = room.clock.now()
     wanted = _filled(request["WriteCampaignRequest"])
     wanted.pop("tags", None)
+    delivery.prove(room, caller.account, treatments.numbered(wanted))
     with room.db.write() as conn:
         app = apps.find(conn, caller, request["ApplicationId"])
         held = find(conn, app, request["CampaignId"])
@@ -245,6 +249,7 @@ def _check_content(room: Engage, conn: Connection, app: App, body: dict[str, Any
     for treatment_id in treatments.ids(body):
         own = treatments.body_of(body, treatment_id)
         content.check(conn, app, own, options_of(room.settings))
+        channel_content.of_campaign(conn, app, own, options_of(room.settings))
 
 
 def _replan(

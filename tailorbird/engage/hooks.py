@@ -106,13 +106,37 @@ def filter_batch(
     pause: Callable[[float], None] = time.sleep,
 ) -> Filtered:
     """Call the function up to three times; whatever goes wrong stays in this batch."""
+    asked = event["Endpoints"]
+    return _tried(call, event, lambda payload: decode(payload, asked, lenient=lenient), now, pause)
+
+
+def deliver_batch(
+    call: Call,
+    event: dict[str, Any],
+    *,
+    now: Callable[[], float] = time.time,
+    pause: Callable[[float], None] = time.sleep,
+) -> Filtered:
+    """Hand a batch to a function that delivers it; whatever it returns, it has taken all."""
+    return _tried(call, event, lambda _payload: dict(event["Endpoints"]), now, pause)
+
+
+def _tried(
+    call: Call,
+    event: dict[str, Any],
+    read: Callable[[bytes], dict[str, Endpoint]],
+    now: Callable[[], float],
+    pause: Callable[[float], None],
+) -> Filtered:
     payload = orjson.dumps(event)
     if len(payload) > MAX_PAYLOAD_BYTES:
         reason = f"the payload has {len(payload)} bytes; {MAX_PAYLOAD_BYTES} is the limit"
         return Filtered(failure=reason)
     result = Filtered()
     for number in range(1, MAX_ATTEMPTS + 1):
-        kept, attempt, hopeless = _attempt(call, payload, event["Endpoints"], number, lenient, now)
+        kept, attempt, hopeless = _attempt(
+            call, payload, len(event["Endpoints"]), read, number, now
+        )
         result.attempts.append(attempt)
         if kept is not None:
             result.kept = kept
@@ -149,9 +173,9 @@ def decode(
 def _attempt(
     call: Call,
     payload: bytes,
-    asked: dict[str, Endpoint],
+    asked: int,
+    read: Callable[[bytes], dict[str, Endpoint]],
     number: int,
-    lenient: bool,
     now: Callable[[], float],
 ) -> tuple[dict[str, Endpoint] | None, Attempt, bool]:
     started, clock = now(), time.perf_counter()
@@ -171,11 +195,11 @@ def _attempt(
     if answer.function_error:
         return None, line("error", _function_error(answer), answer.request_id), False
     try:
-        kept = decode(answer.payload, asked, lenient=lenient)
+        kept = read(answer.payload)
     except Undecodable as error:
         detail = f"what it returned cannot be decoded: {error}"
         return None, line("undecodable", detail, answer.request_id), False
-    return kept, line("ok", f"{len(kept)} of {len(asked)}", answer.request_id), False
+    return kept, line("ok", f"{len(kept)} of {asked}", answer.request_id), False
 
 
 def _failure(attempts: list[Attempt]) -> str:

@@ -14,16 +14,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tailorbird import functions
 from tailorbird.engage import (
     activities,
-    apps,
     batches,
     campaign_rules,
     campaigns,
     channel_settings,
     content,
+    delivery,
     event_rules,
+    hook_calls,
     hooks,
     ledger,
     pace,
@@ -101,6 +101,10 @@ def _run(room: Engage, conn: Connection, activity: dict[str, Any], leg: int) -> 
     mail = content.email(conn, app, body, options, version)
     channel = channel_settings.read(conn, app, CHANNEL)
     sender = mail.from_address or ((channel or {}).get("body") or {}).get("FromAddress") or ""
+    told = hooks.run_of(
+        app.id, campaign["id"], activity["treatment_id"], activity["id"],
+        activity["scheduled"], mail.configuration if campaign_rules.has_mail(body) else {},
+    )  # fmt: skip
     limits = body.get("Limits") or {}
     duration = limits.get("MaximumDuration")
     began = max(activity["started"], activity["legs"][leg]["due"])
@@ -112,10 +116,8 @@ def _run(room: Engage, conn: Connection, activity: dict[str, Any], leg: int) -> 
         channels=frozenset(campaign_rules.channels(body)),
         from_address=sender,
         hook=_hook(room, app, campaign),
-        payload=hooks.run_of(
-            app.id, campaign["id"], activity["treatment_id"], activity["id"],
-            activity["scheduled"], mail.configuration,
-        ),
+        payload=told,
+        custom=delivery.custom_of(room, app, campaign["id"], body, told),
         blocked=channel_settings.blocked(app, channel, sender),
         per_second=limits.get("MessagesPerSecond") or None,
         until=_until(campaign, activity, began, duration),
@@ -125,28 +127,12 @@ def _run(room: Engage, conn: Connection, activity: dict[str, Any], leg: int) -> 
 
 
 def _hook(room: Engage, app: App, campaign: dict[str, Any]) -> hooks.Call | None:
-    """The campaign's function as the Pinpoint service calls it."""
-    name = (campaign["body"].get("Hook") or {}).get("LambdaFunctionName")
-    if not name:
+    """The campaign's FILTER hook as the Pinpoint service calls it."""
+    hook = campaign["body"].get("Hook") or {}
+    target = hook.get("LambdaFunctionName") or hook.get("WebUrl")
+    if not target or delivery.is_legacy(hook):
         return None
-    caller = functions.ServiceCaller(
-        service=f"pinpoint.{app.region}.amazonaws.com",
-        source_arn=apps.arn(app, f"campaigns/{campaign['id']}"),
-        source_account=app.account,
-    )
-
-    def call(payload: bytes) -> hooks.Answer:
-        return functions.invoke(
-            room.functions,
-            name,
-            payload,
-            caller=caller,
-            account=app.account,
-            region=app.region,
-            timeout=room.settings.engage_hook_timeout_seconds,
-        )
-
-    return call
+    return hook_calls.call_of(room, app, campaign["id"], target)
 
 
 def _until(
