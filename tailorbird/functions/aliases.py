@@ -36,6 +36,7 @@ def create_alias(room: Functions, caller: Caller, request: dict[str, Any]) -> di
         "revision_id": ids.uuid4(),
     }
     with room.db.write() as conn:
+        stored.lock(conn, ref)
         stored.function(conn, ref)
         _check_target(conn, ref, values["version"], values["weights"])
         made = insert(room.db, functions_aliases).values(**stored.key(ref), alias=name, **values)
@@ -70,6 +71,7 @@ def list_aliases(room: Functions, caller: Caller, request: dict[str, Any]) -> di
 def update_alias(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     ref, name = stored.whole(caller, request), request["Name"]
     with room.db.write() as conn:
+        stored.lock(conn, ref)
         stored.function(conn, ref)
         row = stored.alias(conn, ref, name)
         if row is None:

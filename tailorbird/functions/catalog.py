@@ -174,6 +174,7 @@ def delete_function(room: Functions, caller: Caller, request: dict[str, Any]) ->
             code="InvalidParameterValueException",
         )
     with room.db.write() as conn:
+        stored.lock(conn, ref)
         if ref.qualifier:
             versions.delete(conn, ref)
         else:
@@ -201,6 +202,7 @@ def _update(
     change: Callable[[Connection, Row[Any]], Columns],
 ) -> dict[str, Any]:
     with room.db.write() as conn:
+        stored.lock(conn, ref)
         row = stored.version(conn, ref)
         stored.check_revision(row, request)
         values = {
@@ -215,7 +217,7 @@ def _update(
             shape = versions.publish(room, conn, ref, {"PublishTo": request.get("PublishTo")})
         else:
             shape = configuration.updating(configuration.describe(ref, stored.version(conn, ref)))
-    room.retire(ref)
+    room.retire(FunctionRef(ref.account, ref.region, ref.name, LATEST))
     return shape
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird import ids
 from tailorbird.clock import iso
-from tailorbird.errors import Throttled, TooLarge, Unavailable
+from tailorbird.errors import NotFound, Throttled, TooLarge, Unavailable
 from tailorbird.functions import concurrency, event_config, names
 from tailorbird.functions.event_config import FAILURE, SUCCESS, Rules
 from tailorbird.functions.execution import Invocation, execute
@@ -166,7 +166,10 @@ def _store_in_bucket(
     moment = time.gmtime(event["accepted"])
     day, second = time.strftime("%Y/%m/%d", moment), time.strftime("%Y-%m-%dT%H.%M.%S", moment)
     key = f"aws/lambda/async/{ref.name}/{day}/{second}-{event['request_id']}"
-    room.objects.put(f"s3://{bucket}/{key}", json.dumps(record).encode())
+    try:
+        room.objects.put(f"s3://{bucket}/{key}", json.dumps(record).encode())
+    except (NotFound, Unavailable) as refused:  # the function ran: it must not run again for this
+        log.warning("%s: %s was not told of %s: %s", ref.arn, bucket, key, refused.message)
 
 
 def _tell_function(

@@ -153,6 +153,8 @@ def _check_destination(
     if service == "lambda":
         action, resource = INVOKE, _check_function(conn, caller, ref, arn)
     elif service == "s3" and which == FAILURE:
+        if not room.objects.bucket_exists(arn.rpartition(":")[2]):
+            raise _invalid(f"The destination ARN {arn} is invalid: there is no such bucket.")
         action, resource = PUT_OBJECT, f"{arn}/*"
     elif service in ("sqs", "sns", "events", "kafka") or arn.startswith("kafka://"):
         raise NotBuilt(f"{which} to {service or 'kafka'} ({arn})")

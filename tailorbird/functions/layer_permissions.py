@@ -31,7 +31,7 @@ def add_layer_version_permission(
     ref = _own(caller, request)
     statement = _statement(ref.version_arn, request)
     with room.db.write() as conn:
-        row = stored_layers.require(conn, ref)
+        row = stored_layers.require(conn, ref, lock=True)
         _check_revision(row, request)
         if any(old["Sid"] == statement["Sid"] for old in row.statements):
             raise Conflict(
@@ -54,7 +54,7 @@ def remove_layer_version_permission(
 ) -> dict[str, Any]:
     ref, sid = _own(caller, request), request["StatementId"]
     with room.db.write() as conn:
-        row = stored_layers.require(conn, ref)
+        row = stored_layers.require(conn, ref, lock=True)
         _check_revision(row, request)
         statements = [old for old in row.statements if old["Sid"] != sid]
         if len(statements) == len(row.statements):

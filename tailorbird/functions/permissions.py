@@ -44,6 +44,7 @@ def add_permission(room: Functions, caller: Caller, request: dict[str, Any]) -> 
         raise _invalid("We currently do not support adding policies for $LATEST.")
     statement = _statement(ref, request)
     with room.db.write() as conn:
+        stored.lock(conn, ref)
         stored.version(conn, ref)
         policy = policy_of(conn, ref)
         check_revision(policy, request)
@@ -65,6 +66,7 @@ def remove_permission(room: Functions, caller: Caller, request: dict[str, Any]) 
     ref = stored.reference(caller, request)
     sid = request["StatementId"]
     with room.db.write() as conn:
+        stored.lock(conn, ref)
         stored.version(conn, ref)
         policy = policy_of(conn, ref)
         if policy is None:
@@ -245,6 +247,9 @@ def _statement(ref: FunctionRef, request: Mapping[str, Any]) -> dict[str, Any]:
     }
     if given := {key: value for key, value in equals.items() if value is not None}:
         condition["StringEquals"] = given
+    if request.get("InvokedViaFunctionUrl") is not None:
+        via = str(request["InvokedViaFunctionUrl"]).lower()
+        condition["Bool"] = {"lambda:InvokedViaFunctionUrl": via}
     if request.get("SourceArn"):
         condition["ArnLike"] = {"AWS:SourceArn": request["SourceArn"]}
     statement = {

@@ -42,6 +42,11 @@ class FunctionVersion:
     reserved: int | None = None  # invocations of the function at a time, at most
 
     @property
+    def qualified(self) -> FunctionRef:
+        """Exactly this version."""
+        return FunctionRef(self.ref.account, self.ref.region, self.ref.name, self.version)
+
+    @property
     def key(self) -> tuple[str, str, str]:
         """Environments with the same key are interchangeable."""
         return (self.ref.arn, self.version, self.revision_id)
@@ -76,7 +81,7 @@ def _known(room: Functions, ref: FunctionRef) -> Route:
     changes = room.changes
     route = _read(room, ref, guard)
     if held is not None and route.main.directory and route.main.key != held[1].main.key:
-        room.retire(ref)  # a file of the folder changed: what ran before it ends
+        room.retire(route.main.qualified)  # a file of the folder changed: what ran before it ends
         changes = room.changes
     if room.changes == changes:
         room.known.setdefault(ref.arn, {})[guard] = (now + KNOWN_SECONDS, route)

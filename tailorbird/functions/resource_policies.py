@@ -43,6 +43,7 @@ def put_resource_policy(room: Functions, caller: Caller, request: dict[str, Any]
     whole = permissions.document(as_list(document["Statement"]), head)
     permissions.check_size(whole)
     with room.db.write() as conn:
+        stored.lock(conn, ref)
         stored.version(conn, ref)
         permissions.check_revision(permissions.policy_of(conn, ref), request)
         revision = permissions.save(room, conn, ref, whole["Statement"], head)
@@ -56,6 +57,7 @@ def delete_resource_policy(
     ref = _reference(caller, request)
     t = functions_policies
     with room.db.write() as conn:
+        stored.lock(conn, ref)
         stored.version(conn, ref)
         policy = permissions.policy_of(conn, ref)
         if policy is None:

@@ -76,7 +76,7 @@ class Starter:
     def __init__(self, room: Functions) -> None:
         self._room = room
         self._credentials = Credentials(room)
-        self._spare_tmp: dict[str, list[Path]] = defaultdict(list)
+        self._spare_tmp: dict[tuple[str, str], list[Path]] = defaultdict(list)
         self._lock = threading.Lock()
         names = room.settings.functions_legacy_runtimes.split(",")
         self._legacy_names = {name.strip() for name in names}
@@ -99,7 +99,7 @@ class Starter:
         day = time.strftime("%Y/%m/%d", time.gmtime(room.clock.now()))
         stream = logs.new_stream(room.root, ref.account, ref.region, ref.name, version.version, day)
         written = logs.Writer(stream)
-        tmp = self._tmp(ref, number)
+        tmp = self._tmp(version, number)
         listener = None if walls.private_network else _loopback_listener()
         places = Places() if walls.private_network else _real_places(code, layers, runtime, tmp)
         api = listener.getsockname()[1] if listener else RUNTIME_API_PORT
@@ -125,7 +125,7 @@ class Starter:
             slot.group.remove()
         if keep_tmp and not slot.retired:
             with self._lock:
-                self._spare_tmp[slot.arn].append(slot.tmp)
+                self._spare_tmp[slot.version.key[:2]].append(slot.tmp)
         else:
             shutil.rmtree(slot.tmp, ignore_errors=True)
 
@@ -142,7 +142,8 @@ class Starter:
     def forget(self, ref: FunctionRef) -> None:
         """Drop what ended environments of the function left for its next ones."""
         with self._lock:
-            spare = self._spare_tmp.pop(ref.arn, [])
+            keys = [key for key in self._spare_tmp if is_meant(ref, *key)]
+            spare = [folder for key in keys for folder in self._spare_tmp.pop(key)]
         for folder in spare:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -208,10 +209,10 @@ class Starter:
         old = version.runtime in self._legacy_names and runtimes.has_legacy()
         return runtimes.LEGACY if old else ""
 
-    def _tmp(self, ref: FunctionRef, number: int) -> Path:
+    def _tmp(self, version: FunctionVersion, number: int) -> Path:
         """The function's /tmp that a killed environment left, else an empty one."""
         with self._lock:
-            spare = self._spare_tmp.get(ref.arn)
+            spare = self._spare_tmp.get(version.key[:2])
             folder = spare.pop() if spare else None
         if folder is None:
             folder = _tmp_root(self._room.root) / ids.hex32()
@@ -219,6 +220,11 @@ class Starter:
         if user := sandbox.owner(self.walls, number):
             _give(folder, *user)
         return folder
+
+
+def is_meant(ref: FunctionRef, arn: str, version: str) -> bool:
+    """True when the reference means this version of this function: it, or every version."""
+    return arn == ref.arn and ref.qualifier in (None, version)
 
 
 def _raise_walls(wanted: str, root: Path) -> tuple[Launcher, Walls]:

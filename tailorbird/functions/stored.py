@@ -60,6 +60,12 @@ def function(conn: Connection, ref: FunctionRef) -> Row[Any]:
     return row
 
 
+def lock(conn: Connection, ref: FunctionRef) -> None:
+    """Let nobody else change the function until the transaction is over."""
+    t = functions_functions
+    conn.execute(sa.select(t.c.name).where(*same(t, ref)).with_for_update())
+
+
 def function_or_none(conn: Connection, ref: FunctionRef) -> Row[Any] | None:
     found = sa.select(functions_functions).where(*same(functions_functions, ref))
     return conn.execute(found).first()

@@ -80,9 +80,9 @@ def numbered(caller: Caller, request: Mapping[str, Any]) -> LayerRef:
     return LayerRef(ref.account, ref.region, ref.name, number)
 
 
-def require(conn: Connection, ref: LayerRef) -> Row[Any]:
-    """The stored layer version; NotFound in Lambda's words."""
-    row = find(conn, ref)
+def require(conn: Connection, ref: LayerRef, *, lock: bool = False) -> Row[Any]:
+    """The stored layer version, nobody else's to change with `lock`; NotFound in Lambda's words."""
+    row = find(conn, ref, lock=lock)
     if row is None:
         raise NotFound("The resource you requested does not exist.")
     return row
@@ -96,10 +96,11 @@ def save_policy(conn: Connection, ref: LayerRef, statements: list[dict[str, Any]
     return revision
 
 
-def find(conn: Connection, ref: LayerRef) -> Row[Any] | None:
+def find(conn: Connection, ref: LayerRef, *, lock: bool = False) -> Row[Any] | None:
+    """The stored layer version, or None."""
     t = functions_layer_versions
     found = sa.select(t).where(*same(ref), t.c.version == ref.version)
-    return conn.execute(found).first()
+    return conn.execute(found.with_for_update() if lock else found).first()
 
 
 def same(ref: LayerRef) -> tuple[sa.ColumnElement[bool], ...]:

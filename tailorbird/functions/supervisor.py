@@ -15,7 +15,7 @@ from tailorbird.functions.histogram import Histograms
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.records import Records
 from tailorbird.functions.resolve import FunctionVersion
-from tailorbird.functions.starting import Slot, Starter
+from tailorbird.functions.starting import Slot, Starter, is_meant
 
 if TYPE_CHECKING:
     from tailorbird.functions.room import Functions
@@ -93,9 +93,10 @@ class Supervisor:
             self._forget(slot.arn)
 
     def retire(self, ref: FunctionRef) -> None:
-        """End the function's idle environments, and its busy ones when they are done."""
+        """End the idle environments of the function, or of the one version the reference names, and
+        the busy ones when they are done."""
         with self._turn:
-            mine = [slot for slot in self._slots if slot.arn == ref.arn]
+            mine = [slot for slot in self._slots if is_meant(ref, *slot.version.key[:2])]
             for slot in mine:
                 slot.retired = True
             idle = [slot for slot in mine if slot in self._idle.get(slot.version.key, ())]

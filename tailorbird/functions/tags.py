@@ -53,6 +53,7 @@ def _change(
 ) -> dict[str, Any]:
     ref = _reference(caller, request["Resource"])
     with room.db.write() as conn:
+        stored.lock(conn, ref)
         tags = change(stored.function(conn, ref).tags)
         check(tags)
         t = functions_functions

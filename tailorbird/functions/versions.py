@@ -29,6 +29,7 @@ from tailorbird.functions.tables import (
 def publish_version(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     ref = stored.whole(caller, request)
     with room.db.write() as conn:
+        stored.lock(conn, ref)
         latest = stored.version(conn, ref)
         stored.check_revision(latest, request)
         _check_digest(latest, request)

@@ -83,6 +83,11 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         f"The destination ARN {OTHER} is invalid",
     ),
     "a bucket for successes": (to("OnSuccess", "arn:aws:s3:::b"), Invalid, "is invalid"),
+    "a bucket that is not there": (
+        to("OnFailure", "arn:aws:s3:::nobodys"),
+        Invalid,
+        "there is no such bucket",
+    ),
     "a queue": (to("OnFailure", f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"), NotBuilt, "sqs"),
     "a topic": (to("OnFailure", f"arn:aws:sns:us-east-1:{ACCOUNT}:t"), NotBuilt, "sns"),
     "a bus": (to("OnSuccess", f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/b"), NotBuilt, "ev"),
