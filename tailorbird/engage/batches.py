@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from tailorbird import channels
 from tailorbird.channels import Message, Receipt
 from tailorbird.engage import (
+    content,
     delivery,
     endpoints,
     hooks,
@@ -22,10 +23,11 @@ from tailorbird.engage import (
     targeting,
 )
 from tailorbird.engage.apps import App
+from tailorbird.engage.channel_content import Words
 from tailorbird.engage.content import Content
 from tailorbird.engage.definitions import as_text, definition
 from tailorbird.engage.ledger import Entry
-from tailorbird.engage.render import RenderError
+from tailorbird.engage.render import Compiled, RenderError
 from tailorbird.engage.retries import Waiting
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Unavailable
@@ -48,6 +50,7 @@ class Run:
     payload: dict[str, Any]
     began: float  # this part of the run
     custom: delivery.Custom | None = None
+    others: dict[str, Words] = field(default_factory=dict)  # messages of other channels
     blocked: str | None = None  # why no mail can be sent at all
     per_second: int | None = None
     until: float | None = None  # MaximumDuration is over
@@ -92,10 +95,39 @@ def members(room: Engage, conn: Connection, activity: int, first: int, last: int
     return [_member(room, row) for row in rows]
 
 
+def members_of(room: Engage, conn: Connection, numbers: list[int]) -> list[Member]:
+    """Endpoints by their numbers, as they are now; those that are gone have no definition."""
+    columns = ", ".join(f"e.{name.strip()}" for name in endpoints.COLUMNS.split(","))
+    marks = ",".join("?" for _ in numbers)
+    text = (
+        f"SELECT {columns}, e.number, u.attributes, e.number FROM engage_endpoints e"
+        " LEFT JOIN engage_users u ON u.app = e.app AND u.user_id = e.user_id"
+        f" WHERE e.number IN ({marks})"
+    )
+    rows = conn.exec_driver_sql(room.db.sql(text), tuple(numbers)) if numbers else []
+    found = {row[11]: _member(room, row) for row in rows}
+    return [found.get(number) or Member(number, f"#{number}", None, number) for number in numbers]
+
+
+def rehearse(room: Engage, run: Run, found: list[Member]) -> tuple[Outcome, dict[str, Definition]]:
+    """A batch up to its messages: the ends of those without one, and who would get one."""
+    outcome = Outcome(0)
+    by_id = {member.id: member for member in found}
+    ready = _ready(run, outcome, found, room.clock.now())
+    ready = _filtered(room, run, outcome, by_id, ready)
+    return outcome, _sendable(run, outcome, by_id, ready)
+
+
+def compiled_for(run: Run, channel: str) -> Compiled:
+    """What a run says on a channel."""
+    other = run.others.get(channel)
+    return other.selection.compiled if other else run.content.compiled
+
+
 def settle(room: Engage, run: Run, batch: int, found: list[Member]) -> Outcome:
     """Take one batch to its end. Unavailable when a channel is away: nothing was sent then."""
     outcome = Outcome(batch)
-    if run.blocked and run.custom is None:
+    if run.blocked and run.custom is None and not run.others:
         return _all(outcome, found, ledger.CHANNEL_FAILED, run.blocked)
     if run.until is not None and room.clock.now() > run.until:
         return _all(outcome, found, ledger.EXPIRED)
@@ -105,12 +137,15 @@ def settle(room: Engage, run: Run, batch: int, found: list[Member]) -> Outcome:
     outcome.kept = len(ready)
     ready = _sendable(run, outcome, by_id, ready)
     ready = _delivered(room, run, outcome, by_id, ready)
-    if run.blocked:
-        outcome.entries += [
-            Entry(by_id[key].number, key, ledger.CHANNEL_FAILED, run.blocked) for key in ready
-        ]
-        return outcome
-    _send(room, run, outcome, by_id, ready)
+    for channel in sorted({endpoint["ChannelType"] for endpoint in ready.values()}):
+        chosen = {k: e for k, e in ready.items() if e["ChannelType"] == channel}
+        blocked = run.blocked if channel == content.EMAIL else run.others[channel].blocked
+        if blocked:
+            outcome.entries += [
+                Entry(by_id[key].number, key, ledger.CHANNEL_FAILED, blocked) for key in chosen
+            ]
+        else:
+            _send(room, run, outcome, by_id, channel, chosen)
     return outcome
 
 
@@ -216,14 +251,20 @@ def _delivered(
 
 
 def _send(
-    room: Engage, run: Run, outcome: Outcome, by_id: dict[str, Member], ready: dict[str, Definition]
+    room: Engage,
+    run: Run,
+    outcome: Outcome,
+    by_id: dict[str, Member],
+    channel: str,
+    ready: dict[str, Definition],
 ) -> None:
-    if not ready:
-        return
+    """Render and hand over what one channel has to say."""
+    other = run.others.get(channel)
+    compiled = other.selection.compiled if other else run.content.compiled
     values = [{**endpoint, "Id": key} for key, endpoint in ready.items()]
     messages: dict[str, Message] = {}
     for (key, endpoint), result in zip(
-        ready.items(), run.content.compiled.render(values, now=room.clock.now()), strict=True
+        ready.items(), compiled.render(values, now=room.clock.now()), strict=True
     ):
         if isinstance(result, RenderError):
             entry = Entry(by_id[key].number, key, ledger.RENDER_FAILED, result.message)
@@ -232,29 +273,29 @@ def _send(
         messages[key] = Message(
             id=message_id(run.activity["id"], key),
             application_id=run.app.id,
-            channel_type=endpoint["ChannelType"],
+            channel_type=channel,
             address=endpoint["Address"],
             campaign_id=run.campaign_id,
             endpoint_id=key,
-            from_address=run.from_address,
+            from_address=other.sender if other else run.from_address,
             subject=result.subject,
             html=result.html,
             text=result.text,
             headers=result.headers,
             activity_id=run.activity["id"],
             treatment_id=run.activity["treatment_id"],
+            data=content.data_of(channel, other.selection.message, result) if other else {},
         )
-    for channel in sorted({message.channel_type for message in messages.values()}):
-        chosen = {k: m for k, m in messages.items() if m.channel_type == channel}
-        receipts = _hand_over(room, outcome, channel, list(chosen.values()))
-        for (key, message), receipt in zip(chosen.items(), receipts, strict=True):
-            member = by_id[key]
-            if retries.wanted(room, channel, receipt.status, made=1):
-                reason = retries.words(receipt)
-                waiting = Waiting(member.number, member.id, message, reason, run.until)
-                outcome.waiting.append(waiting)
-            else:
-                outcome.entries.append(retries.entry(member.number, member.id, receipt))
+    if not messages:
+        return
+    receipts = _hand_over(room, outcome, channel, list(messages.values()))
+    for (key, message), receipt in zip(messages.items(), receipts, strict=True):
+        member = by_id[key]
+        if retries.wanted(room, channel, receipt.status, made=1):
+            reason = retries.words(receipt)
+            outcome.waiting.append(Waiting(member.number, member.id, message, reason, run.until))
+        else:
+            outcome.entries.append(retries.entry(member.number, member.id, receipt))
 
 
 def _hand_over(

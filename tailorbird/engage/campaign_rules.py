@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tailorbird.engage import delivery, hook_calls, schedules, treatments
+from tailorbird.engage import channel_content, delivery, hook_calls, schedules, treatments
 from tailorbird.errors import Invalid, NotBuilt
 
 MAX_CAP = 100  # messages, Limits.Daily and Limits.Total
 MAX_MESSAGES_PER_SECOND = 20_000
 MIN_DURATION_SECONDS = 60
-MESSAGES_BUILT = ("EmailMessage", "CustomMessage")
-TEMPLATES_BUILT = ("EmailTemplate",)
+MESSAGES_BUILT = ("EmailMessage", "CustomMessage", *channel_content.MESSAGES)
+TEMPLATES_BUILT = ("EmailTemplate", *channel_content.TEMPLATES)
 FREQUENCIES_BUILT = (schedules.ONCE, *schedules.RECURRING, schedules.EVENT)
 
 
@@ -71,7 +71,7 @@ def _check_treatment(body: dict[str, Any]) -> None:
 def channels(body: dict[str, Any]) -> list[str]:
     """The channel types a campaign has a message for."""
     mail = {"EMAIL"} if has_mail(body) else set()
-    return sorted(delivery.types_of(body) | mail)
+    return sorted(delivery.types_of(body) | channel_content.types_of(body) | mail)
 
 
 def has_mail(body: dict[str, Any]) -> bool:
@@ -93,6 +93,8 @@ def _check_message(body: dict[str, Any]) -> None:
             raise NotBuilt(f"TemplateConfiguration.{name} in campaigns")
     mail = messages.get("EmailMessage") or {}
     if body.get("CustomDeliveryConfiguration"):
+        return
+    if channel_content.types_of(body) and not mail:
         return
     if not templates and not any(mail.get(part) for part in ("Title", "HtmlBody", "Body")):
         raise Invalid("MessageConfiguration or TemplateConfiguration is missing: nothing to send")

@@ -19,6 +19,7 @@ from tailorbird.engage import (
     batches,
     campaign_rules,
     campaigns,
+    channel_content,
     channel_settings,
     content,
     delivery,
@@ -69,7 +70,7 @@ def work(room: Engage, job: Job) -> None:
             return
         run = None
         if activity["state"] == activities.RUNNING:
-            run = _run(room, conn, activity, first // activities.LEG_BATCHES)
+            run = run_of(room, conn, activity, first // activities.LEG_BATCHES)
         done = _done(conn, number, first, last)
         size = activity["batch_size"]
         found = batches.members(room, conn, number, first * size, last * size)
@@ -94,7 +95,8 @@ def failed(room: Engage, conn: Connection, job: Job, reason: str) -> None:
         settlement.end_if_settled(room, conn, number)
 
 
-def _run(room: Engage, conn: Connection, activity: dict[str, Any], leg: int) -> Run:
+def run_of(room: Engage, conn: Connection, activity: dict[str, Any], leg: int) -> Run:
+    """What the batches of an activity (in one of its legs) have in common."""
     app, campaign = campaigns.of_activity(conn, activity)
     body = treatments.body_of(campaign["body"], activity["treatment_id"])
     options, version = options_of(room.settings), activity["template_version"]
@@ -103,11 +105,16 @@ def _run(room: Engage, conn: Connection, activity: dict[str, Any], leg: int) -> 
     sender = mail.from_address or ((channel or {}).get("body") or {}).get("FromAddress") or ""
     told = hooks.run_of(
         app.id, campaign["id"], activity["treatment_id"], activity["id"],
-        activity["scheduled"], mail.configuration if campaign_rules.has_mail(body) else {},
+        activity["scheduled"],
+        {
+            **channel_content.configuration_of(body),
+            **(mail.configuration if campaign_rules.has_mail(body) else {}),
+        },
     )  # fmt: skip
     limits = body.get("Limits") or {}
     duration = limits.get("MaximumDuration")
-    began = max(activity["started"], activity["legs"][leg]["due"])
+    legs = activity["legs"]
+    began = max(activity["started"], legs[leg]["due"] if legs else 0.0)
     return Run(
         app=app,
         activity=activity,
@@ -117,6 +124,7 @@ def _run(room: Engage, conn: Connection, activity: dict[str, Any], leg: int) -> 
         from_address=sender,
         hook=_hook(room, app, campaign),
         payload=told,
+        others=channel_content.of_campaign(conn, app, body, options),
         custom=delivery.custom_of(room, app, campaign["id"], body, told),
         blocked=channel_settings.blocked(app, channel, sender),
         per_second=limits.get("MessagesPerSecond") or None,

@@ -263,7 +263,9 @@ REFUSED = {
         501, "QuietTime",
     ),
     "treatments": ({"AdditionalTreatments": [{"SizePercent": 10}]}, 501, "AdditionalTreatments"),
-    "an SMS": ({"MessageConfiguration": {"SMSMessage": {"Body": "b"}}}, 501, "SMSMessage"),
+    "an in-app message": (
+        {"MessageConfiguration": {"InAppMessage": {"Layout": "BOTTOM_BANNER"}}}, 501, "InAppMessage",
+    ),
     "a custom channel": (
         {"CustomDeliveryConfiguration": {"DeliveryUri": "f"}}, 501, "CustomDeliveryConfiguration",
     ),
