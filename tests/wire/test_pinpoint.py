@@ -319,9 +319,9 @@ def test_bad_endpoints_are_the_typed_bad_request(pinpoint: Any, app_id: str) -> 
         pinpoint.update_endpoints_batch(ApplicationId=app_id, EndpointBatchRequest={"Item": items})
 
 
-def test_what_is_not_built_says_so_by_name(pinpoint: Any, app_id: str) -> None:
-    with pytest.raises(ClientError, match="GetApnsChannel") as caught:
-        pinpoint.get_apns_channel(ApplicationId=app_id)
+def test_what_is_not_built_says_so_by_name(pinpoint: Any) -> None:
+    with pytest.raises(ClientError, match="PhoneNumberValidate") as caught:
+        pinpoint.phone_number_validate(NumberValidateRequest={"PhoneNumber": "+31612345678"})
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
