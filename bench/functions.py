@@ -80,6 +80,13 @@ def event() -> bytes:
     return json.dumps({"ApplicationId": "a", "CampaignId": "c", "Endpoints": endpoints}).encode()
 
 
+def zipped(file: str, source: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(file, source)
+    return packed.getvalue()
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         room = _open(Path(folder))
@@ -101,9 +108,6 @@ def _measure(room: Functions, label: str, runtime: str, file: str, source: str) 
         print(f"{label}: {missing.message}")
         return
     name = label.replace(", ", "-")
-    zipped = io.BytesIO()
-    with zipfile.ZipFile(zipped, "w") as archive:
-        archive.writestr(file, source)
     catalog.create_function(
         room,
         OWNER,
@@ -112,7 +116,7 @@ def _measure(room: Functions, label: str, runtime: str, file: str, source: str) 
             "Runtime": runtime,
             "Role": f"arn:aws:iam::{ACCOUNT}:role/bench",
             "Handler": "app.handler",
-            "Code": {"ZipFile": zipped.getvalue()},
+            "Code": {"ZipFile": zipped(file, source)},
             "Timeout": 15,
         },
     )
