@@ -248,26 +248,8 @@ REFUSED = {
     "a template that is not there": (
         {"TemplateConfiguration": {"EmailTemplate": {"Name": "nowhere"}}}, 404, "nowhere",
     ),
-    "a hook by URL": ({"Hook": {"WebUrl": "https://example.com"}}, 501, "CampaignHook.WebUrl"),
-    "a delivery hook": (
-        {"Hook": {"LambdaFunctionName": "f", "Mode": "DELIVERY"}}, 501, "Mode DELIVERY",
-    ),
-    "a daily schedule": (
-        {"Schedule": {"StartTime": "IMMEDIATE", "Frequency": "DAILY"}}, 501, "Frequency DAILY",
-    ),
-    "local time": (
-        {"Schedule": {"StartTime": "IMMEDIATE", "IsLocalTime": True}}, 501, "IsLocalTime",
-    ),
-    "quiet time": (
-        {"Schedule": {"StartTime": "IMMEDIATE", "QuietTime": {"Start": "22:00", "End": "06:00"}}},
-        501, "QuietTime",
-    ),
-    "treatments": ({"AdditionalTreatments": [{"SizePercent": 10}]}, 501, "AdditionalTreatments"),
     "an in-app message": (
         {"MessageConfiguration": {"InAppMessage": {"Layout": "BOTTOM_BANNER"}}}, 501, "InAppMessage",
-    ),
-    "a custom channel": (
-        {"CustomDeliveryConfiguration": {"DeliveryUri": "f"}}, 501, "CustomDeliveryConfiguration",
     ),
 }  # fmt: skip
 
