@@ -249,7 +249,7 @@ REFUSED = {
         {"TemplateConfiguration": {"EmailTemplate": {"Name": "nowhere"}}}, 404, "nowhere",
     ),
     "an in-app message": (
-        {"MessageConfiguration": {"InAppMessage": {"Layout": "BOTTOM_BANNER"}}}, 501, "InAppMessage",
+        {"MessageConfiguration": {"InAppMessage": {"Layout": "TOP_BANNER"}}}, 501, "InAppMessage",
     ),
 }  # fmt: skip
 
