@@ -15,6 +15,7 @@ from tailorbird.learn import (
     training,
     updates,
 )
+from tailorbird.learn.filters import resources as filters
 
 OPERATIONS = {
     "CreateSchema": schemas.create_schema,
@@ -61,6 +62,10 @@ OPERATIONS = {
     "ListCampaigns": campaigns.list_campaigns,
     "UpdateCampaign": campaigns.update_campaign,
     "DeleteCampaign": campaigns.delete_campaign,
+    "CreateFilter": filters.create_filter,
+    "DescribeFilter": filters.describe_filter,
+    "ListFilters": filters.list_filters,
+    "DeleteFilter": filters.delete_filter,
     "CreateEventTracker": trackers.create_event_tracker,
     "DescribeEventTracker": trackers.describe_event_tracker,
     "ListEventTrackers": trackers.list_event_trackers,

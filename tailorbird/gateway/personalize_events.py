@@ -1,7 +1,9 @@
 """Operations of this service: its own names -> the functions of the room."""
 
-from tailorbird.learn import events
+from tailorbird.learn import events, puts
 
 OPERATIONS = {
     "PutEvents": events.put_events,
+    "PutItems": puts.put_items,
+    "PutUsers": puts.put_users,
 }

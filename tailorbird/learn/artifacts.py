@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from tailorbird.errors import NotFound, Unavailable
 from tailorbird.learn.models.blend import Blend
+from tailorbird.learn.models.context import Context
 from tailorbird.learn.models.engine import LOADERS
 from tailorbird.learn.models.ids import Arrays, Ids
 from tailorbird.learn.models.interactions import History, Interactions
@@ -22,6 +24,7 @@ from tailorbird.store import Objects
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+CONTEXT = "context."  # arrays of a context column: context.DEVICE.rows
 NO_HISTORY = History(
     np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float64), np.zeros(0, dtype=np.int16), 0.0
 )
@@ -42,6 +45,24 @@ class Trained:
     recipe: str
     last_event: int  # learn_events up to this id are part of the histories
     manifest: dict[str, Any] = field(default_factory=dict)
+    contexts: dict[str, Context] = field(default_factory=dict)
+
+    @cached_property
+    def newest(self) -> float:
+        """The moment of the newest interaction."""
+        return float(self.time.max()) if len(self.time) else 0.0
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """The moment of each item's first interaction (of those kept); NaN for none."""
+        found = np.full(len(self.items), np.inf)
+        np.minimum.at(found, self.item, self.time)
+        return np.where(np.isinf(found), np.nan, found)
+
+    @cached_property
+    def uses(self) -> np.ndarray:
+        """How many interactions each item has (of those kept)."""
+        return np.bincount(self.item, minlength=len(self.items))
 
     def history(self, user_id: str) -> History:
         """The user's rows at the time of training; empty for an unknown user."""
@@ -56,7 +77,12 @@ class Trained:
 
 
 def save(
-    folder: Path, data: Interactions, blend: Blend, about: dict[str, Any], keep_rows: int
+    folder: Path,
+    data: Interactions,
+    blend: Blend,
+    about: dict[str, Any],
+    keep_rows: int,
+    more: Arrays | None = None,
 ) -> None:
     """Write a model and the newest `keep_rows` rows of every user into an empty folder."""
     from_end = data.offsets[data.user + 1] - np.arange(len(data))
@@ -66,6 +92,7 @@ def save(
         "item": data.item,
         "time": data.time,
         "kind": data.kind,
+        **(more or {}),
     }
     for name, table in (("item_ids", data.items), ("user_ids", data.users)):
         arrays |= {f"{name}.{part}": array for part, array in table.arrays().items()}
@@ -139,7 +166,18 @@ def load(objects: Objects, uri: str) -> Trained:
         recipe=manifest["recipe"],
         last_event=manifest["last_event"],
         manifest=manifest,
+        contexts=_contexts(arrays),
     )
+
+
+def _contexts(arrays: Arrays) -> dict[str, Context]:
+    """The context columns of a stored model."""
+    grouped: dict[str, Arrays] = {}
+    for key, array in arrays.items():
+        if key.startswith(CONTEXT):
+            name, _, part = key.removeprefix(CONTEXT).rpartition(".")
+            grouped.setdefault(name, {})[part] = array
+    return {name: Context.load(one) for name, one in grouped.items()}
 
 
 def _under(arrays: Arrays, name: str) -> Arrays:

@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import InUse, Invalid, NotBuilt, NotFound
-from tailorbird.learn import quotas, records
+from tailorbird.learn import catalogue, exploration, quotas, records
+from tailorbird.learn.recipes.recipe import USER_PERSONALIZATION, Recipe
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_campaigns, learn_solution_versions, learn_solutions
 

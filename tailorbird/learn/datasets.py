@@ -17,6 +17,7 @@ from tailorbird.learn.tables import (
     learn_events,
     learn_import_jobs,
     learn_parts,
+    learn_records,
     learn_schemas,
     learn_sessions,
     learn_solution_versions,
@@ -91,6 +92,7 @@ def delete_dataset(room: Learn, caller: Caller, request: dict[str, Any]) -> None
         parts = sa.delete(learn_parts).where(learn_parts.c.dataset_arn == arn)
         gone = conn.execute(parts.returning(learn_parts.c.uri)).scalars().all()
         conn.execute(sa.delete(learn_import_jobs).where(learn_import_jobs.c.dataset_arn == arn))
+        conn.execute(sa.delete(learn_records).where(learn_records.c.dataset_arn == arn))
         if row["type"] == "INTERACTIONS":
             group = row["group_arn"]
             conn.execute(sa.delete(learn_events).where(learn_events.c.group_arn == group))
@@ -108,8 +110,8 @@ def dataset_type(given: str) -> str:
     return kind
 
 
-def columns_of(conn: Connection, group_arn: str, kind: str) -> set[str]:
-    """The names of the columns of a group's dataset; none when there is no such dataset."""
+def schema_of(conn: Connection, group_arn: str, kind: str) -> schemas.Schema | None:
+    """The schema of a group's dataset; None when there is no such dataset."""
     query = (
         sa.select(learn_schemas.c.definition)
         .join(learn_datasets, learn_datasets.c.schema_arn == learn_schemas.c.arn)
@@ -117,9 +119,8 @@ def columns_of(conn: Connection, group_arn: str, kind: str) -> set[str]:
     )
     definition = conn.execute(query).scalar()
     if definition is None:
-        return set()
-    parsed = schemas.parse(definition["schema"], definition.get("domain"))
-    return {column.name for column in parsed.columns}
+        return None
+    return schemas.parse(definition["schema"], definition.get("domain"))
 
 
 def _exists(conn: Connection, arn: str) -> bool:

@@ -6,6 +6,7 @@ Source: Personalize developer guide, "Recording real-time events", current and o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from sqlalchemy.engine import Connection
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid
-from tailorbird.learn import csvs, parts
+from tailorbird.learn import csvs, parts, served
 from tailorbird.learn.room import Learn
+from tailorbird.learn.rows import column_name
 from tailorbird.learn.tables import learn_events
 
 MAX_ITEM_ID_CHARACTERS = 256
@@ -72,6 +74,7 @@ def put_events(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
             )
             for event in read
         ]
+        served.count(room, conn, group, read)
         conn.exec_driver_sql(room.db.sql(INSERT), rows)
 
 
@@ -99,8 +102,10 @@ def inspect(room: Learn, group_arn: str) -> dict[str, Any]:
     }
 
 
-def export(room: Learn, group_arn: str, path: Path) -> int:
+def export(room: Learn, group_arn: str, path: Path, context: Sequence[str] = ()) -> int:
     """Write the events a training may see as a part; the id of the last one.
+
+    `context` names the schema's further columns, found in the events' properties.
 
     Sessions that were never linked to a user are not trained on. Events of the last seconds are
     left to serving: on PostgreSQL ids are given before they are committed.
@@ -112,7 +117,7 @@ def export(room: Learn, group_arn: str, path: Path) -> int:
     with room.db.read() as conn:
         last = conn.execute(settled).scalar() or 0
         rows = conn.execute(
-            sa.select(c.person, c.item_id, c.event_type, c.time, c.event_value)
+            sa.select(c.person, c.item_id, c.event_type, c.time, c.event_value, c.details)
             .where(
                 c.group_arn == group_arn,
                 c.id <= last,
@@ -130,6 +135,10 @@ def export(room: Learn, group_arn: str, path: Path) -> int:
         numbers = csvs.Numbers()
         numbers.add(np.array([row[n] for row in rows], dtype=np.float64))  # None becomes NaN
         columns[name] = numbers
+    for name in context:
+        strings = csvs.Strings()
+        strings.add([_property(row[5], name) for row in rows])
+        columns[name] = strings
     parts.write(path, columns)
     return last
 
@@ -188,6 +197,14 @@ def _event(event: dict[str, Any], number: int, keys: list[str]) -> dict[str, Any
         "sentAt": float(event["sentAt"]),
         "details": details,
     }
+
+
+def _property(details: dict[str, Any], column: str) -> str:
+    """The text of a column in an event's properties; empty when there is none."""
+    for name, value in details.get("properties", {}).items():
+        if value is not None and column_name(name) == column:
+            return str(value)
+    return ""
 
 
 def _properties(text: Any, where: str) -> dict[str, Any]:

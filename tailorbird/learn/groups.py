@@ -14,6 +14,9 @@ from tailorbird.learn.tables import (
     learn_datasets,
     learn_event_trackers,
     learn_events,
+    learn_filters,
+    learn_impressions,
+    learn_served,
     learn_sessions,
     learn_solutions,
 )
@@ -51,7 +54,7 @@ def list_dataset_groups(room: Learn, caller: Caller, request: dict[str, Any]) ->
 
 
 def delete_dataset_group(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
-    """Gone, once its event tracker, solutions and datasets are."""
+    """Gone, once its event tracker, solutions and datasets are; its filters go with it."""
     arn = request["datasetGroupArn"]
     with room.db.write() as conn:
         records.find(conn, learn_dataset_groups, caller, arn, "dataset group")
@@ -59,7 +62,8 @@ def delete_dataset_group(room: Learn, caller: Caller, request: dict[str, Any]) -
             users = sa.select(table.c.arn).where(table.c.group_arn == arn)
             records.refuse_while(conn, users, f"Delete what the dataset group {arn} holds first")
         conn.execute(sa.delete(learn_events).where(learn_events.c.group_arn == arn))
-        conn.execute(sa.delete(learn_sessions).where(learn_sessions.c.group_arn == arn))
+        for table in (learn_sessions, learn_filters, learn_served, learn_impressions):
+            conn.execute(sa.delete(table).where(table.c.group_arn == arn))
         records.remove(conn, learn_dataset_groups, arn)
 
 

@@ -12,6 +12,9 @@ from tailorbird.store import Database, Jobs, Objects
 
 if TYPE_CHECKING:
     from tailorbird.learn.artifacts import Trained
+    from tailorbird.learn.metadata import Table
+    from tailorbird.learn.past import Past
+    from tailorbird.learn.shelf import Shelf
 
 
 @dataclass
@@ -27,3 +30,6 @@ class Learn:
         default_factory=dict, repr=False
     )  # by their folder's address
     opening: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    tables: dict[str, Table] = field(default_factory=dict, repr=False)  # by dataset ARN
+    shelves: dict[str, Shelf] = field(default_factory=dict, repr=False)  # by the model's address
+    pasts: dict[str, Past] = field(default_factory=dict, repr=False)  # by the part's address

@@ -1,224 +1,262 @@
-"""GetRecommendations and GetPersonalizedRanking: the history as of now, scored, the best first."""
+"""GetRecommendations and GetPersonalizedRanking: the history as of now, scored, the best first.
+
+A filter is a mask over all items before the best are taken, so that it never shortens an answer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sqlalchemy.engine import Connection
 
 from tailorbird import ids
 from tailorbird.access import Caller
-from tailorbird.errors import Invalid, NotBuilt, NotFound
-from tailorbird.learn import artifacts, datasets
-from tailorbird.learn.artifacts import Trained
-from tailorbird.learn.events import SESSION_USER
+from tailorbird.errors import Invalid
+from tailorbird.learn import artifacts, contexts, deployed, exploration, promotions, served, showing
+from tailorbird.learn import shelf as shelves
+from tailorbird.learn.asking import Asking
+from tailorbird.learn.deployed import Deployed
 from tailorbird.learn.models.engine import top
-from tailorbird.learn.models.interactions import History
-from tailorbird.learn.recipes import RECIPES
 from tailorbird.learn.recipes.recipe import (
     PERSONALIZED_RANKING,
     POPULAR_ITEMS,
     RELATED_ITEMS,
-    Recipe,
+    USER_PERSONALIZATION,
 )
 from tailorbird.learn.room import Learn
 
 DEFAULT_RESULTS = 25
 MAX_RESULTS = 500
-MAX_MODELS_OPEN = 16
-LIVE_ROWS = 500  # newest live events of a user that count
 SCORE_DECIMALS = 7
-
-FIND_CAMPAIGN = (
-    "SELECT c.account, c.region, c.status, c.version_arn, v.artifact, v.recipe_arn, v.group_arn"
-    " FROM learn_campaigns c JOIN learn_solution_versions v ON v.arn = c.version_arn"
-    " WHERE c.arn = ?"
-)
-LIVE = (
-    "SELECT item_id, time, event_type FROM learn_events WHERE group_arn = ? AND person = ?"
-    " AND id > ? AND unusable IS NULL ORDER BY id DESC LIMIT ?"
-)
+PROMOTED, EXPLORED, FILLED = "Promoted item", "Exploration", "Popular item"
 
 
 def get_recommendations(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     """The best items for a user (or beside an item), with scores where the recipe has them."""
-    _refuse_not_built(request, "filterArn", "filterValues", "promotions", "metadataColumns")
-    campaign = _campaign_arn(request)
-    count = request.get("numResults", DEFAULT_RESULTS)
-    if not 0 <= count <= MAX_RESULTS:
-        raise Invalid(f"numResults is {count}; 0 to {MAX_RESULTS} is right")
-    trained, recipe, group = _open(room, campaign, caller)
-    _refuse_context(room, group, request)
-    if recipe.type == PERSONALIZED_RANKING:
-        raise Invalid(
-            f"{campaign} was trained with {recipe.name}; ask it with GetPersonalizedRanking"
+    one = deployed.asked(room, caller, request)
+    if one.recipe.type not in (USER_PERSONALIZATION, RELATED_ITEMS, POPULAR_ITEMS):
+        instead = (
+            "; ask it with GetPersonalizedRanking"
+            if one.recipe.type == PERSONALIZED_RANKING
+            else ""
         )
-    scores = _scores(room, trained, recipe, group, request)
-    best = top(scores, count or DEFAULT_RESULTS)
-    if recipe.type == RELATED_ITEMS:
-        best = _related(trained, scores, best, request["itemId"])
-    items = [{"itemId": trained.items[n]} for n in best.tolist()]
-    if recipe.scored:
-        for shown, share in zip(items, _softmax(scores)[best].tolist(), strict=True):
-            shown["score"] = round(share, SCORE_DECIMALS)
-    return {"itemList": items, "recommendationId": f"RID-{ids.uuid4()}"}
+        raise Invalid(f"{one.arn} was trained with {one.recipe.name}{instead}")
+    return answer(room, one, request)
 
 
 def get_personalized_ranking(
     room: Learn, caller: Caller, request: dict[str, Any]
 ) -> dict[str, Any]:
     """The caller's items in the user's order; unknown items last and without a score."""
-    _refuse_not_built(request, "filterArn", "filterValues", "metadataColumns")
-    campaign = request["campaignArn"]
-    trained, recipe, group = _open(room, campaign, caller)
-    _refuse_context(room, group, request)
-    if recipe.type in (RELATED_ITEMS, POPULAR_ITEMS):
-        raise Invalid(f"{campaign} was trained with {recipe.name}, which ranks no lists")
+    one = deployed.asked(room, caller, request)
+    if one.recipe.type not in (USER_PERSONALIZATION, PERSONALIZED_RANKING):
+        raise Invalid(f"{one.arn} was trained with {one.recipe.name}, which ranks no lists")
     wanted = list(dict.fromkeys(request["inputList"]))
-    numbers = np.array([trained.items.find(one) for one in wanted], dtype=np.int64)
+    columns = showing.columns(one, request, len(wanted))
+    with room.db.read() as conn:
+        asking = Asking(room, conn, one, request["userId"])
+        showing.check(asking.shelf, columns)
+        numbers = np.array([asking.shelf.find(item) for item in wanted], dtype=np.int64)
+        scores = _scores(asking, request)
+        if request.get("filterArn"):
+            passes = asking.passes(request["filterArn"], request.get("filterValues") or {})
+            kept = passes[numbers]  # -1 reads what holds for an item nobody knows
+            wanted = [item for item, keep in zip(wanted, kept.tolist(), strict=True) if keep]
+            numbers = numbers[kept]
     known = numbers >= 0
-    scores = trained.blend.score(_history(room, trained, group, request["userId"]))
     shares = np.full(len(wanted), -1.0)
     if known.any():
         shares[known] = _softmax(scores[numbers[known]])
     ranking: list[dict[str, Any]] = []
     for n in np.argsort(-shares, kind="stable").tolist():
         shown: dict[str, Any] = {"itemId": wanted[n]}
-        if known[n]:
+        if 0 <= numbers[n] < len(one.trained.items):
             shown["score"] = round(float(shares[n]), SCORE_DECIMALS)
+        if columns:
+            shown["metadata"] = showing.of(asking.shelf, wanted[n], columns)
         ranking.append(shown)
     return {"personalizedRanking": ranking, "recommendationId": f"RID-{ids.uuid4()}"}
 
 
 def recommend(room: Learn, campaign_arn: str, user_id: str, num_results: int = 5) -> list[str]:
     """Item ids for a user, best first: for rooms that want recommendations without a request."""
-    trained, recipe, group = _open(room, campaign_arn, None)
-    if recipe.type == RELATED_ITEMS:
+    one = deployed.find(room, campaign_arn)
+    if one.recipe.type == RELATED_ITEMS:
         raise Invalid(
-            f"{campaign_arn} was trained with {recipe.name}, which answers for items only"
+            f"{campaign_arn} was trained with {one.recipe.name}, which answers for items only"
         )
-    scores = _scores(room, trained, recipe, group, {"userId": user_id})
-    return [trained.items[n] for n in top(scores, num_results).tolist()]
-
-
-def _campaign_arn(request: dict[str, Any]) -> str:
-    if request.get("recommenderArn"):
-        raise NotBuilt("recommenderArn: domain recommenders are not built; use a campaignArn")
-    if not request.get("campaignArn"):
-        raise Invalid("campaignArn is missing")
-    return request["campaignArn"]
-
-
-def _refuse_not_built(request: dict[str, Any], *members: str) -> None:
-    for member in members:
-        if request.get(member):
-            raise NotBuilt(f"{member} is not built; leave it out")
-
-
-def _refuse_context(room: Learn, group_arn: str, request: dict[str, Any]) -> None:
-    """A context key that is no column of the Interactions schema means nothing; others would."""
-    names = {name.upper() for name in request.get("context") or ()}
-    if names:
-        with room.db.read() as conn:
-            known = datasets.columns_of(conn, group_arn, "INTERACTIONS")
-        for name in sorted(names & known):
-            raise NotBuilt(f"context {name} is not built; leave it out")
-
-
-def _open(room: Learn, campaign_arn: str, caller: Caller | None) -> tuple[Trained, Recipe, str]:
-    """The campaign's model, its recipe and dataset group; NotFound when it is not ACTIVE."""
     with room.db.read() as conn:
-        row = conn.exec_driver_sql(room.db.sql(FIND_CAMPAIGN), (campaign_arn,)).fetchone()
-    if row is None or (caller is not None and (row[0], row[1]) != (caller.account, caller.region)):
-        raise NotFound(f"The given campaign does not exist: {campaign_arn}")
-    if row[2] != "ACTIVE":
-        raise NotFound(f"The campaign {campaign_arn} is in state {row[2]}; it has to be ACTIVE")
-    return model(room, row[3], row[4]), RECIPES[row[5]], row[6]
+        asking = Asking(room, conn, one, user_id)
+        scores = _scores(asking, {"userId": user_id})
+        return [asking.shelf.id(n) for n in top(scores, num_results).tolist()]
 
 
-def model(room: Learn, version_arn: str, uri: str) -> Trained:
-    """The version's model, opened once in this process."""
-    trained = room.models.get(uri)
-    if trained is None:
-        with room.opening:
-            trained = room.models.get(uri)
-            if trained is None:
-                trained = artifacts.load(room.objects, uri)
-                while len(room.models) >= MAX_MODELS_OPEN:
-                    room.models.pop(next(iter(room.models)))
-                room.models[uri] = trained
-    return trained
+def answer(room: Learn, one: Deployed, request: dict[str, Any]) -> dict[str, Any]:
+    """What GetRecommendations says for a deployed version."""
+    count = request.get("numResults", DEFAULT_RESULTS)
+    if not 0 <= count <= MAX_RESULTS:
+        raise Invalid(f"numResults is {count}; 0 to {MAX_RESULTS} is right")
+    count = count or DEFAULT_RESULTS
+    columns = showing.columns(one, request, count)
+    promotion = promotions.read(request)
+    rid = ids.uuid4()
+    weight, days = 0.0, 0.0
+    if one.recipe.type == USER_PERSONALIZATION:
+        weight, days = exploration.read(room, one.config)
+    with room.db.read() as conn:
+        asking = _asking(room, conn, one, request)
+        showing.check(asking.shelf, columns)
+        random = np.random.default_rng(_seed(rid))
+        page = _page(asking, request, promotion, count, (weight, days), random)
+        shown = [_shown(asking, entry, columns) for entry in page]
+    if weight > 0:
+        served.keep(room, one.group, f"RID-{rid}", [item["itemId"] for item in shown])
+    return {"itemList": shown, "recommendationId": f"RID-{rid}"}
 
 
-def _scores(
-    room: Learn, trained: Trained, recipe: Recipe, group: str, request: dict[str, Any]
-) -> np.ndarray:
-    if recipe.type == RELATED_ITEMS:
-        return _similar(trained, request.get("itemId"))
-    if recipe.type == POPULAR_ITEMS:
-        return trained.blend.score(artifacts.NO_HISTORY)
-    if not request.get("userId"):
-        raise Invalid(f"userId is missing; {recipe.name} recommends for a user")
-    return trained.blend.score(_history(room, trained, group, request["userId"]))
+Entry = tuple[int, float | None, str, str]  # number, score, reason, name of the promotion
 
 
-def _similar(trained: Trained, item_id: str | None) -> np.ndarray:
-    """Scores beside an item; popularity for an item nobody knows."""
-    if not item_id:
+def _page(
+    asking: Asking,
+    request: dict[str, Any],
+    promotion: promotions.Promotion | None,
+    count: int,
+    explore: tuple[float, float],
+    random: np.random.Generator,
+) -> list[Entry]:
+    plain = _scores(asking, request)
+    scores = exploration.mixed(asking, plain, *explore, random) if explore[0] > 0 else plain
+    passes = None
+    if request.get("filterArn"):
+        passes = asking.passes(request["filterArn"], request.get("filterValues") or {})[:-1]
+    shares = _softmax(scores) if asking.one.recipe.scored else None
+    promoted = _promoted(asking, promotion, scores, count, shares)
+    taken = {entry[0] for entry in promoted}
+    rest = [n for n in _best(asking, scores, passes, count) if n not in taken]
+    expected = set(rest)
+    if scores is not plain:
+        expected = set(_best(asking, plain, passes, count))
+    others: list[Entry] = [
+        (n, _share(shares, n), "" if n in expected else EXPLORED, "") for n in rest
+    ]
+    if passes is not None and asking.one.recipe.type == RELATED_ITEMS:
+        others += _filled(asking, passes, {*rest, *taken}, count - len(others))
+    return _laid(promoted, others, count, random)
+
+
+def _promoted(
+    asking: Asking,
+    promotion: promotions.Promotion | None,
+    scores: np.ndarray,
+    count: int,
+    shares: np.ndarray | None,
+) -> list[Entry]:
+    if promotion is None:
+        return []
+    passes = asking.passes(promotion.filter_arn, promotion.values)[:-1]
+    if asking.item_id is not None:
+        passes[asking.shelf.find(asking.item_id)] = False
+    best = _top(scores, passes, promotions.share(promotion.percent, count))
+    return [(n, _share(shares, n), PROMOTED, promotion.name) for n in best]
+
+
+def _laid(
+    promoted: list[Entry], others: list[Entry], count: int, random: np.random.Generator
+) -> list[Entry]:
+    """Promoted items at random places, both kinds in their own order."""
+    if not promoted:
+        return others[:count]
+    total = min(count, len(promoted) + len(others))
+    places = promotions.places(len(promoted), total, random)
+    first, second = iter(promoted), iter(others)
+    return [next(first) if n in places else next(second) for n in range(total)]
+
+
+def _best(asking: Asking, scores: np.ndarray, passes: np.ndarray | None, count: int) -> list[int]:
+    """The best items that pass; beside an item only what is related, without the item itself."""
+    if asking.one.recipe.type == RELATED_ITEMS:
+        passes = scores > 0 if passes is None else passes & (scores > 0)
+        number = asking.shelf.find(asking.item_id or "")
+        if number >= 0:
+            passes[number] = False
+    return _top(scores, passes, count)
+
+
+def _top(scores: np.ndarray, passes: np.ndarray | None, count: int) -> list[int]:
+    if passes is None:
+        return top(scores, count).tolist()
+    places = np.flatnonzero(passes)
+    return places[top(scores[places], count)].tolist()
+
+
+def _filled(asking: Asking, passes: np.ndarray, without: set[int], count: int) -> list[Entry]:
+    """Popular items that pass the filter, when too few related ones do; they carry no score."""
+    if count <= 0:
+        return []
+    passes = passes.copy()
+    passes[list(without)] = False
+    number = asking.shelf.find(asking.item_id or "")
+    if number >= 0:
+        passes[number] = False
+    return [(n, None, FILLED, "") for n in _top(shelves.popular(asking.shelf), passes, count)]
+
+
+def _shown(asking: Asking, entry: Entry, columns: list[str]) -> dict[str, Any]:
+    number, score, reason, promotion = entry
+    shown: dict[str, Any] = {"itemId": asking.shelf.id(number)}
+    if score is not None:
+        shown["score"] = score
+    if promotion:
+        shown["promotionName"] = promotion
+    if columns:
+        shown["metadata"] = showing.of(asking.shelf, shown["itemId"], columns)
+    return shown | ({"reason": [reason]} if reason else {})
+
+
+def _asking(room: Learn, conn: Connection, one: Deployed, request: dict[str, Any]) -> Asking:
+    """The request's user and item; Invalid when the recipe needs one that is missing."""
+    if one.recipe.type == RELATED_ITEMS and not request.get("itemId"):
         raise Invalid("itemId is missing; the campaign's recipe recommends beside an item")
-    item = trained.items.find(item_id)
-    if item < 0:
-        return trained.blend.scorers["popular"].score(artifacts.NO_HISTORY)
-    return trained.blend.scorers["items"].similar(item)  # type: ignore[attr-defined]
+    if one.recipe.type == USER_PERSONALIZATION and not request.get("userId"):
+        raise Invalid(f"userId is missing; {one.recipe.name} recommends for a user")
+    item = request.get("itemId") if one.recipe.type == RELATED_ITEMS else None
+    return Asking(room, conn, one, request.get("userId"), item)
 
 
-def _related(trained: Trained, scores: np.ndarray, best: np.ndarray, item_id: str) -> np.ndarray:
-    """Without the item itself and without items that have nothing to do with it."""
-    return best[(scores[best] > 0) & (best != trained.items.find(item_id))]
+def _scores(asking: Asking, request: dict[str, Any]) -> np.ndarray:
+    """A score for everything on the shelf."""
+    trained, kind = asking.one.trained, asking.one.recipe.type
+    if kind == RELATED_ITEMS:
+        return _similar(asking)
+    if kind == POPULAR_ITEMS:
+        return asking.shelf.widened(trained.blend.score(artifacts.NO_HISTORY))
+    scores = trained.blend.score(asking.history)
+    lift = contexts.lift(trained, request.get("context") or {})
+    return asking.shelf.widened(scores if lift is None else scores + lift)
 
 
-def _history(room: Learn, trained: Trained, group: str, user_id: str) -> History:
-    """The user's history at training and the live events since; an id may also be a session's."""
-    with room.db.read() as conn:
-        live = room.db.sql(LIVE)
-        rows = conn.exec_driver_sql(
-            live, (group, user_id, trained.last_event, LIVE_ROWS)
-        ).fetchall()
-        known = trained.history(user_id)
-        if not rows and not len(known):
-            found = conn.exec_driver_sql(room.db.sql(SESSION_USER), (group, user_id)).fetchone()
-            if found is not None and found[0] != user_id:
-                known = trained.history(found[0])
-                values = (group, found[0], trained.last_event, LIVE_ROWS)
-                rows = conn.exec_driver_sql(live, values).fetchall()
-    return _joined(trained, known, rows, room.clock.now())
+def _similar(asking: Asking) -> np.ndarray:
+    """Scores beside an item; by categories, else by popularity, for one the model lacks."""
+    item, trained = asking.item_id or "", asking.one.trained
+    number = trained.items.find(item)
+    if number >= 0:
+        scores = trained.blend.scorers["items"].similar(number)  # type: ignore[attr-defined]
+        return np.concatenate([scores, np.zeros(len(asking.shelf.cold), dtype=scores.dtype)])
+    alike = asking.shelf.beside(item)
+    return shelves.popular(asking.shelf) if alike is None else alike
 
 
-def _joined(trained: Trained, known: History, rows: Sequence[Any], now: float) -> History:
-    """Known and live rows in order of time, without unknown items and unwanted event types."""
-    kinds = {name: n for n, name in enumerate(trained.kinds)}
-    wanted = trained.manifest.get("event_types")
-    item, time, kind = [], [], []
-    for item_id, moment, event_type in reversed(rows):
-        number = trained.items.find(item_id)
-        if number >= 0 and (wanted is None or event_type in wanted):
-            item.append(number)
-            time.append(moment)
-            kind.append(kinds.get(event_type, 0))
-    if not item:
-        return History(known.item, known.time, known.kind, now)
-    times = np.concatenate([known.time, np.array(time)])
-    order = np.argsort(times, kind="stable")
-    return History(
-        np.concatenate([known.item, np.array(item, dtype=np.int32)])[order],
-        times[order],
-        np.concatenate([known.kind, np.array(kind, dtype=np.int16)])[order],
-        now,
-    )
+def _share(shares: np.ndarray | None, number: int) -> float | None:
+    return None if shares is None else round(float(shares[number]), SCORE_DECIMALS)
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:
     """Shares that add up to 1."""
-    raised = np.exp((scores - scores.max()).astype(np.float64))
-    return raised / raised.sum()
+    raised = np.exp(scores - scores.max())
+    return raised / raised.sum(dtype=np.float64)
+
+
+def _seed(rid: str) -> int:
+    return int(rid.replace("-", "")[:16], 16)

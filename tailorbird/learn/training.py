@@ -20,6 +20,7 @@ from tailorbird.learn import (
     campaigns,
     catalogue,
     child,
+    contexts,
     events,
     quotas,
     records,
@@ -254,16 +255,18 @@ def _spec(room: Learn, stack: ExitStack, row: records.Row, folder: Path) -> dict
     with room.db.read() as conn:
         interactions = _uris(conn, row["group_arn"], "INTERACTIONS")
         items = _uris(conn, row["group_arn"], "ITEMS")
+        context = contexts.columns_of(conn, row["group_arn"])
         update = definition.get("trainingMode") == UPDATE
         full = _full_version(conn, row["solution_arn"]) if update else None
     live = folder / "events.npz"
-    last_event = events.export(room, row["group_arn"], live)
+    last_event = events.export(room, row["group_arn"], live, context)
     config = definition.get("solutionConfig") or {}
     fetch = [str(stack.enter_context(room.objects.fetch(uri))) for uri in interactions]
     return {
         "parts": [*fetch, str(live)],
         "item_parts": [str(stack.enter_context(room.objects.fetch(uri))) for uri in items],
         "last_event": last_event,
+        "context": context,
         "update": None if full is None else _manifest(room, full),
         "recipe": catalogue.find(row["recipe_arn"]).arn,
         "hyperparameters": config.get("algorithmHyperParameters") or {},

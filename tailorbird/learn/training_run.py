@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tailorbird.learn import artifacts, evaluation, material
+from tailorbird.learn import artifacts, contexts, evaluation, material
 from tailorbird.learn.child import Said
 from tailorbird.learn.models.blend import Blend, Case
 from tailorbird.learn.recipes import RECIPES
@@ -56,7 +56,8 @@ def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
         "last_event": spec["last_event"],
         "event_types": sorted(kinds) if kinds else None,
     }
-    artifacts.save(Path(spec["out"]), data, final, about, HISTORY_ROWS)
+    context = contexts.fit([Path(path) for path in spec["parts"]], spec["context"], data.items)
+    artifacts.save(Path(spec["out"]), data, final, about, HISTORY_ROWS, context)
     return quality | {
         "interactions": len(data),
         "users": len(data.users),

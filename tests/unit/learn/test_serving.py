@@ -92,15 +92,7 @@ def test_a_user_campaign_from_first_answer_to_last(shop: Study):
     assert "score" not in ranking[2]
     assert sum(one["score"] for one in ranking[:2]) == pytest.approx(1, abs=1e-6)
 
-    for member, value in {
-        "filterArn": "arn:aws:personalize:us-east-1:1:filter/f",
-        "promotions": [{"name": "p"}],
-        "metadataColumns": {"ITEMS": ["PRICE"]},
-        "context": {"event_type": "view"},
-    }.items():
-        with pytest.raises(NotBuilt, match=member):
-            ask("ana", **{member: value})
-    assert items(ask("ana", context={"WEATHER": "rain"})) == seen
+    assert items(ask("ana", context={"WEATHER": "rain", "event_type": "view"})) == seen
     with pytest.raises(Invalid, match="userId"):
         shop(serving.get_recommendations, campaignArn=arn)
     with pytest.raises(Invalid, match="campaignArn"):
@@ -143,13 +135,19 @@ def campaign_rules(shop: Study, arn: str, version: dict[str, Any]) -> None:
             solutionVersionArn=version["solutionVersionArn"],
             campaignConfig=config,
         )
-    with pytest.raises(NotBuilt, match="itemExplorationConfig"):
-        shop(
-            campaigns.create_campaign,
-            name="explore",
-            solutionVersionArn=latest,
-            campaignConfig={"itemExplorationConfig": {"explorationWeight": "0.3"}},
-        )
+    for name, value, reason in (
+        ("itemExplorationConfig", {"explorationWeight": "1.3"}, "0 to 1 is right"),
+        ("itemExplorationConfig", {"explorationWeight": "much"}, "a number is right"),
+        ("itemExplorationConfig", {"weight": "1"}, "does not know weight"),
+        ("rankingInfluence", {"POPULARITY": 0.5}, "rankingInfluence is not built"),
+    ):
+        with pytest.raises((Invalid, NotBuilt), match=reason):
+            shop(
+                campaigns.create_campaign,
+                name="no",
+                solutionVersionArn=latest,
+                campaignConfig={name: value},
+            )
     shop(campaigns.delete_campaign, campaignArn=arn)
     with pytest.raises(NotFound):
         shop(serving.get_recommendations, campaignArn=arn, userId="u1")

@@ -1,0 +1,143 @@
+"""One request: whose history it is, what is on the shelf, what its filter lets by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from tailorbird.errors import Invalid, NotFound
+from tailorbird.learn import metadata, past, shelf
+from tailorbird.learn.artifacts import NO_HISTORY, Trained
+from tailorbird.learn.deployed import Deployed
+from tailorbird.learn.events import SESSION_USER
+from tailorbird.learn.filters import grammar, mask, values
+from tailorbird.learn.filters.grammar import Condition, Literal
+from tailorbird.learn.filters.rules import BY_EVENTS
+from tailorbird.learn.models.interactions import History
+from tailorbird.learn.room import Learn
+
+LIVE_ROWS = 500  # newest live events of a user that count
+LIVE = (
+    "SELECT item_id, time, event_type FROM learn_events WHERE group_arn = ? AND person = ?"
+    " AND id > ? AND unusable IS NULL ORDER BY id DESC LIMIT ?"
+)
+FIND_FILTER = "SELECT group_arn, definition FROM learn_filters WHERE arn = ?"
+
+
+class Asking:
+    """What one request needs to know, each looked up once and only when it is needed."""
+
+    def __init__(
+        self,
+        room: Learn,
+        conn: Connection,
+        one: Deployed,
+        user_id: str | None = None,
+        item_id: str | None = None,
+    ) -> None:
+        self.room, self.conn, self.one = room, conn, one
+        self.user_id, self.item_id = user_id, item_id
+
+    @cached_property
+    def shelf(self) -> shelf.Shelf:
+        table = metadata.of(self.room, self.conn, self.one.group, "ITEMS")
+        return shelf.of(self.room, self.one.artifact, self.one.trained, table)
+
+    @cached_property
+    def _person(self) -> tuple[str, History]:
+        return _person(self.room, self.conn, self.one.trained, self.one.group, self.user_id or "")
+
+    @property
+    def history(self) -> History:
+        """The user's history at training and the live events since; an id may be a session's."""
+        return self._person[1] if self.user_id else NO_HISTORY
+
+    @property
+    def person(self) -> str:
+        """Whose history it is: the user, also when asked for by a session's id."""
+        if not self.user_id:
+            raise Invalid("userId is missing; the filter asks about the user")
+        return self._person[0]
+
+    def passes(self, filter_arn: str, given: Mapping[str, str]) -> np.ndarray:
+        """A mask over the shelf, and behind it the answer for an item nobody knows."""
+        row = self.conn.exec_driver_sql(self.room.db.sql(FIND_FILTER), (filter_arn,)).fetchone()
+        if row is None:
+            raise NotFound(f"The given filter does not exist: {filter_arn}")
+        if row[0] != self.one.group:
+            raise Invalid(
+                f"{filter_arn} is a filter of {row[0]}, {self.one.arn} belongs to {self.one.group}"
+            )
+        expressions = grammar.parse(self.room.db.load(row[1])["filterExpression"])
+        if expressions[0].target != "ITEMS":
+            raise Invalid(
+                f"{filter_arn} chooses {expressions[0].target.lower()}; a filter of ItemID is right"
+            )
+        bring = mask.Asked(
+            values.read(expressions, given),
+            lambda: self._user_record,
+            None if self.item_id is None else lambda: self.shelf.record(self.item_id or ""),
+        )
+        return mask.mask(expressions, bring, self._rows, len(self.shelf) + 1)
+
+    @cached_property
+    def _user_record(self) -> metadata.Record:
+        table = metadata.of(self.room, self.conn, self.one.group, "USERS")
+        return {} if table is None else table.record(self.person)
+
+    def _rows(self, condition: Condition, wanted: tuple[Literal, ...]) -> np.ndarray:
+        found = np.zeros(len(self.shelf) + 1, dtype=bool)
+        if condition.dataset in BY_EVENTS:
+            kinds = mask.event_types(wanted, condition.sign)
+            items = past.items_of(self.room, self.conn, self.one.group, self.person, kinds)
+            numbers = self.shelf.numbers if items else {}
+            found[[numbers[item] for item in items if item in numbers]] = True
+        elif self.shelf.table is not None:
+            rows = mask.of_table(self.shelf.table, condition, wanted)
+            found[:-1] = rows[self.shelf.row]
+            found[-1] = rows[len(self.shelf.table.ids)]
+        return found
+
+
+def _person(
+    room: Learn, conn: Connection, trained: Trained, group: str, user_id: str
+) -> tuple[str, History]:
+    person, live = user_id, room.db.sql(LIVE)
+    rows = conn.exec_driver_sql(live, (group, user_id, trained.last_event, LIVE_ROWS)).fetchall()
+    known = trained.history(user_id)
+    if not rows and not len(known):
+        found = conn.exec_driver_sql(room.db.sql(SESSION_USER), (group, user_id)).fetchone()
+        if found is not None and found[0] != user_id:
+            person = found[0]
+            known = trained.history(person)
+            rows = conn.exec_driver_sql(
+                live, (group, person, trained.last_event, LIVE_ROWS)
+            ).fetchall()
+    return person, _joined(trained, known, rows, room.clock.now())
+
+
+def _joined(trained: Trained, known: History, rows: Sequence[Any], now: float) -> History:
+    """Known and live rows in order of time, without unknown items and unwanted event types."""
+    kinds = {name: n for n, name in enumerate(trained.kinds)}
+    wanted = trained.manifest.get("event_types")
+    item, time, kind = [], [], []
+    for item_id, moment, event_type in reversed(rows):
+        number = trained.items.find(item_id)
+        if number >= 0 and (wanted is None or event_type in wanted):
+            item.append(number)
+            time.append(moment)
+            kind.append(kinds.get(event_type, 0))
+    if not item:
+        return History(known.item, known.time, known.kind, now)
+    times = np.concatenate([known.time, np.array(time)])
+    order = np.argsort(times, kind="stable")
+    return History(
+        np.concatenate([known.item, np.array(item, dtype=np.int32)])[order],
+        times[order],
+        np.concatenate([known.kind, np.array(kind, dtype=np.int16)])[order],
+        now,
+    )

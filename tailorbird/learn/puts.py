@@ -1,0 +1,145 @@
+"""PutItems and PutUsers: single records, part of the next answer; the same id is replaced.
+
+Property names are camelCase and meant for the schema's UPPER_SNAKE columns.
+Source: Personalize developer guide, "Importing individual items" and "... users".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+from sqlalchemy.engine import Connection
+
+from tailorbird.access import Caller
+from tailorbird.errors import Invalid
+from tailorbird.learn import csvs, metadata, records, schemas
+from tailorbird.learn.room import Learn
+from tailorbird.learn.tables import learn_datasets
+
+REPLACE = "DELETE FROM learn_records WHERE dataset_arn = ? AND record_id = ?"
+INSERT = (
+    "INSERT INTO learn_records (dataset_arn, record_id, properties, updated) VALUES (?, ?, ?, ?)"
+)
+
+
+def put_items(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
+    """Keep up to ten items; the next answer knows them."""
+    _put(room, caller, request["datasetArn"], "ITEMS", request["items"], "items", "itemId")
+
+
+def put_users(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
+    """Keep up to ten users; the next answer knows them."""
+    _put(room, caller, request["datasetArn"], "USERS", request["users"], "users", "userId")
+
+
+def _put(
+    room: Learn,
+    caller: Caller,
+    dataset_arn: str,
+    kind: str,
+    given: list[dict[str, Any]],
+    member: str,
+    key: str,
+) -> None:
+    with room.db.write() as conn:
+        dataset = records.active(conn, learn_datasets, caller, dataset_arn, "dataset")
+        if dataset["type"] != kind:
+            raise Invalid(f"{dataset_arn} holds {dataset['type']}; a dataset of {kind} is right")
+        schema = metadata.schema_of(room, conn, dataset["schema_arn"])
+        now = room.clock.now()
+        kept: dict[str, metadata.Record] = {}
+        for n, one in enumerate(given):
+            kept.pop(one[key], None)  # the last of equal ids wins, and comes last
+            where = f"{member}[{n}]"
+            kept[one[key]] = record(schema, one.get("properties"), where)
+        _keep(room, conn, dataset_arn, kept, now)
+
+
+def _keep(
+    room: Learn, conn: Connection, dataset: str, kept: dict[str, metadata.Record], now: float
+) -> None:
+    replaced = [(dataset, one) for one in kept]
+    conn.exec_driver_sql(room.db.sql(REPLACE), replaced)
+    rows = [(dataset, one, room.db.dump(values), now) for one, values in kept.items()]
+    conn.exec_driver_sql(room.db.sql(INSERT), rows)
+
+
+def record(schema: schemas.Schema, properties: Any, where: str) -> metadata.Record:
+    """The columns of one record; Invalid names the property that is not right."""
+    given = _properties(properties, where)
+    columns = {_plain(column.name): column for column in schema.columns}
+    found: metadata.Record = {}
+    for name, value in given.items():
+        column = columns.get(_plain(name))
+        if column is None or column.name in csvs.ID_COLUMNS:
+            known = ", ".join(c.name for c in schema.columns if c.name not in csvs.ID_COLUMNS)
+            raise Invalid(
+                f"{where}.properties: the schema has no column for {name!r}; it has {known}"
+            )
+        if value is not None and value != "":
+            found[column.name] = _value(column, value, f"{where}.properties.{name}")
+    for column in schema.columns:
+        if column.name not in found and not column.nullable and column.name not in csvs.ID_COLUMNS:
+            raise Invalid(
+                f"{where}.properties: {column.name} is missing; the schema does not allow null"
+            )
+    return found
+
+
+def camel(name: str) -> str:
+    """CREATION_TIMESTAMP -> creationTimestamp."""
+    first, *rest = name.lower().split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "", name.upper())
+
+
+def _properties(text: Any, where: str) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        found = orjson.loads(text) if isinstance(text, str | bytes) else text
+    except orjson.JSONDecodeError as error:
+        raise Invalid(
+            f"{where}.properties is not JSON: {error.msg} at position {error.pos}"
+        ) from None
+    if not isinstance(found, dict):
+        raise Invalid(f"{where}.properties has to be a JSON object")
+    return found
+
+
+def _value(column: schemas.Column, value: Any, where: str) -> str | float:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        value = "|".join(value)
+    if isinstance(value, dict | list):
+        raise Invalid(f"{where} is a {type(value).__name__}; a {column.type} is right")
+    if column.type in metadata.NUMERIC:
+        return _number(column, value, where)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if column.type == "boolean" and text not in ("true", "false"):
+        raise Invalid(f"{where} is {text!r}; true or false is right")
+    if column.textual:
+        return text[: csvs.MAX_TEXTUAL_CHARACTERS]
+    if len(text) > csvs.MAX_CATEGORICAL_CHARACTERS:
+        raise Invalid(
+            f"{where} has {len(text)} characters; {csvs.MAX_CATEGORICAL_CHARACTERS} are allowed"
+        )
+    return text
+
+
+def _number(column: schemas.Column, value: Any, where: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise Invalid(f"{where} is {value!r}; a {column.type} is right") from None
+    if isinstance(value, bool) or number != number or abs(number) == float("inf"):
+        raise Invalid(f"{where} is {value!r}; a {column.type} is right")
+    if column.type in metadata.WHOLE and number != int(number):
+        raise Invalid(f"{where} is {value!r}; a whole number is right")
+    if column.name in csvs.TIME_COLUMNS and number >= csvs.MILLISECONDS_FROM:
+        raise Invalid(f"{where} is {value!r}: these are milliseconds; seconds are right")
+    return number
