@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from tailorbird.gateway.aws_lambda import OPERATIONS
 from tests import aws
-from tests.conftest import Server
+from tests.conftest import Server, wait_for
 
 ACCOUNT = aws.ACCOUNT
 FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:"
@@ -240,6 +240,27 @@ def test_event_invoke_configs(client: Any, hook: str) -> None:
     listed = client.list_function_event_invoke_configs(FunctionName=hook)
     assert len(listed["FunctionEventInvokeConfigs"]) == 1
     assert status(client.delete_function_event_invoke_config(FunctionName=hook)) == 204
+
+
+def test_a_failed_event_ends_in_the_bucket_that_was_named(server: Server, client: Any) -> None:
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="failed-events")
+    aws.python_function(server, "failing", "def handler(event, context): raise ValueError('no')")
+    bucket = {"OnFailure": {"Destination": "arn:aws:s3:::failed-events"}}
+    client.put_function_event_invoke_config(
+        FunctionName="failing", MaximumRetryAttempts=0, DestinationConfig=bucket
+    )
+    client.invoke(FunctionName="failing", InvocationType="Event", Payload=b'{"n": 1}')
+
+    def written() -> Any:
+        return s3.list_objects_v2(Bucket="failed-events").get("Contents")
+
+    [item] = wait_for(written)
+    assert item["Key"].startswith("aws/lambda/async/failing/")
+    record = json.loads(s3.get_object(Bucket="failed-events", Key=item["Key"])["Body"].read())
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert record["requestPayload"] == {"n": 1}
+    assert record["responsePayload"]["errorMessage"] == "no"
 
 
 def test_tags(client: Any, hook: str) -> None:

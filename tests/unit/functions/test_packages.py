@@ -115,3 +115,25 @@ def test_nothing_is_left_of_a_zip_that_was_refused(tmp_path: Path, objects: Obje
     with pytest.raises(Invalid):
         packages.store(objects, tmp_path, zipped({"fine.py": "x", "../evil.py": "boo"}))
     assert list((tmp_path / "code").iterdir()) == []
+
+
+def test_of_entries_that_exclude_each_other_the_later_wins(tmp_path: Path):
+    packages.extract(zipped({"a": "file", "a/b": "folder", "c/d": "folder", "c": "file"}), tmp_path)
+    assert (tmp_path / "a" / "b").read_text() == "folder"
+    assert (tmp_path / "c").read_text() == "file"
+
+
+def test_packages_lie_over_each_other_in_order_and_once(tmp_path: Path, objects: Objects):
+    first = packages.store(objects, tmp_path, zipped({"x": "1", "only": "1"})).sha256
+    second = packages.store(objects, tmp_path, zipped({"x": "2"})).sha256
+    folder = packages.merged(objects, tmp_path / "other", [first, second])
+    assert ((folder / "x").read_text(), (folder / "only").read_text()) == ("2", "1")
+    assert packages.merged(objects, tmp_path / "other", [first, second]) == folder
+    assert packages.merged(objects, tmp_path / "other", [second, first]) != folder
+
+
+def test_a_link_of_one_package_does_not_carry_another_out(tmp_path: Path, objects: Objects):
+    inside = packages.store(objects, tmp_path, linked({"lib": "real"}, {"real/a": "1"})).sha256
+    over = packages.store(objects, tmp_path, zipped({"lib/b": "2"})).sha256
+    folder = packages.merged(objects, tmp_path / "other", [inside, over])
+    assert (folder / "real" / "b").read_text() == "2"
