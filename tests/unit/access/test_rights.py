@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -192,6 +193,29 @@ def test_a_change_counts_at_once(room: Access, change: str) -> None:
     assert not may(room)
     CHANGES[change](room)
     assert may(room)
+
+
+def test_a_change_counts_at_once_while_others_ask(room: Access) -> None:
+    make(room)
+    stopped = threading.Event()
+
+    def ask() -> None:
+        while not stopped.is_set():
+            may(room)
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    try:
+        for _ in range(25):
+            roles.put_role_policy(room, ACCOUNT, "worker", "own", document(statement()))
+            assert may(room)
+            roles.delete_role_policy(room, ACCOUNT, "worker", "own")
+            assert not may(room)
+    finally:
+        stopped.set()
+        for asker in askers:
+            asker.join()
 
 
 def test_what_another_process_changes_counts_within_a_second(room: Access) -> None:
