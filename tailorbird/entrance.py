@@ -14,7 +14,15 @@ import orjson
 from starlette.concurrency import run_in_threadpool
 
 from tailorbird import access, console
-from tailorbird.gateway import Gateway, intake, own, own_functions, segment, segment_public
+from tailorbird.gateway import (
+    Gateway,
+    intake,
+    own,
+    own_campaigns,
+    own_functions,
+    segment,
+    segment_public,
+)
 from tailorbird.gateway.explain import explain
 
 if TYPE_CHECKING:
@@ -63,7 +71,7 @@ class Entrance:
             house.engage,
             token,
             partial(explain, house.access, house.functions),
-            own_functions.doors(house.functions),
+            [*own_functions.doors(house.functions), *own_campaigns.doors(house.engage)],
         )
         self.intake: App = intake.app(house.channels, token)
         self.console: App = console.app(house)

@@ -20,6 +20,7 @@ COMPLETED, CANCELLED = "COMPLETED", "CANCELLED"
 OPEN = (PENDING, INITIALIZING, RUNNING)
 SUCCESS, FAIL = "SUCCESS", "FAIL"
 START = "engage.start"
+DRY_RUN = "dry-run"  # the id under which functions see a run that is none
 LEG_BATCHES = 2**24  # a leg's batches are numbered from a multiple of it
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from tailorbird.engage import (
     activities,
     campaign_rules,
+    dimensions,
     ledger,
     membership,
     schedules,
@@ -54,6 +55,16 @@ class Row(NamedTuple):
     person: Any
 
 
+class Sampled(NamedTuple):
+    """An endpoint of the segment; with a state when it is not sent to."""
+
+    number: int
+    id: str
+    treatment_id: str
+    state: str | None
+    reason: str | None
+
+
 class Chunk(NamedTuple):
     """What one page of endpoints came to."""
 
@@ -89,6 +100,44 @@ def freeze(
             activity = _store(room, activity, chunk)
             job.progress(activity["total"], None, "endpoints resolved")
     return activity
+
+
+def sample(
+    room: Engage, conn: Connection, app: App, campaign: dict[str, Any], limit: int
+) -> tuple[int, list[Sampled]]:
+    """The first endpoints of a campaign's segment, and how many endpoints were looked at."""
+    body = campaign["body"]
+    segment = segments.find(conn, app, body["SegmentId"], body["SegmentVersion"])
+    member = _membership(room, conn, app, segment)._replace(body=True)
+    now, looked_at = room.clock.now(), 0
+    checks: dict[str, _Targets] = {}
+    found: list[Sampled] = []
+    for page in _pages(room, conn, app, member, 0):
+        for row in _belonging(room, page, member):
+            treatment = treatments.assigned(body, row.cohort)
+            mine = treatment or treatments.DEFAULT
+            if mine not in checks:
+                activity = {
+                    "number": 0, "campaign_id": campaign["id"], "application_id": app.id,
+                    "treatment_id": mine, "planned": now, "scheduled": now,
+                }  # fmt: skip
+                checks[mine] = _Targets(room, conn, app, activity, body)
+            end = checks[mine].decision(row) if treatment else (ledger.HELD_OUT, None)
+            found.append(Sampled(row.number, row.id, mine, *end))
+            if len(found) == limit:
+                return looked_at + page.index(row) + 1, found
+        looked_at += len(page)
+    return looked_at, found
+
+
+def everybody(room: Engage, conn: Connection, app: App) -> Iterator[tuple[Row, Candidate]]:
+    """Every endpoint of an application, with all that a segment may look at."""
+    load = room.db.load
+    for page in _pages(room, conn, app, Membership(dimensions.everybody, True, True), 0):
+        for row in page:
+            person = load(row.person) if row.person is not None else NOTHING
+            body = load(row.body)
+            yield row, Candidate(row.number, row.channel, row.effective, body, person)
 
 
 def belonging(
@@ -190,6 +239,13 @@ class _Targets:
                 reason = self.capped.get(row.number) if state == ledger.CAPPED else None
                 entries.append(Entry(row.number, row.id, state, reason))
         return Chunk(last, members, entries)
+
+    def decision(self, row: Row) -> tuple[str | None, str | None]:
+        """Why an endpoint is not sent to, if so, whatever the hour is where it is."""
+        state = self.refusal(row)
+        if state is None and self.is_local and _zone(self.room.db.load(row.body)) is None:
+            state = ledger.MISSING_TIMEZONE
+        return state, self.capped.get(row.number) if state == ledger.CAPPED else None
 
     def local(self, row: Row) -> tuple[float, str | None]:
         """When it is time where an endpoint is, or why that will not be."""

@@ -104,7 +104,7 @@ def members_of(room: Engage, conn: Connection, numbers: list[int]) -> list[Membe
         " LEFT JOIN engage_users u ON u.app = e.app AND u.user_id = e.user_id"
         f" WHERE e.number IN ({marks})"
     )
-    rows = conn.exec_driver_sql(room.db.sql(text), tuple(numbers)) if numbers else []
+    rows = conn.exec_driver_sql(room.db.sql(text), tuple(numbers))
     found = {row[11]: _member(room, row) for row in rows}
     return [found.get(number) or Member(number, f"#{number}", None, number) for number in numbers]
 

@@ -17,6 +17,7 @@ from tailorbird.engage import (
     event_rules,
     ledger,
     planning,
+    replay,
     retries,
     schedules,
     settlement,
@@ -45,6 +46,7 @@ def job_kinds(room: Engage) -> dict[str, Kind]:
         ),
         event_rules.CLOSE: Kind(lambda job: event_campaigns.close(room, job), None, QUEUE),
         retries.RETRY: Kind(lambda job: retries.work(room, job), None, QUEUE),
+        replay.REPLAY: Kind(lambda job: replay.work(room, job), None, QUEUE),
         stretch.STRETCH: Kind(
             lambda job: stretch.work(room, job),
             lambda conn, job, reason: stretch.failed(room, conn, job, reason),

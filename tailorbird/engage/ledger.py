@@ -187,7 +187,7 @@ def attempts(room: Engage, activity_id: str, limit: int = 100) -> list[dict[str,
 def _rows() -> sa.Select[Any]:
     c = t.ledger.c
     return sa.select(
-        c.endpoint, c.endpoint_id, c.state, c.reason, c.moment,
+        c.endpoint, c.endpoint_id, c.state, c.reason, c.before, c.moment,
         t.activities.c.id.label("activity_id"), t.activities.c.campaign_id,
     ).join_from(t.ledger, t.activities, t.activities.c.number == c.activity)  # fmt: skip
 
@@ -200,5 +200,6 @@ def _show(row: Any) -> dict[str, Any]:
         "campaign_id": row["campaign_id"],
         "state": row["state"],
         "reason": row["reason"] or STATES[row["state"]].words,
+        "before": row["before"],
         "moment": iso(row["moment"]),
     }

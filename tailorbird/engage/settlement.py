@@ -73,6 +73,17 @@ def _campaign_after(conn: Connection, activity: dict[str, Any]) -> None:
     conn.execute(sa.update(t.campaigns).where(owner).values(state=after))
 
 
+def recount(conn: Connection, number: int) -> None:
+    """Metrics and result of a run some of whose rows have changed."""
+    activity = activities.read(conn, number)
+    if activity is not None:
+        values = {
+            "metrics": activities.metrics(conn, number, activity["total"]),
+            "result": _result(conn, number, activity),
+        }
+        conn.execute(sa.update(t.activities).where(t.activities.c.number == number).values(values))
+
+
 def settle_rest(
     room: Engage,
     conn: Connection,

@@ -8,6 +8,7 @@ POST /_/archive                      {"source": id} or {} for all
 POST /_/explain                      {"as": ARN, "action": ..., "resource": ..., "context": {...}}
 POST /_/interactions                 {"source": id, "output": "s3://....csv", "mapping": {...}}
      /_/functions/{name}...          own_functions.py
+     /_/campaigns..., /_/segments... own_campaigns.py
 """
 
 from __future__ import annotations

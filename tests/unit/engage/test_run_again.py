@@ -80,7 +80,7 @@ def test_two_workers_with_the_same_batch_write_it_once(engage: Engage, app_id: s
     with engage.db.read() as conn:
         row = activities.read(conn, 1)
         assert row is not None
-        run = stretch._run(engage, conn, row, 0)
+        run = stretch.run_of(engage, conn, row, 0)
         found = batches.members(engage, conn, 1, 0, 50)
     for _ in range(2):
         outcome = batches.settle(engage, run, 0, found)
@@ -188,7 +188,7 @@ def test_an_application_deleted_in_the_middle_of_a_run_leaves_nothing(
     with engage.db.read() as conn:
         row = activities.read(conn, 1)
         assert row is not None
-        run = stretch._run(engage, conn, row, 0)
+        run = stretch.run_of(engage, conn, row, 0)
         found = batches.members(engage, conn, 1, 0, 50)
     apps.delete_app(engage, CALLER, {"ApplicationId": app_id})
     stretch.work(engage, claimed(engage))
