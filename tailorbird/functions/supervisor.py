@@ -152,7 +152,8 @@ class Supervisor:
                     return idle.pop()
                 if self._stopped.is_set():
                     raise Unavailable("The house is stopping: no more invocations")
-                if self._held[arn] < self._most_per_function and self._room_for_one():
+                most = max(self._most_per_function, version.reserved or 0)
+                if self._held[arn] < most and self._room_for_one():
                     self._held[arn] += 1
                     return None
                 left = deadline - time.monotonic()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tailorbird import settings as settings_module
 from tailorbird.errors import Invalid, NotFound, Throttled
 from tailorbird.functions import Functions, catalog, concurrency
-from tests.unit.functions.conftest import OWNER, Workshop
+from tailorbird.store import Database
+from tailorbird.store.migrations import upgrade
+from tests.unit.functions.conftest import OWNER, Workshop, open_workshop
 from tests.unit.functions.test_catalog import create
 
 REASON = {"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded"}
@@ -116,3 +120,32 @@ def test_a_function_whose_caller_left_still_holds_its_place(workshop: Workshop):
     deadline = threading.Event()
     deadline.wait(1.5)
     assert workshop.invoke(name, {"s": 0}).payload == b"1"
+
+
+def test_what_is_reserved_may_be_more_than_other_functions_get(tmp_path: Path):
+    given = {
+        "data": tmp_path / "data",
+        "functions_max_per_function": 1,
+        "functions_wait_seconds": 0.1,
+    }
+    settings = settings_module.load(given, environment={}, folder=tmp_path)
+    db = Database(settings.database())
+    upgrade(db)
+    room = open_workshop(db, settings)
+    workshop = Workshop(room)
+    source = "import time\ndef handler(event, context): time.sleep(1.0); return 1"
+    plain, reserved = (workshop.create(source, Timeout=5) for _ in range(2))
+    reserve(room, 2, reserved)
+
+    def ended(name: str) -> bytes | None:
+        try:
+            return workshop.invoke(name).payload
+        except Throttled as refused:
+            assert refused.members == {"Reason": "ConcurrentInvocationLimitExceeded"}
+            return None
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(ended, [plain] * 2), key=bool) == [None, b"1"]
+        assert list(pool.map(ended, [reserved] * 2)) == [b"1", b"1"]
+    room.stop()
+    db.close()
