@@ -1,6 +1,8 @@
 """Operations of this service: its own names -> the functions of the room."""
 
 from tailorbird.learn import (
+    batch_inference,
+    batch_segments,
     campaigns,
     catalogue,
     datasets,
@@ -33,6 +35,12 @@ OPERATIONS = {
     "CreateDatasetImportJob": imports.create_dataset_import_job,
     "DescribeDatasetImportJob": imports.describe_dataset_import_job,
     "ListDatasetImportJobs": imports.list_dataset_import_jobs,
+    "CreateBatchInferenceJob": batch_inference.create_batch_inference_job,
+    "DescribeBatchInferenceJob": batch_inference.describe_batch_inference_job,
+    "ListBatchInferenceJobs": batch_inference.list_batch_inference_jobs,
+    "CreateBatchSegmentJob": batch_segments.create_batch_segment_job,
+    "DescribeBatchSegmentJob": batch_segments.describe_batch_segment_job,
+    "ListBatchSegmentJobs": batch_segments.list_batch_segment_jobs,
     "CreateDatasetExportJob": exports.create_dataset_export_job,
     "DescribeDatasetExportJob": exports.describe_dataset_export_job,
     "ListDatasetExportJobs": exports.list_dataset_export_jobs,

@@ -2,27 +2,28 @@
 
 from functools import partial
 
-from tailorbird.learn import deletions, exports, imports, metrics, training
+from tailorbird.learn import (
+    batch_inference,
+    batch_segments,
+    deletions,
+    exports,
+    imports,
+    metrics,
+    training,
+)
 from tailorbird.learn.room import Learn
 from tailorbird.learn.serving import recommend
 from tailorbird.store import Kind
+
+QUEUE = imports.QUEUE
 
 __all__ = ["Learn", "job_kinds", "metrics", "recommend"]
 
 
 def job_kinds(room: Learn) -> dict[str, Kind]:
-    """What is done in the background: imports, trainings, exports, deletions."""
+    """What is done in the background: imports, trainings, exports, deletions, batches."""
+    deeds = (imports, training, exports, deletions, batch_inference, batch_segments)
     return {
-        exports.KIND: Kind(
-            partial(exports.run, room), partial(exports.failed, room), exports.QUEUE
-        ),
-        deletions.KIND: Kind(
-            partial(deletions.run, room), partial(deletions.failed, room), deletions.QUEUE
-        ),
-        imports.KIND: Kind(
-            partial(imports.run, room), partial(imports.failed, room), imports.QUEUE
-        ),
-        training.KIND: Kind(
-            partial(training.run, room), partial(training.failed, room), training.QUEUE
-        ),
+        deed.KIND: Kind(partial(deed.run, room), partial(deed.failed, room), QUEUE)
+        for deed in deeds
     }

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tailorbird.learn import artifacts, contexts, evaluation, material
+from tailorbird.learn import artifacts, contexts, evaluation, material, segment_quality
 from tailorbird.learn.child import Said
 from tailorbird.learn.models.blend import Blend, Case
 from tailorbird.learn.recipes import RECIPES
-from tailorbird.learn.recipes.recipe import Options
+from tailorbird.learn.recipes.recipe import USER_SEGMENTATION, Options
 
 HISTORY_ROWS = 500  # newest rows of a user that a served model knows
 
@@ -43,11 +43,15 @@ def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
     if spec.get("update"):
         blend = _as_before(spec["update"])
     else:
-        rows, cases = evaluation.split(data, spec["seed"])
+        segments = recipe.type == USER_SEGMENTATION
+        rows, cases = (segment_quality if segments else evaluation).split(data, spec["seed"])
         train = data.keep(rows)
         blend = recipe.fit(train, options)
         progress("measure")
-        quality = evaluation.measure(recipe, blend, train, cases, _catalogue(data.items, spec))
+        if segments:
+            quality = segment_quality.measure(blend, train, cases, spec["seed"])
+        else:
+            quality = evaluation.measure(recipe, blend, train, cases, _catalogue(data.items, spec))
     final = recipe.refit(blend, data, options)
     progress("write the model")
     kinds = material.event_types(choice)

@@ -1,6 +1,7 @@
 """Recipes: one file each, listed here."""
 
 from tailorbird.learn.recipes import (
+    affinity,
     hrnn,
     hrnn_coldstart,
     hrnn_metadata,
@@ -26,4 +27,4 @@ RECIPES: dict[str, Recipe] = {
         hrnn_metadata,
         hrnn_coldstart,
     )
-}
+} | {recipe.arn: recipe for recipe in affinity.RECIPES}

@@ -121,7 +121,7 @@ def test_what_cannot_be_trained_is_refused_when_the_solution_is_made(
 
 def test_every_recipe_of_the_list_can_be_described():
     listed = catalogue.list_recipes(None, None, {})["recipes"]
-    assert {one["recipeArn"] for one in listed} == set(RECIPES)
+    assert {one["recipeArn"] for one in listed} > set(RECIPES)
     for one in listed:
         shown = catalogue.describe_recipe(None, None, {"recipeArn": one["recipeArn"]})["recipe"]
         assert shown["status"] == "ACTIVE"
@@ -141,8 +141,8 @@ def test_versions_keep_to_their_solution(study: Study):
     assert first == f"{arn}/first"
     with pytest.raises(AlreadyExists):
         study(training.create_solution_version, **given)
-    with pytest.raises(NotBuilt, match="trainingMode"):
-        study(training.create_solution_version, solutionArn=arn, trainingMode="UPDATE")
+    with pytest.raises(Invalid, match="trainingMode AUTOTRAIN"):
+        study(training.create_solution_version, solutionArn=arn, trainingMode="AUTOTRAIN")
     with pytest.raises(InUse, match="being trained"):
         study(solutions.delete_solution, solutionArn=arn)
     with pytest.raises(InUse, match="being trained on"):

@@ -1,0 +1,212 @@
+"""Batch inference jobs: recommendations for users, beside items, or lists in a user's order.
+
+A job knows what was imported and trained; live events count from the next training on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from tailorbird.access import Caller
+from tailorbird.errors import Invalid, NotBuilt
+from tailorbird.learn import artifacts, batch, catalogue, records
+from tailorbird.learn.artifacts import Trained
+from tailorbird.learn.asking import Asking
+from tailorbird.learn.deployed import Deployed
+from tailorbird.learn.models.engine import top
+from tailorbird.learn.recipes.recipe import (
+    PERSONALIZED_RANKING,
+    POPULAR_ITEMS,
+    RELATED_ITEMS,
+    USER_SEGMENTATION,
+    Recipe,
+)
+from tailorbird.learn.room import Learn
+from tailorbird.learn.segment_quality import shares
+from tailorbird.learn.tables import learn_batch_inference_jobs
+from tailorbird.store import Job
+
+KIND = "learn.batch_inference"
+TABLE = learn_batch_inference_jobs
+WHAT = "batch inference job"
+DEFAULT_RESULTS, MAX_RESULTS = 25, 500
+SCORE_DECIMALS = 7
+THEMES = "THEME_GENERATION"
+SHOWN = (
+    "filterArn",
+    "numResults",
+    "jobInput",
+    "jobOutput",
+    "batchInferenceJobConfig",
+    "roleArn",
+)
+
+
+def create_batch_inference_job(
+    room: Learn, caller: Caller, request: dict[str, Any]
+) -> dict[str, Any]:
+    """Start a job; it is PENDING until a worker takes it."""
+    if request.get("batchInferenceJobMode") == THEMES or request.get("themeGenerationConfig"):
+        raise NotBuilt("batchInferenceJobMode THEME_GENERATION is not built")
+    _check_config(request.get("batchInferenceJobConfig") or {})
+    count = request.get("numResults", DEFAULT_RESULTS)
+    if not 0 <= count <= MAX_RESULTS:
+        raise Invalid(f"numResults is {count}; 0 to {MAX_RESULTS} is right")
+    arn = batch.create(room, caller, request, TABLE, KIND, WHAT, _check_version)
+    return {"batchInferenceJobArn": arn}
+
+
+def describe_batch_inference_job(
+    room: Learn, caller: Caller, request: dict[str, Any]
+) -> dict[str, Any]:
+    with room.db.read() as conn:
+        row = records.find(conn, TABLE, caller, request["batchInferenceJobArn"], WHAT)
+    return {"batchInferenceJob": _summary(row) | records.given(row, *SHOWN)}
+
+
+def list_batch_inference_jobs(
+    room: Learn, caller: Caller, request: dict[str, Any]
+) -> dict[str, Any]:
+    """All jobs, or those of a solution version."""
+    version = request.get("solutionVersionArn")
+    where = () if version is None else (TABLE.c.version_arn == version,)
+    return records.page(room, TABLE, caller, request, "batchInferenceJobs", _summary, *where)
+
+
+def run(room: Learn, job: Job) -> None:
+    batch.run(room, job, TABLE, lambda row, version: _answering(room, row, version))
+
+
+def failed(room: Learn, conn: Connection, job: Job, reason: str) -> None:
+    batch.failed(room, TABLE, conn, job, reason)
+
+
+def _answering(room: Learn, row: records.Row, version: records.Row) -> batch.Answer:
+    recipe = catalogue.find(version["recipe_arn"])
+    trained = artifacts.load(room.objects, version["artifact"])
+    definition = row["definition"]
+    count = definition.get("numResults") or DEFAULT_RESULTS
+
+    deployed = Deployed(
+        version["arn"], version["group_arn"], recipe, trained, version["artifact"], {}
+    )
+    filter_arn = definition.get("filterArn")
+
+    def answer(given: dict[str, Any]) -> dict[str, Any]:
+        scores = _scores(recipe, trained, given)
+        passes = None if filter_arn is None else _mask(room, deployed, filter_arn, given)
+        if recipe.type == PERSONALIZED_RANKING or given.get("itemList"):
+            return _ranked(trained, scores, passes, given)
+        return _best(recipe, trained, scores, passes, given, count)
+
+    return batch.each(answer)
+
+
+def _scores(recipe: Recipe, trained: Trained, given: dict[str, Any]) -> np.ndarray:
+    """A score of every item for the line's user, or beside its item."""
+    if recipe.type == RELATED_ITEMS:
+        item = trained.items.find(_text(given, "itemId"))
+        if item < 0:
+            return trained.blend.scorers["popular"].score(artifacts.NO_HISTORY)
+        return trained.blend.scorers["items"].similar(item)  # type: ignore[attr-defined]
+    if recipe.type == POPULAR_ITEMS:
+        return trained.blend.score(artifacts.NO_HISTORY)
+    return trained.blend.score(trained.history(_text(given, "userId")))
+
+
+def _mask(room: Learn, one: Deployed, filter_arn: str, given: dict[str, Any]) -> np.ndarray:
+    """Which of the model's items the job's filter lets by, with the line's own filterValues."""
+    values = given.get("filterValues") or {}
+    if not isinstance(values, dict):
+        raise Invalid("filterValues has to be an object of names and values")
+    names = [None if given.get(key) is None else str(given[key]) for key in ("userId", "itemId")]
+    with room.db.read() as conn:
+        asking = Asking(room, conn, one, *names)
+        return asking.passes(filter_arn, values)[: len(one.trained.items)]
+
+
+def _best(
+    recipe: Recipe,
+    trained: Trained,
+    scores: np.ndarray,
+    passes: np.ndarray | None,
+    given: dict[str, Any],
+    count: int,
+) -> dict[str, Any]:
+    if passes is not None:
+        scores = np.where(passes, scores, -np.inf)
+    best = top(scores, count + 1 if recipe.type == RELATED_ITEMS else count)
+    best = best[np.isfinite(scores[best])]
+    if recipe.type == RELATED_ITEMS:
+        own = trained.items.find(_text(given, "itemId"))
+        best = best[(scores[best] > 0) & (best != own)][:count]
+    output: dict[str, Any] = {"recommendedItems": [trained.items[n] for n in best.tolist()]}
+    if recipe.scored:
+        output["scores"] = _rounded(shares(scores)[best])
+    return output
+
+
+def _ranked(
+    trained: Trained, scores: np.ndarray, passes: np.ndarray | None, given: dict[str, Any]
+) -> dict[str, Any]:
+    wanted = given.get("itemList")
+    if not isinstance(wanted, list) or not wanted:
+        raise Invalid("itemList is missing; a list of item ids is right")
+    names = list(dict.fromkeys(map(str, wanted)))
+    numbers = np.array([trained.items.find(one) for one in names])
+    if passes is not None:
+        stays = (numbers < 0) | passes[numbers]
+        names = [name for name, ok in zip(names, stays.tolist(), strict=True) if ok]
+        numbers = numbers[stays]
+    known = numbers >= 0
+    found = np.zeros(len(names))
+    if known.any():
+        found[known] = shares(scores[numbers[known]])
+    order = np.argsort(-np.where(known, found, -1.0), kind="stable")
+    return {
+        "recommendedItems": [names[n] for n in order.tolist()],
+        "scores": _rounded(found[order]),
+    }
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [round(one, SCORE_DECIMALS) for one in values.tolist()]
+
+
+def _text(given: dict[str, Any], member: str) -> str:
+    value = given.get(member)
+    if not isinstance(value, str | int) or value == "":
+        raise Invalid(f'{member} is missing; {{"{member}": "..."}} is right')
+    return str(value)
+
+
+def _check_version(_conn: Connection, version: records.Row) -> None:
+    recipe = catalogue.find(version["recipe_arn"])
+    if recipe.type == USER_SEGMENTATION:
+        raise Invalid(f"{recipe.name} makes user segments; use CreateBatchSegmentJob")
+    if recipe.name.endswith("trending-now"):
+        raise Invalid(f"{recipe.name} has no batch jobs: what is trending is true for the moment")
+
+
+def _check_config(config: dict[str, Any]) -> None:
+    exploration = config.get("itemExplorationConfig") or {}
+    influence = config.get("rankingInfluence") or {}
+    for text in (exploration.get("explorationWeight", "0"), *influence.values()):
+        try:
+            weight = float(text)
+        except ValueError:
+            raise Invalid(f"batchInferenceJobConfig: {text!r} is not a number") from None
+        if weight:
+            raise NotBuilt("batchInferenceJobConfig is not built; a weight of 0 is accepted")
+
+
+def _summary(row: records.Row) -> dict[str, Any]:
+    shown = {"batchInferenceJobArn": row["arn"], "jobName": row["name"]}
+    mode = {
+        "batchInferenceJobMode": row["definition"].get("batchInferenceJobMode", "BATCH_INFERENCE")
+    }
+    version = {"solutionVersionArn": row["version_arn"]}
+    return shown | version | mode | records.state(row) | records.times(row)

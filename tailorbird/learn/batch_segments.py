@@ -1,0 +1,202 @@
+"""Batch segment jobs: the users who are likely to want an item, or items with attributes.
+
+Every user's history is scored once for all lines of a piece. The guide's examples call the list
+`recommendedUsers`; what the service really writes, and what is written here, is `usersList`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from tailorbird.access import Caller
+from tailorbird.errors import Invalid, NotBuilt
+from tailorbird.learn import artifacts, batch, catalogue, records, rows, schemas
+from tailorbird.learn.artifacts import Trained
+from tailorbird.learn.models.engine import top
+from tailorbird.learn.recipes.recipe import USER_SEGMENTATION
+from tailorbird.learn.room import Learn
+from tailorbird.learn.segment_quality import shares
+from tailorbird.learn.tables import learn_batch_segment_jobs, learn_datasets, learn_schemas
+from tailorbird.store import Job
+
+KIND = "learn.batch_segment"
+TABLE = learn_batch_segment_jobs
+WHAT = "batch segment job"
+DEFAULT_RESULTS, MAX_RESULTS = 100, 5_000_000
+PIECE_LINES = 500
+SHOWN = ("filterArn", "numResults", "jobInput", "jobOutput", "roleArn")
+ATTRIBUTES = "aws-item-attribute-affinity"
+CONDITION = re.compile(
+    r"\s*items\s*\.\s*(\w+)\s*=\s*(\"[^\"]*\"|'[^']*'|[\w.-]+)\s*", re.IGNORECASE
+)
+AND = re.compile(r"\band\b", re.IGNORECASE)
+Query = np.ndarray  # numbers of the items that count
+
+
+def create_batch_segment_job(
+    room: Learn, caller: Caller, request: dict[str, Any]
+) -> dict[str, Any]:
+    """Start a job; it is PENDING until a worker takes it."""
+    if request.get("filterArn"):
+        raise NotBuilt("filterArn: filters on batch segment jobs are not built")
+    count = request.get("numResults", DEFAULT_RESULTS)
+    if not 0 <= count <= MAX_RESULTS:
+        raise Invalid(f"numResults is {count}; 0 to {MAX_RESULTS} is right")
+    arn = batch.create(room, caller, request, TABLE, KIND, WHAT, _check_version)
+    return {"batchSegmentJobArn": arn}
+
+
+def describe_batch_segment_job(
+    room: Learn, caller: Caller, request: dict[str, Any]
+) -> dict[str, Any]:
+    with room.db.read() as conn:
+        row = records.find(conn, TABLE, caller, request["batchSegmentJobArn"], WHAT)
+    return {"batchSegmentJob": _summary(row) | records.given(row, *SHOWN)}
+
+
+def list_batch_segment_jobs(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    """All jobs, or those of a solution version."""
+    version = request.get("solutionVersionArn")
+    where = () if version is None else (TABLE.c.version_arn == version,)
+    return records.page(room, TABLE, caller, request, "batchSegmentJobs", _summary, *where)
+
+
+def run(room: Learn, job: Job) -> None:
+    batch.run(
+        room, job, TABLE, lambda row, version: _answering(room, job, row, version), PIECE_LINES
+    )
+
+
+def failed(room: Learn, conn: Connection, job: Job, reason: str) -> None:
+    batch.failed(room, TABLE, conn, job, reason)
+
+
+def conditions(text: str) -> list[tuple[str, str]]:
+    """(column, value) of `ITEMS.genres = "Comedy" AND ...`; Invalid shows what is right."""
+    found = []
+    for part in AND.split(text):
+        match = CONDITION.fullmatch(part)
+        if match is None:
+            raise Invalid(
+                f'itemAttributes: {part.strip()!r} is not ITEMS.COLUMN = "value"; '
+                "conditions are joined by AND"
+            )
+        found.append((match[1].upper(), match[2].strip("\"'")))
+    return found
+
+
+def _answering(room: Learn, job: Job, row: records.Row, version: records.Row) -> batch.Answer:
+    trained = artifacts.load(room.objects, version["artifact"])
+    by_attribute = version["recipe_arn"].endswith(ATTRIBUTES)
+    attributes = _attributes(room, version["group_arn"]) if by_attribute else {}
+    count = row["definition"].get("numResults") or DEFAULT_RESULTS
+
+    def answer(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        queries: list[Query | str] = []
+        for one in given:
+            try:
+                queries.append(_query(trained, attributes, one, by_attribute))
+            except Invalid as error:
+                queries.append(error.message)
+        segments = iter(
+            _segments(job, trained, [q for q in queries if not isinstance(q, str)], count)
+        )
+        return [
+            {"input": one, "output": None, "error": query}
+            if isinstance(query, str)
+            else {"input": one, "output": {"usersList": next(segments)}, "error": None}
+            for one, query in zip(given, queries, strict=True)
+        ]
+
+    return answer
+
+
+def _segments(job: Job, trained: Trained, queries: list[Query], count: int) -> list[list[str]]:
+    """For each query the users with the greatest share of their score on its items."""
+    found = np.zeros((len(queries), len(trained.users)), dtype=np.float32)
+    for user, name in enumerate(trained.users):
+        if not user % 200:
+            job.progress(user, len(trained.users), "users")
+        share = shares(trained.blend.score(trained.history(name)))
+        for n, items in enumerate(queries):
+            found[n, user] = share[items].sum()
+    return [[trained.users[u] for u in top(one, count).tolist()] for one in found]
+
+
+def _query(
+    trained: Trained,
+    attributes: dict[str, dict[str, list[str]]],
+    given: dict[str, Any],
+    by_attribute: bool,
+) -> Query:
+    if not by_attribute:
+        item = trained.items.find(str(given.get("itemId", "")))
+        if "itemId" not in given:
+            raise Invalid('itemId is missing; {"itemId": "..."} is right')
+        if item < 0:
+            raise Invalid(
+                f"The item {given['itemId']!r} was not known when the version was trained"
+            )
+        return np.array([item])
+    if not isinstance(given.get("itemAttributes"), str):
+        raise Invalid('itemAttributes is missing; {"itemAttributes": "ITEMS.X = \\"y\\""} is right')
+    chosen: set[str] | None = None
+    for column, value in conditions(given["itemAttributes"]):
+        if column not in attributes:
+            known = ", ".join(sorted(attributes)) or "no columns"
+            raise Invalid(f"itemAttributes: Items has no column {column}; it has {known}")
+        some = set(attributes[column].get(value, ()))
+        chosen = some if chosen is None else chosen & some
+    numbers = [n for one in chosen or () if (n := trained.items.find(one)) >= 0]
+    if not numbers:
+        raise Invalid("itemAttributes: no item of the training has these attributes")
+    return np.array(sorted(numbers))
+
+
+def _attributes(room: Learn, group: str) -> dict[str, dict[str, list[str]]]:
+    """Items by column and value; a value joined by | counts for each of its parts."""
+    with room.db.read() as conn:
+        row = (
+            conn.execute(
+                learn_datasets.select().where(
+                    learn_datasets.c.group_arn == group, learn_datasets.c.type == "ITEMS"
+                )
+            )
+            .mappings()
+            .first()
+        )
+        if row is None:
+            raise Invalid("The dataset group has no Items dataset, whose attributes are asked for")
+        query = learn_schemas.select().where(learn_schemas.c.arn == row["schema_arn"])
+        definition = conn.execute(query).mappings().one()["definition"]
+        schema = schemas.parse(definition["schema"], definition.get("domain"))
+        names = [column.name for column in schema.columns]
+        place = names.index("ITEM_ID")
+        imported = rows.bulk(room, conn, row["arn"], schema)
+        put = rows.put_records(conn, row["arn"], schema, "ITEM_ID")
+        items = {cells[place]: cells for some in (imported, put) for cells in some}
+    found: dict[str, dict[str, list[str]]] = {name: {} for name in names}
+    for item, cells in items.items():
+        for name, cell in zip(names, cells, strict=True):
+            for value in cell.split("|"):
+                found[name].setdefault(value, []).append(item)
+    return found
+
+
+def _check_version(_conn: Connection, version: records.Row) -> None:
+    recipe = catalogue.find(version["recipe_arn"])
+    if recipe.type != USER_SEGMENTATION:
+        raise Invalid(
+            f"{recipe.name} makes no user segments; aws-item-affinity and "
+            "aws-item-attribute-affinity do"
+        )
+
+
+def _summary(row: records.Row) -> dict[str, Any]:
+    shown = {"batchSegmentJobArn": row["arn"], "jobName": row["name"]}
+    version = {"solutionVersionArn": row["version_arn"]}
+    return shown | version | records.state(row) | records.times(row)
