@@ -6,6 +6,7 @@ import functools
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tailorbird.errors import Unavailable
@@ -43,7 +44,7 @@ def find(name: str, _bundle: str = "") -> Runtime:
     if not (folder() / RIC).is_dir():
         raise Unavailable("Node.js functions need aws-lambda-ric, which is missing: `make setup`")
     return Runtime(
-        name, _version(node), _command, _env, binary=node, libraries=folder(), channel=True
+        name, _version(node), _command, _env_of(name), binary=node, libraries=folder(), channel=True
     )
 
 
@@ -72,6 +73,13 @@ def _command(interpreter: str, places: Places, memory_mb: int) -> list[str]:
     return [interpreter, *heap, f"{places.boot}/bootstrap.mjs"]
 
 
-def _env(places: Places) -> dict[str, str]:
-    layers = (f"{places.layers}/nodejs/node20/node_modules", f"{places.layers}/nodejs/node_modules")
-    return {"NODE_PATH": ":".join([*layers, f"{places.runtime}/node_modules"])}
+def _env_of(name: str) -> Callable[[Places], dict[str, str]]:
+    """Layers are searched under the version that the runtime's name says, as in Lambda."""
+    own = name.removeprefix("nodejs").removesuffix(".x")
+
+    def env(places: Places) -> dict[str, str]:
+        layers = f"{places.layers}/nodejs"
+        folders = (f"{layers}/node{own}/node_modules", f"{layers}/node_modules")
+        return {"NODE_PATH": ":".join([*folders, f"{places.runtime}/node_modules"])}
+
+    return env

@@ -124,6 +124,21 @@ def test_console_lines_carry_time_request_and_level(workshop: Workshop):
     assert line.split("\t")[1:] == [done.request_id, "WARN", "hm"]
 
 
+def test_it_sees_the_variables_and_folders_of_its_runtime(workshop: Workshop):
+    source = """
+exports.handler = async () => ({
+  path: process.env.NODE_PATH, zone: process.env.TZ, hour: new Date(0).getHours(),
+  cwd: process.cwd(), user: require('os').userInfo().username, env: process.env.AWS_EXECUTION_ENV,
+});
+"""
+    seen = json.loads(workshop.run(source, runtime="nodejs18.x").payload)
+    if workshop.room.supervisor.walls.private_network:
+        folders = ["/opt/nodejs/node18/node_modules", "/opt/nodejs/node_modules"]
+        assert seen["path"].split(":") == [*folders, "/var/runtime/node_modules"]
+        assert (seen["cwd"], seen["user"]) == ("/var/task", "sbx_user1051")
+    assert (seen["zone"], seen["hour"], seen["env"]) == (":UTC", 0, "AWS_Lambda_nodejs18.x")
+
+
 def test_nothing_is_undefined_but_null(workshop: Workshop):
     assert (
         workshop.run("exports.handler = async () => {};", runtime="nodejs20.x").payload == b"null"

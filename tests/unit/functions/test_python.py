@@ -114,6 +114,25 @@ def handler(event, context):
     assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} <= set(seen["env"])
 
 
+def test_the_user_the_zone_and_the_folders_are_lambdas(workshop: Workshop):
+    source = """
+import os, pwd, time
+def handler(event, context):
+    modes = [oct(os.stat(path).st_mode & 0o777) for path in ("/var/task", "/opt")]
+    return [pwd.getpwuid(os.getuid()).pw_name, time.tzname[0], os.getcwd(), modes,
+            os.access("/var/task", os.W_OK), os.access("/tmp", os.W_OK), os.environ["HOME"]]
+"""
+    if not workshop.room.supervisor.walls.private_network:
+        pytest.skip("bubblewrap does not work here")
+    seen = body(workshop.run(source))
+    assert seen == ["sbx_user1051", "UTC", "/var/task", ["0o755", "0o755"], False, True, "/tmp"]
+
+
+def test_an_error_while_loading_has_no_request(workshop: Workshop):
+    failed = body(workshop.run("raise KeyError('x')"))
+    assert isinstance(failed, dict) and failed["requestId"] == ""
+
+
 def test_boto3_is_there_and_the_functions_own_modules_come_first(workshop: Workshop):
     source = """
 import sys, boto3
