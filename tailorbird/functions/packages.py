@@ -93,9 +93,11 @@ def fetch(objects: Objects, bucket: str, key: str) -> bytes:
     try:
         return objects.get(f"s3://{bucket}/{key}")
     except NotFound:
+        code, text = "NoSuchKey", "The specified key does not exist."
+        if not objects.bucket_exists(bucket):
+            code, text = "NoSuchBucket", "The specified bucket does not exist"
         raise Invalid(
-            "Error occurred while GetObject. S3 Error Code: NoSuchKey. S3 Error Message:"
-            " The specified key does not exist.",
+            f"Error occurred while GetObject. S3 Error Code: {code}. S3 Error Message: {text}",
             code="InvalidParameterValueException",
         ) from None
 

@@ -133,6 +133,12 @@ REFUSED: dict[str, tuple[dict[str, Any], type[TailorbirdError], str, str]] = {
         "InvalidParameterValueException",
         "source for function code",
     ),
+    "no such bucket": (
+        {"Code": {"S3Bucket": "nobodys", "S3Key": "hook.zip"}},
+        Invalid,
+        "InvalidParameterValueException",
+        "S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does not exist",
+    ),
     "no such object": (
         {"Code": {"S3Bucket": "deploys", "S3Key": "nope.zip"}},
         Invalid,
@@ -172,6 +178,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[TailorbirdError], str, str]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_lambda_refuses_is_refused_and_leaves_nothing(room: Functions, case: str):
     members, kind, code, text = REFUSED[case]
+    room.objects.create_bucket("deploys")
     with pytest.raises(kind) as refused:
         create(room, **members)
     assert text in refused.value.message

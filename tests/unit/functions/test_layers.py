@@ -89,6 +89,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_no_layer_is_refused(room: Functions, case: str):
     members, kind, text = REFUSED[case]
+    room.objects.create_bucket("deploys")
     with pytest.raises(kind, match=text):
         publish(room, **members)
     assert layers.list_layers(room, OWNER, {}) == {"Layers": []}
