@@ -84,6 +84,17 @@ class Asking:
         )
         return mask.mask(expressions, bring, self._rows, len(self.shelf) + 1)
 
+    def not_had(self) -> np.ndarray:
+        """Which items of the shelf a use case may show again: all but those the user had."""
+        hides = {kind.lower() for kind in self.one.recipe.hides}
+        items = past.items_of(
+            self.room, self.conn, self.one.group, self.person, lambda kind: kind.lower() in hides
+        )
+        numbers = self.shelf.numbers if items else {}
+        found = np.ones(len(self.shelf), dtype=bool)
+        found[[numbers[item] for item in items if item in numbers]] = False
+        return found
+
     @cached_property
     def _user_record(self) -> metadata.Record:
         table = metadata.of(self.room, self.conn, self.one.group, "USERS")

@@ -19,6 +19,7 @@ FEATURE_TRANSFORMATIONS: dict[str, dict[str, str]] = {
         "min_user_history_length_percentile": "0.0",
         "max_user_history_length_percentile": "0.99",
     },
+    "trending-now": {"trend_discovery_frequency": "3 hours"},
     "sims": {
         "min_user_history_length_percentile": "0.005",
         "max_user_history_length_percentile": "0.995",

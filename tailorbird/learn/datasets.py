@@ -38,6 +38,7 @@ def create_dataset(room: Learn, caller: Caller, request: dict[str, Any]) -> dict
             raise Invalid(
                 f"The schema {schema_arn} is for {parsed.dataset_type}, the dataset for {kind}"
             )
+        _check_domain(group, schema)
         arn = records.arn_of(caller, f"dataset/{group['name']}/{kind}")
         if _exists(conn, arn):
             raise AlreadyExists(f"The dataset group {group_arn} has a dataset of type {kind}")
@@ -121,6 +122,16 @@ def schema_of(conn: Connection, group_arn: str, kind: str) -> schemas.Schema | N
     if definition is None:
         return None
     return schemas.parse(definition["schema"], definition.get("domain"))
+
+
+def _check_domain(group: records.Row, schema: records.Row) -> None:
+    """A domain's dataset group takes schemas of that domain, any other those without."""
+    wanted, given = group["definition"].get("domain"), schema["definition"].get("domain")
+    if wanted != given:
+        raise Invalid(
+            f"The schema {schema['arn']} is of {given or 'no domain'}, the dataset group "
+            f"{group['arn']} of {wanted or 'no domain'}; both have to be of the same"
+        )
 
 
 def _exists(conn: Connection, arn: str) -> bool:

@@ -16,6 +16,7 @@ from tailorbird.learn.tables import (
     learn_events,
     learn_filters,
     learn_impressions,
+    learn_recommenders,
     learn_served,
     learn_sessions,
     learn_solutions,
@@ -58,7 +59,12 @@ def delete_dataset_group(room: Learn, caller: Caller, request: dict[str, Any]) -
     arn = request["datasetGroupArn"]
     with room.db.write() as conn:
         records.find(conn, learn_dataset_groups, caller, arn, "dataset group")
-        for table in (learn_event_trackers, learn_solutions, learn_datasets):
+        for table in (
+            learn_recommenders,
+            learn_event_trackers,
+            learn_solutions,
+            learn_datasets,
+        ):
             users = sa.select(table.c.arn).where(table.c.group_arn == arn)
             records.refuse_while(conn, users, f"Delete what the dataset group {arn} holds first")
         conn.execute(sa.delete(learn_events).where(learn_events.c.group_arn == arn))

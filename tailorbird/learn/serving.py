@@ -97,6 +97,8 @@ def answer(room: Learn, one: Deployed, request: dict[str, Any]) -> dict[str, Any
     count = request.get("numResults", DEFAULT_RESULTS)
     if not 0 <= count <= MAX_RESULTS:
         raise Invalid(f"numResults is {count}; 0 to {MAX_RESULTS} is right")
+    if one.recipe.needs_user and not request.get("userId"):
+        raise Invalid(f"userId is missing; the use case {one.recipe.name} asks for it")
     count = count or DEFAULT_RESULTS
     columns = showing.columns(one, request, count)
     promotion = promotions.read(request)
@@ -131,6 +133,8 @@ def _page(
     passes = None
     if request.get("filterArn"):
         passes = asking.passes(request["filterArn"], request.get("filterValues") or {})[:-1]
+    if asking.one.recipe.hides and asking.user_id:
+        passes = asking.not_had() if passes is None else passes & asking.not_had()
     shares = _softmax(scores) if asking.one.recipe.scored else None
     promoted = _promoted(asking, promotion, scores, count, shares)
     taken = {entry[0] for entry in promoted}

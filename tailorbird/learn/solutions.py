@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid, NotBuilt
 from tailorbird.learn import artifacts, catalogue, quotas, records
+from tailorbird.learn.recipes import trending_now
 from tailorbird.learn.recipes.recipe import Recipe
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
@@ -25,7 +26,6 @@ NOT_BUILT_CONFIG = (
     "optimizationObjective",
     "trainingDataConfig",
     "autoTrainingConfig",
-    "featureTransformationParameters",
 )
 
 
@@ -120,10 +120,13 @@ def check_definition(request: dict[str, Any]) -> Recipe:
     if not request.get("recipeArn"):
         raise Invalid("recipeArn is missing; ListRecipes names what can be trained")
     recipe = catalogue.find(request["recipeArn"])
+    if recipe.domain:
+        raise Invalid(f"{recipe.name} is a use case of {recipe.domain}; use CreateRecommender")
     config = request.get("solutionConfig") or {}
     for member in NOT_BUILT_CONFIG:
         if config.get(member):
             raise NotBuilt(f"solutionConfig.{member} is not built")
+    _check_feature_parameters(recipe, config.get("featureTransformationParameters") or {})
     _check_hyperparameters(recipe, config.get("algorithmHyperParameters") or {})
     choice_of(request)
     return recipe
@@ -147,6 +150,11 @@ def choice_of(definition: dict[str, Any]) -> dict[str, Any]:
     return choice
 
 
+def choice_of_recipe(recipe: Recipe) -> dict[str, Any]:
+    """Which interactions a domain's use case trains on."""
+    return {"event_type": recipe.events[0]} if recipe.events else {}
+
+
 def version_summary(row: records.Row) -> dict[str, Any]:
     """A solution version as lists show it."""
     shown = {"solutionVersionArn": row["arn"]} | records.state(row) | records.times(row)
@@ -157,6 +165,15 @@ def version_summary(row: records.Row) -> dict[str, Any]:
 def _summary(row: records.Row) -> dict[str, Any]:
     shown = {"name": row["name"], "solutionArn": row["arn"]} | records.state(row)
     return shown | records.times(row) | records.given(row, "recipeArn")
+
+
+def _check_feature_parameters(recipe: Recipe, given: dict[str, str]) -> None:
+    for name, text in given.items():
+        if recipe.feature_transformation != "trending-now":
+            raise NotBuilt(f"solutionConfig.featureTransformationParameters.{name} is not built")
+        if name != trending_now.FREQUENCY:
+            raise Invalid(f"{recipe.name} has no {name!r}; it has {trending_now.FREQUENCY}")
+        trending_now.seconds(text)
 
 
 def _check_hyperparameters(recipe: Recipe, given: dict[str, str]) -> None:

@@ -17,11 +17,11 @@ from tailorbird.access import Caller
 from tailorbird.errors import InUse, Invalid
 from tailorbird.learn import (
     artifacts,
-    campaigns,
     catalogue,
     child,
     contexts,
     events,
+    followers,
     quotas,
     records,
     solutions,
@@ -107,7 +107,9 @@ def describe_solution_version(
 def list_solution_versions(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     """All versions, or those of a solution."""
     solution = request.get("solutionArn")
-    where: tuple[Any, ...] = ()
+    where: tuple[Any, ...] = (
+        learn_solution_versions.c.solution_arn.not_like(f"%{followers.RECOMMENDER}%"),
+    )
     if solution is not None:
         with room.db.read() as conn:
             records.find(conn, learn_solutions, caller, solution, "solution")
@@ -199,6 +201,7 @@ def failed(room: Learn, conn: Connection, job: Job, reason: str) -> None:
         status=records.FAILED,
         failure=reason,
     )
+    followers.failed(room, conn, job.payload["arn"], reason)
 
 
 def _begin(room: Learn, arn: str) -> records.Row | None:
@@ -212,6 +215,7 @@ def _begin(room: Learn, arn: str) -> records.Row | None:
             records.change(room, conn, table, arn, status=records.STOPPED)
             return None
         records.change(room, conn, table, arn, status=records.IN_PROGRESS)
+        followers.begun(room, conn, arn)
     return row
 
 
@@ -261,6 +265,7 @@ def _spec(room: Learn, stack: ExitStack, row: records.Row, folder: Path) -> dict
     live = folder / "events.npz"
     last_event = events.export(room, row["group_arn"], live, context)
     config = definition.get("solutionConfig") or {}
+    recipe = catalogue.find(row["recipe_arn"])
     fetch = [str(stack.enter_context(room.objects.fetch(uri))) for uri in interactions]
     return {
         "parts": [*fetch, str(live)],
@@ -268,9 +273,13 @@ def _spec(room: Learn, stack: ExitStack, row: records.Row, folder: Path) -> dict
         "last_event": last_event,
         "context": context,
         "update": None if full is None else _manifest(room, full),
-        "recipe": catalogue.find(row["recipe_arn"]).arn,
-        "hyperparameters": config.get("algorithmHyperParameters") or {},
-        "choice": solutions.choice_of(definition),
+        "recipe": recipe.arn,
+        "recipe_folder": settings.learn_recipe_folder,
+        "hyperparameters": {
+            **(config.get("algorithmHyperParameters") or {}),
+            **(config.get("featureTransformationParameters") or {}),
+        },
+        "choice": solutions.choice_of(definition) or solutions.choice_of_recipe(recipe),
         "minimum": {
             "interactions": settings.learn_min_interactions,
             "users": settings.learn_min_users,
@@ -306,7 +315,7 @@ def _commit(
             records.change(room, conn, table, arn, status=records.STOPPED)
             job.finish(conn)
             return
-        campaigns.follow_latest(room, conn, arn.rpartition("/")[0], arn)
+        followers.active(room, conn, arn)
         job.finish(conn, {"interactions": result["interactions"]})
 
 

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from tailorbird.learn import artifacts, contexts, evaluation, material, segment_quality
 from tailorbird.learn.child import Said
 from tailorbird.learn.models.blend import Blend, Case
-from tailorbird.learn.recipes import RECIPES
+from tailorbird.learn.recipes import RECIPES, own
 from tailorbird.learn.recipes.recipe import USER_SEGMENTATION, Options
 
 HISTORY_ROWS = 500  # newest rows of a user that a served model knows
@@ -32,6 +32,7 @@ def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
         step += 1
         said({"step": step, "text": text})
 
+    own.register(spec["recipe_folder"])
     recipe = RECIPES[spec["recipe"]]
     options = Options(spec["hyperparameters"], spec["dense_items"], spec["seed"], progress)
     progress("read interactions")

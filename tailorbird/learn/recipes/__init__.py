@@ -2,6 +2,7 @@
 
 from tailorbird.learn.recipes import (
     affinity,
+    domains,
     hrnn,
     hrnn_coldstart,
     hrnn_metadata,
@@ -9,6 +10,7 @@ from tailorbird.learn.recipes import (
     personalized_ranking_v2,
     popularity_count,
     sims,
+    trending_now,
     user_personalization,
     user_personalization_v2,
 )
@@ -23,8 +25,9 @@ RECIPES: dict[str, Recipe] = {
         personalized_ranking,
         sims,
         popularity_count,
+        trending_now,
         hrnn,
         hrnn_metadata,
         hrnn_coldstart,
     )
-} | {recipe.arn: recipe for recipe in affinity.RECIPES}
+} | {recipe.arn: recipe for recipe in (*affinity.RECIPES, *domains.RECIPES)}
