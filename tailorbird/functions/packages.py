@@ -78,6 +78,10 @@ def given(objects: Objects, root: Path, code: Mapping[str, Any]) -> Package:
         raise NotBuilt("Code with ImageUri")
     if code.get("S3ObjectVersion"):
         raise NotBuilt("Code with S3ObjectVersion: buckets here keep one version of an object")
+    if code.get("S3ObjectStorageMode") == "REFERENCE":
+        raise NotBuilt("Code with S3ObjectStorageMode REFERENCE: code is copied")
+    if code.get("SourceKMSKeyArn"):
+        raise NotBuilt("Code with SourceKMSKeyArn")
     if code.get("ZipFile") is not None:
         return store(objects, root, code["ZipFile"])
     if code.get("S3Bucket") and code.get("S3Key"):

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from tailorbird.gateway.aws_lambda import OPERATIONS
 from tests import aws
-from tests.conftest import Server, wait_for
+from tests.conftest import ROOT, Server, wait_for
 
 ACCOUNT = aws.ACCOUNT
 FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:"
@@ -492,3 +492,29 @@ def test_the_command_line_publishes_and_points(server: Server, client: Any, hook
     cli("delete-alias", "--function-name", hook, "--name", "cli")
     settings = cli("get-account-settings")
     assert settings["AccountLimit"]["CodeSizeZipped"] == 52_428_800
+
+
+def test_the_commands_of_the_page_on_versions_and_layers_work_as_written(
+    server: Server, client: Any, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs" / "functions.md").read_text()
+    section = page.partition("## Versions, aliases, layers")[2].partition("\n## ")[0]
+    lines = [line for line in section.replace("\\\n", " ").splitlines() if line.startswith("    ")]
+    assert len(lines) == 7
+    first = aws.zipped({"main.py": "def handler(event, context): return 1"})
+    aws.create_function(server, "credit-score", first, "main.handler")
+    (tmp_path / "code.zip").write_bytes(CODE)
+    (tmp_path / "tools.zip").write_bytes(aws.zipped({"python/tools.py": ""}))
+    folder = str(Path(sys.executable).parent)
+    environment = server.cli_environment()
+    environment["PATH"] = f"{folder}:{environment['PATH']}"
+    for line in lines:
+        done = subprocess.run(
+            line, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, (line, done.stderr)
+    assert (tmp_path / "out.json").read_text() == "1"
+    alias = client.get_alias(FunctionName="credit-score", Name="live")
+    assert alias["RoutingConfig"] == {"AdditionalVersionWeights": {"2": 0.1}}
+    settled = client.get_function_configuration(FunctionName="credit-score")
+    assert [layer["Arn"] for layer in settled["Layers"]] == [f"{LAYER}tools:1"]

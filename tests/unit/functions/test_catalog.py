@@ -159,6 +159,18 @@ REFUSED: dict[str, tuple[dict[str, Any], type[TailorbirdError], str, str]] = {
         "",
         "S3ObjectVersion",
     ),
+    "code by reference": (
+        {"Code": {"S3Bucket": "deploys", "S3Key": "k", "S3ObjectStorageMode": "REFERENCE"}},
+        NotBuilt,
+        "",
+        "S3ObjectStorageMode REFERENCE",
+    ),
+    "encrypted code": (
+        {"Code": {"ZipFile": CODE, "SourceKMSKeyArn": "arn:aws:kms:us-east-1:1:key/k"}},
+        NotBuilt,
+        "",
+        "SourceKMSKeyArn",
+    ),
     "a dead letter queue": (
         {"DeadLetterConfig": {"TargetArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:dead"}},
         NotBuilt,
