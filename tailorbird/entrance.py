@@ -19,6 +19,7 @@ from tailorbird.gateway import (
     intake,
     own,
     own_campaigns,
+    own_clock,
     own_functions,
     segment,
     segment_public,
@@ -62,7 +63,7 @@ class Entrance:
                 "objects": house.objects,
             },
             house.settings,
-            house.clock,
+            house.access.clock,
         )
         self.own: App = own.app(
             house.jobs,
@@ -71,7 +72,11 @@ class Entrance:
             house.engage,
             token,
             partial(explain, house.access, house.functions),
-            [*own_functions.doors(house.functions), *own_campaigns.doors(house.engage)],
+            [
+                *own_functions.doors(house.functions),
+                *own_campaigns.doors(house.engage),
+                *own_clock.doors(house.clock, house.jobs),
+            ],
         )
         self.intake: App = intake.app(house.channels, token)
         self.console: App = console.app(house)

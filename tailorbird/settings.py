@@ -486,6 +486,9 @@ SETTINGS = (
         "allow",
         "A function whose role was never made here: allow gives it the account's rights, deny none",
     ),
+    Setting(
+        "test_clock", bool, False, "POST /_/clock moves the clock of every schedule, for tests"
+    ),
     Setting("ephemeral", bool, False, "Temporary data and POST /_/reset, for test suites"),
 )
 

@@ -246,6 +246,14 @@ class Jobs:
             if failed is not None:
                 failed(conn, job, error)
 
+    def shift_leases(self, seconds: float) -> None:
+        """Keep the leases of running jobs when the (test) clock is moved."""
+        c = jobs_table.c
+        with self.db.write() as conn:
+            running = sa.update(jobs_table).where(c.state == RUNNING)
+            conn.execute(running.values(due=c.due + seconds))
+        self.nudge()
+
     def release_dead(self) -> int:
         """Free the jobs of this machine's dead processes without waiting for their lease."""
         with self.db.write() as conn:
