@@ -37,6 +37,8 @@ def findings(settings: Settings) -> list[Finding]:
         database(settings),
         port(settings),
         bubblewrap(),
+        python_functions(),
+        legacy_bundle(),
         node(),
         postgres(),
     ]
@@ -99,6 +101,8 @@ def port(settings: Settings) -> Finding:
 
 
 def bubblewrap() -> Finding:
+    from tailorbird.functions import seccomp
+
     found = shutil.which("bwrap")
     use = "sandbox of customers' functions"
     if not found:
@@ -110,10 +114,29 @@ def bubblewrap() -> Finding:
             "functions run without a sandbox: apt-get install bubblewrap",
         )
     works = answer([found, "--unshare-all", "--ro-bind", "/", "/", "true"]) is not None
+    if works and seccomp.program() is not None:
+        use += ", with a filter of system calls"
     remedy = "it cannot make namespaces here; functions run without a sandbox"
     return Finding(
         "bubblewrap", answer([found, "--version"]) or found, works, use, "" if works else remedy
     )
+
+
+def python_functions() -> Finding:
+    from tailorbird.functions.runtimes import python as runtime
+
+    use = "Python functions: the interpreter behind each runtime's name"
+    return Finding("Python runtimes", runtime.describe(), True, use)
+
+
+def legacy_bundle() -> Finding:
+    from tailorbird.functions.runtimes import python as runtime
+
+    use = "Python functions of 2019 that bring their own urllib3"
+    if runtime.has_legacy():
+        return Finding("legacy bundle", "boto3 of 2021", True, use)
+    remedy = f"only such functions need it: {runtime.LEGACY_COMMAND}"
+    return Finding("legacy bundle", "none", False, use, remedy)
 
 
 def node() -> Finding:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 
 # The services this house answers for, however code spells their address.
-HOUSE_HOSTS = ("api.segment.io", "*.segmentapis.com", "*.amazonaws.com")
+HOUSE_HOSTS = ("api.segment.io", "cdn.segment.com", "*.segmentapis.com", "*.amazonaws.com")
 TLS_HANDSHAKE = 0x16
 CLIENT_HELLO = 1
 SERVER_NAME = 0

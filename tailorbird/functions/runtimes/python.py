@@ -60,8 +60,7 @@ def describe() -> str:
     for name in NAMES:
         by_version.setdefault(find(name).version, []).append(name.removeprefix("python"))
     shown = [f"{version} for {_span(names)}" for version, names in by_version.items()]
-    legacy = "with the legacy bundle" if has_legacy() else f"no legacy bundle ({LEGACY_COMMAND})"
-    return "; ".join([*shown, legacy])
+    return "; ".join(shown)
 
 
 def legacy_folder() -> Path:

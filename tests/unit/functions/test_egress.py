@@ -151,6 +151,34 @@ def handler(event, context):
     assert any("refused a connection to example.com" in line for line in said)
 
 
+@needs_node
+def test_node_is_refused_too_and_the_log_says_which(walled: Workshop):
+    source = """
+exports.handler = async (event) => {
+  try { await fetch(event.url); } catch (error) { return error.message; }
+};
+"""
+    name = walled.create(source, runtime="nodejs20.x", Timeout=10)
+    done = walled.invoke(name, {"url": "https://tracker.example.org/x"})
+    assert json.loads(done.payload) == "fetch failed"
+    said = [e.message for e in logs.tail(walled.room.root, ACCOUNT, REGION, name)]
+    assert any("refused a connection to tracker.example.org" in line for line in said)
+
+
+def test_a_refusal_names_the_setting_that_would_allow_it(walled: Workshop):
+    source = """
+import requests
+def handler(event, context):
+    try: requests.get("https://api.partner.test/v2", timeout=5)
+    except requests.ConnectionError: return "no"
+"""
+    pytest.importorskip("requests")
+    name = walled.create(source, Timeout=10)
+    assert walled.invoke(name).payload == b'"no"'
+    said = "\n".join(e.message for e in logs.tail(walled.room.root, ACCOUNT, REGION, name))
+    assert "functions_egress (add api.partner.test to allow it)" in said
+
+
 def test_an_address_without_a_name_leads_nowhere(walled: Workshop):
     source = """
 import socket

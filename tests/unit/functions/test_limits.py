@@ -62,6 +62,8 @@ EXITS = {
     "os._exit(127)": "Error: Runtime exited with error: exit status 127",
     "exit(7)": "Error: Runtime exited with error: exit status 7",
     "os.kill(os.getpid(), 9)": "Error: Runtime exited with error: signal: killed",
+    "os.kill(os.getpid(), 11)": "Error: Runtime exited with error: signal: segmentation fault",
+    "os.abort()": "Error: Runtime exited with error: signal: aborted",
 }
 
 
