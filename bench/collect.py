@@ -75,7 +75,13 @@ def serve(folder: Path, kind: str, url: str, pipe: Any) -> None:
     import uvicorn
 
     given = settings.load(
-        {"data": folder, "collect_fsync": kind == "durable", "database_url": url}, folder=folder
+        {
+            "data": folder,
+            "collect_fsync": kind == "durable",
+            "database_url": url,
+            "segment_requests_per_second": 0,
+        },
+        folder=folder,
     )
     db = Database(given.database())
     upgrade(db)

@@ -257,6 +257,18 @@ SETTINGS = (
         "Answer 400 or 401 to calls that Segment answers with 200 and drops",
     ),
     Setting(
+        "segment_requests_per_second",
+        float,
+        1000.0,
+        "Tracking requests taken a second by this process, more get 429; 0 is without a limit",
+    ),
+    Setting(
+        "tracking_token",
+        str,
+        "",
+        "The OAuth token that Bearer authorization of tracking calls must carry; empty: any",
+    ),
+    Setting(
         "collect_fsync",
         bool,
         True,

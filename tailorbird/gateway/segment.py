@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 import logging
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -17,7 +18,8 @@ import orjson
 
 from tailorbird.collect import Collect, Outcome, Request, take_calls
 from tailorbird.collect.receive import BATCH_MAX_BYTES
-from tailorbird.errors import Invalid, TailorbirdError, Throttled, TooLarge, Unavailable
+from tailorbird.collect.rate import Rate
+from tailorbird.errors import Denied, Invalid, TailorbirdError, Throttled, TooLarge, Unavailable
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -71,8 +73,14 @@ class Disconnected(Exception):
 def app(collect: Collect) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """The ASGI application of `/v1/...`."""
 
+    rate = Rate(collect.settings.segment_requests_per_second, collect.clock.now())
+
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        seconds = RETRY_SECONDS
         try:
+            if scope["method"] == "POST" and (wait := rate.wait_seconds(collect.clock.now())):
+                seconds = wait
+                raise Throttled(f"more than {rate.per_second:g} requests a second")
             status, body = await _answer(collect, scope, receive)
         except Disconnected:
             return
@@ -80,12 +88,14 @@ def app(collect: Collect) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
             status, body = 429, refusal("throttled", error.message)
         except Unavailable as error:
             status, body = 503, refusal("unavailable", error.message)
+        except Denied as error:
+            status, body = 401, refusal(error.code or "unauthorized", error.message)
         except TailorbirdError as error:
             status, body = 400, refusal(error.code or "invalid_request", error.message)
         except Exception as error:
             log.error("%s %s", scope["method"], scope["path"], exc_info=error)
             status, body = 500, refusal("internal_error", "the server could not handle this call")
-        await _send(send, status, body)
+        await _send(send, status, body, seconds)
 
     return answer
 
@@ -97,6 +107,7 @@ async def _answer(collect: Collect, scope: Scope, receive: Receive) -> tuple[int
     call_type = CALLS.get(path)
     if call_type is not None and method == "POST":
         headers = dict(scope["headers"])
+        _check_bearer(headers, collect.settings.tracking_token)
         request = Request(
             await _body(receive, headers),
             None if call_type == BATCH else call_type,
@@ -156,6 +167,15 @@ def _write_key(headers: dict[bytes, bytes]) -> str | None:
     return text.partition(":")[0] or None
 
 
+def _check_bearer(headers: dict[bytes, bytes], token: str) -> None:
+    """An OAuth token comes beside a write key in the body; its client asks for a new one on 401."""
+    scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"bearer" or not token:
+        return
+    if not hmac.compare_digest(given.strip(), token.encode()):
+        raise Denied("the Bearer token is not the setting tracking_token", code="unauthorized")
+
+
 async def _body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
     """The request's bytes, unpacked, up to the size of a batch."""
     chunks, size, more = [], 0, True
@@ -197,12 +217,13 @@ def _too_large(size: str) -> str:
     return f"the body has {size} bytes; at most {BATCH_MAX_BYTES}"
 
 
-async def _send(send: Send, status: int, body: bytes) -> None:
+async def _send(send: Send, status: int, body: bytes, seconds: int) -> None:
     if status == 204:
         headers = PREFLIGHT
     else:
         headers = [JSON, ANY_ORIGIN, (b"content-length", str(len(body)).encode())]
     if status in (429, 503):
-        headers = [*headers, (b"retry-after", str(RETRY_SECONDS).encode())]
+        told = str(seconds).encode()
+        headers = [*headers, (b"retry-after", told), (b"x-ratelimit-reset", told)]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -245,3 +245,13 @@ def test_calls_outlive_a_killed_server(tmp_path: Path) -> None:
         )
     finally:
         again.stop()
+
+
+@pytest.mark.parametrize(
+    "host", ["api.segment.io", "events.eu1.segmentapis.com", "cdn.segment.com", "API.segment.io:80"]
+)
+def test_segments_own_host_names_lead_to_the_tracking_api(server: Server, host: str) -> None:
+    answer = send(server, "POST", "/v1/nothing", "{}", Host=host)
+    assert (answer.status, answer.body["code"]) == (404, "not_found")
+    call = json.dumps({"userId": "ann", "event": "e", "writeKey": server.write_key})
+    assert send(server, "POST", "/v1/track", call, Host=host).body == {"success": True}
