@@ -134,6 +134,12 @@ def _check_domain(group: records.Row, schema: records.Row) -> None:
         )
 
 
+def columns_of(conn: Connection, group_arn: str, kind: str) -> set[str]:
+    """The names of its columns; none when there is no such dataset."""
+    found = schema_of(conn, group_arn, kind)
+    return set() if found is None else {column.name for column in found.columns}
+
+
 def _exists(conn: Connection, arn: str) -> bool:
     query = sa.select(learn_datasets.c.arn).where(learn_datasets.c.arn == arn)
     return conn.execute(query).scalar() is not None

@@ -22,7 +22,7 @@ from tailorbird.learn.shelf import Shelf
 
 MEMBERS = ("explorationWeight", "explorationItemAgeCutOff")
 DEFAULT_CUT_OFF_DAYS = 30.0
-DRAWN = 500  # young items that take part in one answer
+DRAWN = 200  # young items that take part in one answer
 INTERACTIONS_KNOWN = 20.0  # so many make an item half known
 CREATED = "CREATION_TIMESTAMP"
 

@@ -24,7 +24,7 @@ NUMERIC = ("int", "long", "float", "double")
 WHOLE = ("int", "long")
 
 STATE = (
-    "SELECT d.arn, d.schema_arn,"
+    "SELECT d.arn, d.schema_arn, d.created,"
     " (SELECT COUNT(*) FROM learn_parts p WHERE p.dataset_arn = d.arn),"
     " (SELECT MAX(p.id) FROM learn_parts p WHERE p.dataset_arn = d.arn),"
     " (SELECT MAX(r.id) FROM learn_records r WHERE r.dataset_arn = d.arn)"
@@ -146,7 +146,7 @@ def of(room: Learn, conn: Connection, group_arn: str, kind: str) -> Table | None
     state = conn.exec_driver_sql(room.db.sql(STATE), (group_arn, kind)).fetchone()
     if state is None:
         return None
-    dataset, key, newest = state[0], tuple(state[1:4]), state[4] or 0
+    dataset, key, newest = state[0], tuple(state[1:5]), state[5] or 0
     table = room.tables.get(dataset)
     now = room.clock.now()
     if table is not None and table.key == key and newest == table.last and now > table.fresh_until:

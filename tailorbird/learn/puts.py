@@ -18,7 +18,11 @@ from tailorbird.learn import csvs, metadata, records, schemas
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_datasets
 
-REPLACE = "DELETE FROM learn_records WHERE dataset_arn = ? AND record_id = ?"
+# After the insert: SQLite gives the id of a deleted newest row again, and ids have to grow.
+REPLACE = (
+    "DELETE FROM learn_records WHERE dataset_arn = ? AND record_id = ? AND id < (SELECT MAX(n.id)"
+    " FROM learn_records n WHERE n.dataset_arn = ? AND n.record_id = ?)"
+)
 INSERT = (
     "INSERT INTO learn_records (dataset_arn, record_id, properties, updated) VALUES (?, ?, ?, ?)"
 )
@@ -60,10 +64,10 @@ def _put(
 def _keep(
     room: Learn, conn: Connection, dataset: str, kept: dict[str, metadata.Record], now: float
 ) -> None:
-    replaced = [(dataset, one) for one in kept]
-    conn.exec_driver_sql(room.db.sql(REPLACE), replaced)
     rows = [(dataset, one, room.db.dump(values), now) for one, values in kept.items()]
     conn.exec_driver_sql(room.db.sql(INSERT), rows)
+    replaced = [(dataset, one, dataset, one) for one in kept]
+    conn.exec_driver_sql(room.db.sql(REPLACE), replaced)
 
 
 def record(schema: schemas.Schema, properties: Any, where: str) -> metadata.Record:

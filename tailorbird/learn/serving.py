@@ -191,8 +191,8 @@ def _best(asking: Asking, scores: np.ndarray, passes: np.ndarray | None, count: 
 def _top(scores: np.ndarray, passes: np.ndarray | None, count: int) -> list[int]:
     if passes is None:
         return top(scores, count).tolist()
-    places = np.flatnonzero(passes)
-    return places[top(scores[places], count)].tolist()
+    best = top(np.where(passes, scores, -np.inf), count)
+    return best[passes[best]].tolist()
 
 
 def _filled(asking: Asking, passes: np.ndarray, without: set[int], count: int) -> list[Entry]:

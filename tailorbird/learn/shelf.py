@@ -87,6 +87,9 @@ class Content:
     parts: dict[tuple[str, str], int]
     known: sparse.csr_matrix  # model items x parts
     cold: sparse.csr_matrix
+    turned: sparse.csr_matrix  # parts x model items
+    count: np.ndarray  # model items of each part
+    having: np.ndarray  # parts of each cold item
 
     @classmethod
     def of(cls, table: Table, row: np.ndarray, known: int) -> Content:
@@ -111,21 +114,21 @@ class Content:
         for changed, record in table.changed.items():
             if changed in set(row[known:].tolist()):
                 every = _replaced(every, changed, _encoded(record, columns, parts))
-        return cls(parts, every[row[:known]], every[row[known:]])
+        of_known, of_cold = every[row[:known]], every[row[known:]]
+        count = np.asarray(of_known.sum(axis=0)).ravel()
+        having = np.asarray(of_cold.sum(axis=1)).ravel()
+        return cls(parts, of_known, of_cold, of_known.T.tocsr(), count, having)
 
     def expected(self, scores: np.ndarray) -> np.ndarray:
         """The mean score of known items in a cold item's categories; the least without any."""
-        count = np.asarray(self.known.sum(axis=0)).ravel()
-        total = np.asarray(self.known.T @ scores).ravel()
-        mean = (total + COUNT_SHRINK * float(scores.mean())) / (count + COUNT_SHRINK)
-        having = np.asarray(self.cold.sum(axis=1)).ravel()
-        found = np.asarray(self.cold @ mean).ravel() / np.maximum(having, 1.0)
-        return np.where(having > 0, found, scores.min()).astype(scores.dtype)
+        total = self.turned @ scores
+        mean = (total + COUNT_SHRINK * float(scores.mean())) / (self.count + COUNT_SHRINK)
+        found = (self.cold @ mean) / np.maximum(self.having, 1.0)
+        return np.where(self.having > 0, found, scores.min()).astype(scores.dtype)
 
     def likeness(self, record: Record) -> np.ndarray:
         """Cosine of shared categories, rare ones counting more, over all items."""
-        count = np.asarray(self.known.sum(axis=0)).ravel()
-        rare = np.log1p(self.known.shape[0] / (count + 1.0))
+        rare = np.log1p(self.known.shape[0] / (self.count + 1.0))
         wanted = np.zeros(len(self.parts))
         for name, value in record.items():
             for part in str(value).split("|"):
