@@ -25,10 +25,9 @@ SIGNED = (
 )
 RSA_BITS_MIN = 1024  # verifiers take no shorter key (RFC 8301)
 LINE = 70  # characters of a folded signature
-SPACES = re.compile(rb"[ \t]+")
+SPACES = re.compile(rb"\t[ \t]*| [ \t]+")
 TRAILING = re.compile(rb" +(?=\r\n|\Z)")
 FOLD = re.compile(rb"\r\n(?=[ \t])")
-EMPTY_END = re.compile(rb"(?:\r\n)+\Z")
 
 
 @dataclass(frozen=True)
@@ -113,5 +112,9 @@ def _relaxed(name: bytes, value: bytes) -> bytes:
 
 def _digest(body: bytes) -> bytes:
     """RFC 6376 3.4.4 and 3.7."""
-    body = EMPTY_END.sub(b"", TRAILING.sub(b"", SPACES.sub(b" ", body)))
+    if b"  " in body or b"\t" in body:
+        body = SPACES.sub(b" ", body)
+    if b" \r\n" in body or body.endswith(b" "):
+        body = TRAILING.sub(b"", body)
+    body = body.rstrip(b"\r\n")
     return base64.b64encode(hashlib.sha256(body + b"\r\n" if body else b"").digest())

@@ -47,6 +47,7 @@ class Message:
     return_path: str = ""  # where bounces of this mail go; empty is the setting's
     # What push, SMS and webhooks have besides title and body, under the service's own names.
     data: Mapping[str, Any] = field(default_factory=dict)
+    raw: bytes = b""  # a whole mail, in place of subject, text and HTML
 
 
 @dataclass(frozen=True, slots=True)

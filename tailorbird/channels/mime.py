@@ -35,6 +35,10 @@ ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[bqBQ]\?[^?\s]*\?=")
 SINGLE_SPACE = re.compile(r"(?<=\S) (?=\S)")
 NOT_IN_ID = re.compile(r"[^A-Za-z0-9._-]")
 
+LINE_END = re.compile(rb"\r\n|\r|\n")
+FOLD = re.compile(rb"\r\n(?=[ \t])")
+NOT_PASSED_ON = ("bcc", "resent-bcc", "return-path")  # of a mail that came whole
+
 # Written by us, or a way to add recipients: a customer's headers may not set them.
 RESERVED_HEADERS = {
     *("from", "sender", "to", "cc", "bcc", "subject", "date", "message-id"),
@@ -86,6 +90,8 @@ class Envelope:
     ) -> tuple[str, str, bytes]:
         """(sender, recipient, the message as bytes); Invalid when any part of it is not mail."""
         recipient = check_address(message.address)
+        if message.raw:
+            return self._raw(message, recipient, extra or {})
         if not message.html and not message.text:
             raise Invalid("There is no text and no HTML to send")
         sender, head, domain = self._head(message.from_address)
@@ -99,6 +105,24 @@ class Envelope:
             lines.append(f"{header_name(name)}: {header_value(name, value)}\r\n")
         lines.append(_body(message))
         return sender, recipient, "".join(lines).encode("ascii")
+
+    def _raw(
+        self, message: Message, recipient: str, extra: Mapping[str, str]
+    ) -> tuple[str, str, bytes]:
+        """A mail that came whole: its own headers and body, and what every mail has to have."""
+        fields, body = _raw_fields(message.raw)
+        sender, _, domain = self._head(fields.get("from") or message.from_address)
+        needed = {
+            "From": check_sender(message.from_address)[0] if "from" not in fields else "",
+            "To": recipient if "to" not in fields else "",
+            "Date": self._date if "date" not in fields else "",
+            "Message-ID": f"<{_id(message.id)}@{domain}>" if "message-id" not in fields else "",
+            **{name: value for name, value in extra.items() if name.lower() not in fields},
+        }
+        added = "".join(
+            f"{name}: {header_value(name, value)}\r\n" for name, value in needed.items() if value
+        )
+        return sender, recipient, added.encode("ascii") + body
 
     def _head(self, from_address: str) -> tuple[str, str, str]:
         """(the bare sender, the headers all its mails begin with, its domain)."""
@@ -134,6 +158,29 @@ def _headers(own: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]
     """The message's own headers, and those of `extra` that it does not set itself."""
     names = {name.lower() for name in own}
     return {**own, **{name: text for name, text in extra.items() if name.lower() not in names}}
+
+
+def _raw_fields(raw: bytes) -> tuple[dict[str, str], bytes]:
+    """Its headers by name in lower case, and the mail as it goes out: CRLF, nobody in copy."""
+    whole = LINE_END.sub(b"\r\n", raw)
+    head, gap, body = whole.partition(b"\r\n\r\n")
+    if not gap:
+        raise Invalid("RawEmail is not a mail: headers, an empty line, a body (RFC 5322)")
+    fields, lines = {}, []
+    for line in FOLD.sub(b"\0", head).split(b"\r\n"):
+        name, colon, value = line.partition(b":")
+        if not colon or not HEADER_NAME.match(name.decode("ascii", "replace").strip()):
+            raise Invalid(f"RawEmail has a line that is no header: {line[:60]!r}")
+        key = name.decode("ascii").strip().lower()
+        if key in NOT_PASSED_ON:
+            continue
+        fields[key] = value.replace(b"\0", b"").decode("utf-8", "replace").strip()
+        lines.append(line.replace(b"\0", b"\r\n"))
+    longest = max(map(len, whole.split(b"\r\n")))
+    if longest > LINE_MAX:
+        raise Invalid(f"RawEmail has a line of {longest} bytes; {LINE_MAX} are the most (RFC 5322)")
+    end = b"" if body.endswith(b"\r\n") else b"\r\n"
+    return fields, b"\r\n".join(lines) + gap + body + end
 
 
 def _body(message: Message) -> str:

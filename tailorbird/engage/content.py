@@ -30,7 +30,16 @@ OWN = {
     "GCM": "GCMMessage",
 }
 DEFAULT, DEFAULT_PUSH = "DefaultMessage", "DefaultPushNotificationMessage"
-CONTENT_PARTS = ("Title", "Body", "RawContent", "JsonBody", "SimpleEmail", "Subject", "HtmlBody")
+CONTENT_PARTS = (
+    "RawEmail",
+    "Title",
+    "Body",
+    "RawContent",
+    "JsonBody",
+    "SimpleEmail",
+    "Subject",
+    "HtmlBody",
+)
 Substitutions = dict[str, list[str]]
 
 
@@ -94,6 +103,11 @@ def sender(channel_type: str, message: Mapping[str, Any], channel: Mapping[str, 
     stored = ("FromAddress",) if channel_type == EMAIL else ("SenderId", "ShortCode")
     given = [message.get(name) for name in names] + [channel.get(name) for name in stored]
     return str(next((text for text in given if text), ""))
+
+
+def raw_of(message: Mapping[str, Any]) -> bytes:
+    """The whole mail of a message that has one; it holds no variables."""
+    return (message.get("RawEmail") or {}).get("Data") or b""
 
 
 def data_of(

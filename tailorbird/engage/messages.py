@@ -130,8 +130,6 @@ def _check_built(messages: Mapping[str, Any], named: Mapping[str, Any]) -> None:
     for name in (*messages, *named):
         if name in NOT_BUILT:
             raise NotBuilt(f"{name} in direct messages")
-    if (messages.get("EmailMessage") or {}).get("RawEmail"):
-        raise NotBuilt("EmailMessage.RawEmail")
     if not messages and not named:
         raise Invalid("MessageConfiguration and TemplateConfiguration are missing: nothing to say")
 
@@ -269,6 +267,7 @@ def _message(
         headers={**letter.headers, **rendered.headers},
         return_path=letter.return_path,
         data={**data, "Context": context} if context else data,
+        raw=content.raw_of(letter.selection.message) if channel == EMAIL else b"",
     )
 
 

@@ -100,6 +100,31 @@ def test_people_are_reached_on_all_their_mail_endpoints(engage: Engage, app_id: 
     assert answer["Result"]["nobody"] == {}
 
 
+def test_a_whole_mail_goes_as_it_is(engage: Engage, app_id: str) -> None:
+    raw = b"Subject: Whole {{x}}\nBcc: secret@example.com\nX-Own: a\n b\n\n.line\n{{code}}"
+    wanted = {"EmailMessage": {"RawEmail": {"Data": raw}, "FromAddress": "me@example.com"}}
+    addresses = {"ana@example.com": {"ChannelType": "EMAIL"}}
+    found = send(engage, app_id, Addresses=addresses, MessageConfiguration=wanted)
+    assert found["Result"]["ana@example.com"]["DeliveryStatus"] == "SUCCESSFUL"
+    (mail,) = mails(engage, app_id)
+    assert "From: me@example.com" in mail and "To: ana@example.com" in mail
+    assert "Subject: Whole {{x}}\nX-Own: a\n b\n\n.line\n{{code}}\n" in mail
+    assert "secret" not in mail and "Message-ID: <" in mail and "Date: " in mail
+
+
+@pytest.mark.parametrize(
+    "raw", [b"no headers", b"Subject: x\nno header\n\nb", b"Subject: x\n\n" + b"y" * 999]
+)
+def test_what_is_no_mail_is_not_sent(engage: Engage, app_id: str, raw: bytes) -> None:
+    found = send(
+        engage, app_id, Addresses={"ana@example.com": {"ChannelType": "EMAIL"}},
+        MessageConfiguration={"EmailMessage": {"RawEmail": {"Data": raw}}},
+    )  # fmt: skip
+    result = found["Result"]["ana@example.com"]
+    assert result["DeliveryStatus"] == "PERMANENT_FAILURE"
+    assert "RawEmail" in result["StatusMessage"]
+
+
 REFUSED = {
     "nobody": ({}, Invalid, "nobody to send to"),
     "no message": (
@@ -108,13 +133,6 @@ REFUSED = {
     "a voice message": (
         {"Addresses": {"a@b.nl": {}}, "MessageConfiguration": {"VoiceMessage": {"Body": "b"}}},
         NotBuilt, "VoiceMessage",
-    ),
-    "a raw mail": (
-        {
-            "Addresses": {"a@b.nl": {}},
-            "MessageConfiguration": {"EmailMessage": {"RawEmail": {"Data": b"x"}}},
-        },
-        NotBuilt, "RawEmail",
     ),
     "an unknown template": (
         {
