@@ -37,6 +37,7 @@ def findings(settings: Settings) -> list[Finding]:
         database(settings),
         port(settings),
         bubblewrap(),
+        memory_limits(),
         python_functions(),
         legacy_bundle(),
         node(),
@@ -120,6 +121,18 @@ def bubblewrap() -> Finding:
     return Finding(
         "bubblewrap", answer([found, "--version"]) or found, works, use, "" if works else remedy
     )
+
+
+def memory_limits() -> Finding:
+    from tailorbird.functions import cgroups
+
+    found = cgroups.find()
+    found.close()
+    use = "functions end when they take more than their MemorySize"
+    if found.limits_memory:
+        return Finding("control groups", f"version {found.version}", True, use)
+    remedy = "functions may take any memory: root, or a delegated control group, is needed"
+    return Finding("control groups", "none", False, use, remedy)
 
 
 def python_functions() -> Finding:
