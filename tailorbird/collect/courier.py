@@ -19,7 +19,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tailorbird.collect import counts, cursors, log, retries
+from tailorbird.collect import counts, cursors, filters, log, retries
 from tailorbird.collect.catalog.definition import (
     Destination,
     DestinationType,
@@ -74,6 +74,8 @@ class Courier:
         self.guard = LoopGuard(room.settings.loop_depth)
         self.concurrency = kind.concurrency or room.settings.delivery_concurrency
         self._cursor = f"destination:{to.id}"
+        self._filters: list[dict[str, Any]] = []
+        self._steps: list[filters.Step] = []
         self._bell = threading.Event()
         self._stopping = False
         self._lock = threading.Lock()
@@ -174,6 +176,9 @@ class Courier:
         """A row of the queue, or None when the call is not for this destination."""
         call = orjson.loads(line)
         reason = self._refusal(call, row)
+        if reason is None and self._steps:
+            trimmed, reason = filters.applied(self._steps, call)
+            line = line if trimmed is call else orjson.dumps(trimmed)
         if reason is not None:
             tally.add(self.to.id, counts.FILTERED_AT_DESTINATION, reason, call["type"])
             if reason == LOOP:
@@ -211,6 +216,9 @@ class Courier:
             return False
         if row.settings != self.to.settings:
             self.to = replace(self.to, settings=row.settings)
+        wanted = filters.in_force(conn, self.to.id)
+        if wanted != self._filters:
+            self._filters, self._steps = wanted, filters.steps(wanted)
         return True
 
     def _hand_out(self) -> int:

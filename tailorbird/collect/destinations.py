@@ -96,6 +96,8 @@ def delete(room: Collect, destination_id: str) -> None:
         conn.execute(
             sa.delete(tables.destinations).where(tables.destinations.c.id == destination_id)
         )
+        filtered = tables.filters.c.destination_id == destination_id
+        conn.execute(sa.delete(tables.filters).where(filtered))
         waiting = tables.deliveries.c.destination_id == destination_id
         conn.execute(sa.delete(tables.deliveries).where(waiting))
         cursors.drop(conn, f"destination:{destination_id}")

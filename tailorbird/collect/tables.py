@@ -108,6 +108,38 @@ destinations = sa.Table(
     sa.Column("lease", sa.Double, nullable=False),
 )
 
+filters = sa.Table(
+    "collect_filters",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("destination_id", sa.Text, nullable=False, index=True),
+    sa.Column("source_id", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("condition", sa.Text, nullable=False),
+    sa.Column("actions", Document, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("updated", sa.Double, nullable=False),
+)
+
+# A replay: which calls of an archive go to which destination again, and how far it has come.
+replays = sa.Table(
+    "collect_replays",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("destination_id", sa.Text, nullable=False),
+    sa.Column("job", sa.BigInteger),
+    sa.Column("wanted", Document, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("line", sa.BigInteger, nullable=False),
+    sa.Column("counts", Document, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("finished", sa.Double),
+)
+
 # One call on its way to one destination, and how that ended.
 deliveries = sa.Table(
     "collect_deliveries",

@@ -17,8 +17,8 @@ from typing import Any
 import orjson
 
 from tailorbird.collect import Collect, Outcome, Request, take_calls
-from tailorbird.collect.receive import BATCH_MAX_BYTES
 from tailorbird.collect.rate import Rate
+from tailorbird.collect.receive import BATCH_MAX_BYTES
 from tailorbird.errors import Denied, Invalid, TailorbirdError, Throttled, TooLarge, Unavailable
 
 Scope = MutableMapping[str, Any]

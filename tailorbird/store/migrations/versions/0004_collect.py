@@ -19,6 +19,8 @@ def upgrade() -> None:
     _samples()
     _archives()
     _destinations()
+    _filters()
+    _replays()
     _deliveries()
     _profiles()
     _profile_ids()
@@ -129,6 +131,40 @@ def _destinations() -> None:
         sa.Column("lease", sa.Double, nullable=False),
     )
     op.create_index("ix_collect_destinations_source_id", "collect_destinations", ["source_id"])
+
+
+def _filters() -> None:
+    op.create_table(
+        "collect_filters",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("destination_id", sa.Text, nullable=False),
+        sa.Column("source_id", sa.Text, nullable=False),
+        sa.Column("title", sa.Text, nullable=False),
+        sa.Column("description", sa.Text),
+        sa.Column("condition", sa.Text, nullable=False),
+        sa.Column("actions", Document, nullable=False),
+        sa.Column("enabled", sa.Boolean, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("updated", sa.Double, nullable=False),
+    )
+    op.create_index("ix_collect_filters_destination_id", "collect_filters", ["destination_id"])
+
+
+def _replays() -> None:
+    op.create_table(
+        "collect_replays",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("destination_id", sa.Text, nullable=False),
+        sa.Column("job", sa.BigInteger),
+        sa.Column("wanted", Document, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("error", sa.Text),
+        sa.Column("first", sa.BigInteger, nullable=False),
+        sa.Column("line", sa.BigInteger, nullable=False),
+        sa.Column("counts", Document, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("finished", sa.Double),
+    )
 
 
 def _deliveries() -> None:
