@@ -3,6 +3,7 @@
 from functools import partial
 
 from tailorbird.learn import (
+    autotraining,
     batch_inference,
     batch_segments,
     deletions,
@@ -22,7 +23,15 @@ __all__ = ["Learn", "job_kinds", "metrics", "recommend"]
 
 def job_kinds(room: Learn) -> dict[str, Kind]:
     """What is done in the background: imports, trainings, exports, deletions, batches."""
-    deeds = (imports, training, exports, deletions, batch_inference, batch_segments)
+    deeds = (
+        imports,
+        training,
+        autotraining,
+        exports,
+        deletions,
+        batch_inference,
+        batch_segments,
+    )
     return {
         deed.KIND: Kind(partial(deed.run, room), partial(deed.failed, room), QUEUE)
         for deed in deeds

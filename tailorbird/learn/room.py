@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tailorbird.clock import Clock
+from tailorbird.learn.recipes import own
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Objects
 
@@ -33,3 +34,6 @@ class Learn:
     tables: dict[str, Table] = field(default_factory=dict, repr=False)  # by dataset ARN
     shelves: dict[str, Shelf] = field(default_factory=dict, repr=False)  # by the model's address
     pasts: dict[str, Past] = field(default_factory=dict, repr=False)  # by the part's address
+
+    def __post_init__(self) -> None:
+        own.register(self.settings.learn_recipe_folder)

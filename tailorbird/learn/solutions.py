@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid, NotBuilt
-from tailorbird.learn import artifacts, catalogue, quotas, records
+from tailorbird.learn import artifacts, catalogue, datasets, hpo, quotas, records, schedules
 from tailorbird.learn.recipes import trending_now
 from tailorbird.learn.recipes.recipe import Recipe
 from tailorbird.learn.room import Learn
@@ -21,11 +21,8 @@ from tailorbird.learn.tables import (
 
 GIVEN = ("performHPO", "performAutoML", "recipeArn", "eventType", "solutionConfig")
 NOT_BUILT_CONFIG = (
-    "hpoConfig",
     "autoMLConfig",
     "optimizationObjective",
-    "trainingDataConfig",
-    "autoTrainingConfig",
 )
 
 
@@ -36,6 +33,7 @@ def create_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> dic
     check_definition(request)
     with room.db.write() as conn:
         records.active(conn, learn_dataset_groups, caller, group_arn, "dataset group")
+        request = schedules.begin(room, conn, request, arn)
         quotas.check_count(
             room,
             conn,
@@ -110,13 +108,8 @@ def check_definition(request: dict[str, Any]) -> Recipe:
     """The solution's recipe; Invalid or NotBuilt names the member that cannot be honoured."""
     if request.get("performAutoML"):
         raise NotBuilt("performAutoML is not built; name a recipeArn")
-    if request.get("performHPO"):
-        raise NotBuilt(
-            "performHPO is not built; the engine searches its weights by itself at every training"
-        )
-    for flag in ("performAutoTraining", "performIncrementalUpdate"):
-        if request.get(flag):
-            raise NotBuilt(f"{flag} is not built; start trainings with CreateSolutionVersion")
+    if request.get("performIncrementalUpdate"):
+        raise NotBuilt("performIncrementalUpdate is not built; use trainingMode UPDATE")
     if not request.get("recipeArn"):
         raise Invalid("recipeArn is missing; ListRecipes names what can be trained")
     recipe = catalogue.find(request["recipeArn"])
@@ -128,7 +121,10 @@ def check_definition(request: dict[str, Any]) -> Recipe:
             raise NotBuilt(f"solutionConfig.{member} is not built")
     _check_feature_parameters(recipe, config.get("featureTransformationParameters") or {})
     _check_hyperparameters(recipe, config.get("algorithmHyperParameters") or {})
+    _check_columns(config.get("trainingDataConfig") or {})
+    hpo.check(recipe, config.get("hpoConfig") or {})
     choice_of(request)
+    schedules.days(request)
     return recipe
 
 
@@ -159,12 +155,37 @@ def version_summary(row: records.Row) -> dict[str, Any]:
     """A solution version as lists show it."""
     shown = {"solutionVersionArn": row["arn"]} | records.state(row) | records.times(row)
     mode = row["definition"].get("trainingMode", "FULL")
-    return shown | {"trainingMode": mode, "trainingType": "MANUAL"}
+    return shown | {
+        "trainingMode": mode,
+        "trainingType": row["definition"].get("trainingType", "MANUAL"),
+    }
 
 
 def _summary(row: records.Row) -> dict[str, Any]:
     shown = {"name": row["name"], "solutionArn": row["arn"]} | records.state(row)
     return shown | records.times(row) | records.given(row, "recipeArn")
+
+
+def _check_columns(config: dict[str, Any]) -> None:
+    for member in ("excludedDatasetColumns", "includedDatasetColumns"):
+        for kind in config.get(member) or {}:
+            if datasets.dataset_type(kind) not in ("INTERACTIONS", "USERS"):
+                raise NotBuilt(f"trainingDataConfig.{member} is built for INTERACTIONS and USERS")
+
+
+def columns_wanted(definition: dict[str, Any], columns: list[str]) -> list[str]:
+    """Those of the Interactions columns that a solution lets into its training."""
+    config = (definition.get("solutionConfig") or {}).get("trainingDataConfig") or {}
+    out = _columns(config.get("excludedDatasetColumns"))
+    only = _columns(config.get("includedDatasetColumns"))
+    return [one for one in columns if one not in (out or ()) and (only is None or one in only)]
+
+
+def _columns(given: dict[str, list[str]] | None) -> set[str] | None:
+    for kind, names in (given or {}).items():
+        if datasets.dataset_type(kind) == "INTERACTIONS":
+            return {name.upper() for name in names}
+    return None
 
 
 def _check_feature_parameters(recipe: Recipe, given: dict[str, str]) -> None:
@@ -199,10 +220,14 @@ def _event_type(rule: dict[str, Any]) -> str:
 
 
 def _event_rule(rule: dict[str, Any]) -> dict[str, Any]:
-    threshold = rule.get("eventValueThreshold")
+    threshold, weight = rule.get("eventValueThreshold"), rule.get("weight")
+    if weight is not None and not 0 <= weight <= 1:
+        raise Invalid(
+            f"eventsConfig: the weight of {rule['eventType']} is {weight}; 0 to 1 is right"
+        )
     return {
-        "weight": rule.get("weight"),
-        "threshold": threshold if threshold is None else float(threshold),
+        "weight": weight,
+        "threshold": threshold if threshold is None else _number(threshold, "eventValueThreshold"),
     }
 
 

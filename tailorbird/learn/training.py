@@ -99,6 +99,9 @@ def describe_solution_version(
         "performAutoML": False,
         "solutionConfig": {},
     }
+    tuned = (row["report"] or {}).get("tuned")
+    if tuned is not None:
+        shown["tunedHPOParams"] = {"algorithmHyperParameters": tuned}
     if row["training_hours"] is not None:
         shown["trainingHours"] = round(row["training_hours"], 3)
     return {"solutionVersion": shown | records.given(row, *solutions.GIVEN)}
@@ -259,7 +262,7 @@ def _spec(room: Learn, stack: ExitStack, row: records.Row, folder: Path) -> dict
     with room.db.read() as conn:
         interactions = _uris(conn, row["group_arn"], "INTERACTIONS")
         items = _uris(conn, row["group_arn"], "ITEMS")
-        context = contexts.columns_of(conn, row["group_arn"])
+        context = solutions.columns_wanted(definition, contexts.columns_of(conn, row["group_arn"]))
         update = definition.get("trainingMode") == UPDATE
         full = _full_version(conn, row["solution_arn"]) if update else None
     live = folder / "events.npz"
@@ -279,6 +282,7 @@ def _spec(room: Learn, stack: ExitStack, row: records.Row, folder: Path) -> dict
             **(config.get("algorithmHyperParameters") or {}),
             **(config.get("featureTransformationParameters") or {}),
         },
+        "hpo": (config.get("hpoConfig") or {}) if definition.get("performHPO") else None,
         "choice": solutions.choice_of(definition) or solutions.choice_of_recipe(recipe),
         "minimum": {
             "interactions": settings.learn_min_interactions,

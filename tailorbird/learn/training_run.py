@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tailorbird.learn import artifacts, contexts, evaluation, material, segment_quality
+from tailorbird.learn import artifacts, contexts, evaluation, hpo, material, segment_quality
 from tailorbird.learn.child import Said
 from tailorbird.learn.models.blend import Blend, Case
 from tailorbird.learn.recipes import RECIPES, own
@@ -41,12 +42,17 @@ def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
     material.check(data, material.Minimum(**spec["minimum"]), choice)
     quality: dict[str, Any] = {"metrics": None}
     cases: list[Case] = []
+    more: dict[str, Any] = {}
     if spec.get("update"):
         blend = _as_before(spec["update"])
     else:
         segments = recipe.type == USER_SEGMENTATION
         rows, cases = (segment_quality if segments else evaluation).split(data, spec["seed"])
         train = data.keep(rows)
+        if spec.get("hpo") is not None:
+            tuned, trials = hpo.search(recipe, spec["hpo"], train, options)
+            options = replace(options, hyperparameters=tuned)
+            more = {"tuned": tuned, "trials": trials}
         blend = recipe.fit(train, options)
         progress("measure")
         if segments:
@@ -63,16 +69,20 @@ def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
     }
     context = contexts.fit([Path(path) for path in spec["parts"]], spec["context"], data.items)
     artifacts.save(Path(spec["out"]), data, final, about, HISTORY_ROWS, context)
-    return quality | {
-        "interactions": len(data),
-        "users": len(data.users),
-        "items": data.item_count,
-        "test_users": len(cases),
-        "weights": blend.weights,
-        "seen_penalty": blend.seen_penalty,
-        "alone": blend.alone,
-        "cpu_seconds": round(time.process_time() - started, 2),
-    }
+    return (
+        quality
+        | more
+        | {
+            "interactions": len(data),
+            "users": len(data.users),
+            "items": data.item_count,
+            "test_users": len(cases),
+            "weights": blend.weights,
+            "seen_penalty": blend.seen_penalty,
+            "alone": blend.alone,
+            "cpu_seconds": round(time.process_time() - started, 2),
+        }
+    )
 
 
 def _as_before(manifest: dict[str, Any]) -> Blend:

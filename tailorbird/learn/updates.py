@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid
-from tailorbird.learn import records, schemas, solutions
+from tailorbird.learn import records, schedules, schemas, solutions
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
     learn_datasets,
@@ -64,6 +64,8 @@ def update_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> dic
         if config:
             definition["solutionConfig"] = config
         solutions.check_definition(definition)
+        if "performAutoTraining" in request or "autoTrainingConfig" in update:
+            definition = schedules.begin(room, conn, definition, arn)
         now = room.clock.now()
         shown = {name: request[name] for name in FLAGS if name in request}
         change = {

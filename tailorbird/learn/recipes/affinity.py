@@ -3,7 +3,9 @@
 from tailorbird.learn.recipes import personal
 from tailorbird.learn.recipes.recipe import USER_SEGMENTATION, Parameter, Recipe
 
-HYPERPARAMETERS = {"hidden_dimension": Parameter("integer", "149", 32, 256, tunable=True)}
+HYPERPARAMETERS = {
+    "hidden_dimension": Parameter("integer", "149", 32, 256, tunable=True, effective=False)
+}
 
 ITEM_AFFINITY = Recipe(
     name="aws-item-affinity",

@@ -6,9 +6,11 @@ from tailorbird.learn.models.interactions import Interactions
 from tailorbird.learn.recipes.recipe import Options, Parameter
 
 RECURRENT = {
-    "hidden_dimension": Parameter("integer", "149", 32, 256, tunable=True),
-    "bptt": Parameter("integer", "32", 2, 32, tunable=True),
-    "recency_mask": Parameter("categorical", "true", values=("true", "false"), tunable=True),
+    "hidden_dimension": Parameter("integer", "149", 32, 256, tunable=True, effective=False),
+    "bptt": Parameter("integer", "32", 2, 32, tunable=True, effective=False),
+    "recency_mask": Parameter(
+        "categorical", "true", values=("true", "false"), tunable=True, effective=False
+    ),
 }
 RECENCY = {"apply_recency_bias": Parameter("categorical", "true", values=("true", "false"))}
 

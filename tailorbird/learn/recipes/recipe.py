@@ -47,6 +47,7 @@ class Parameter:
     high: float | None = None
     values: tuple[str, ...] = ()
     tunable: bool = False
+    effective: bool = True  # whether it changes the engine's model
 
 
 @dataclass(frozen=True)

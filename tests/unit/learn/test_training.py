@@ -81,8 +81,35 @@ NOT_TRAINED = {
     "no recipe": ({"recipeArn": None}, Invalid, "recipeArn is missing"),
     "unknown recipe": ({"recipeArn": UP + "-v9"}, NotFound, "aws-sims"),
     "automl": ({"performAutoML": True}, NotBuilt, "performAutoML"),
-    "hpo": ({"performHPO": True}, NotBuilt, "performHPO"),
-    "schedule": ({"performAutoTraining": True}, NotBuilt, "performAutoTraining"),
+    "incremental": ({"performIncrementalUpdate": True}, NotBuilt, "trainingMode UPDATE"),
+    "schedule": (
+        {"solutionConfig": {"autoTrainingConfig": {"schedulingExpression": "cron(1)"}}},
+        Invalid,
+        "rate",
+    ),
+    "trials": (
+        {"solutionConfig": {"hpoConfig": {"hpoResourceConfig": {"maxNumberOfTrainingJobs": "41"}}}},
+        Invalid,
+        "1 to 40",
+    ),
+    "weight": (
+        {
+            "solutionConfig": {
+                "eventsConfig": {"eventParametersList": [{"eventType": "a", "weight": 2}]}
+            }
+        },
+        Invalid,
+        "0 to 1",
+    ),
+    "columns": (
+        {
+            "solutionConfig": {
+                "trainingDataConfig": {"excludedDatasetColumns": {"ITEMS": ["GENRES"]}}
+            }
+        },
+        NotBuilt,
+        "excludedDatasetColumns",
+    ),
     "unknown hyperparameter": (
         {"solutionConfig": {"algorithmHyperParameters": {"depth": "3"}}},
         Invalid,
