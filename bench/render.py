@@ -16,7 +16,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tailorbird import settings
 from tailorbird.channels import Channels, Message, send_batch
@@ -61,6 +65,22 @@ def main() -> None:
         show("to a mail server", lambda: send_all(room, mails))
         show("render and to a mail server", lambda: render_and_send(room, compiled, people))
         room.stop()
+        with tempfile.TemporaryDirectory() as folder:
+            room = Channels(None, SystemClock(), settings.load(with_everything(url, folder), {}))
+            show("the same, with DKIM and links", lambda: render_and_send(room, compiled, people))
+            room.stop()
+
+
+def with_everything(url: str, folder: str) -> dict[str, Any]:
+    """Settings that sign (RSA, 2048 bits), and add links out and return paths."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    file = Path(folder) / "dkim.pem"
+    file.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, plain))
+    return {
+        "smtp_url": url, "data": folder, "dkim_keys": f"example.org=s1:{file}",
+        "public_url": "https://mail.example.org", "bounce_address": "bounces@example.org",
+    }  # fmt: skip
 
 
 def show(name: str, work: Callable[[], object]) -> float:
