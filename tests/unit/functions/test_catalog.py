@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tailorbird import settings as settings_module
 from tailorbird.access import roles
 from tailorbird.errors import Conflict, Invalid, NotBuilt, NotFound, TailorbirdError
 from tailorbird.functions import Functions, catalog
-from tests.unit.functions.conftest import ACCOUNT, OWNER, ROLE, zipped
+from tailorbird.store import Database
+from tests.unit.functions.conftest import ACCOUNT, OWNER, ROLE, open_workshop, zipped
 
 CODE = zipped({"app.py": "def handler(event, context): return 1"})
 ARN = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:hook"
@@ -326,3 +329,11 @@ def test_a_function_is_read_by_its_latest_qualifier(room: Functions):
     assert get(room, "hook:$LATEST")["FunctionArn"] == ARN + ":$LATEST"
     with pytest.raises(NotFound, match="hook:7"):
         get(room, "hook:7")
+
+
+def test_a_longer_timeout_is_a_setting(db: Database, tmp_path: Path):
+    given = {"data": tmp_path / "data", "functions_max_timeout_seconds": 5400}
+    settings = settings_module.load(given, environment={}, folder=tmp_path)
+    room = open_workshop(db, settings)
+    assert create(room, Timeout=5400)["Timeout"] == 5400
+    room.stop()
