@@ -21,6 +21,7 @@ from tailorbird.gateway import (
     own_campaigns,
     own_clock,
     own_functions,
+    own_learn,
     segment,
     segment_public,
 )
@@ -75,6 +76,7 @@ class Entrance:
             [
                 *own_functions.doors(house.functions),
                 *own_campaigns.doors(house.engage),
+                *own_learn.doors(house.learn),
                 *own_clock.doors(house.clock, house.jobs),
             ],
         )

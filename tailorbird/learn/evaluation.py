@@ -14,7 +14,7 @@ import numpy as np
 
 from tailorbird.learn.models.blend import Blend, Case
 from tailorbird.learn.models.engine import top
-from tailorbird.learn.models.interactions import Interactions
+from tailorbird.learn.models.interactions import History, Interactions
 from tailorbird.learn.models.popular import Popular
 from tailorbird.learn.models.scores import Ranked, honest_metrics, personalize_metrics
 from tailorbird.learn.recipes.recipe import RELATED_ITEMS, Recipe
@@ -59,8 +59,12 @@ def measure(
 
 
 def scores_for(recipe: Recipe, blend: Blend, case: Case) -> np.ndarray:
-    """The recipe's scores for a case; related items are those beside the input's newest item."""
+    """The recipe's scores for a case.
+
+    Related items are those beside the newest items of the input, joined, where repeats are allowed:
+    the service's saved precision is out of reach of the list of a single item.
+    """
     if recipe.type == RELATED_ITEMS:
-        similar: Callable[[int], np.ndarray] = blend.scorers["items"].similar  # type: ignore[attr-defined]
-        return similar(int(case.history.item[-1]))
+        beside: Callable[[History], np.ndarray] = blend.scorers["items"].beside_newest  # type: ignore[attr-defined]
+        return beside(case.history)
     return blend.score(case.history)

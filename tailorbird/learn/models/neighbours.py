@@ -7,12 +7,18 @@ from scipy import sparse
 
 from tailorbird.learn.models.ids import Arrays
 from tailorbird.learn.models.interactions import History, Interactions
-from tailorbird.learn.models.rows import Rows
+from tailorbird.learn.models.rows import Rows, pair_counts
+from tailorbird.learn.models.rules import lagged
 
 KEEP = 200  # neighbours of an item
 MAX_SET = 1_000  # rows of one user that count, newest first
 MAX_PAIRS = 50_000_000  # item pairs looked at in a fit
 SHRINK = 10.0
+WINDOW = 40  # rows apart that still count as together
+BACKWARD = 0.5  # what came before an item, against what came after it
+NEWEST = 7  # items of a history whose lists are joined
+NEWEST_DECAY = 0.75
+AGAIN = 0.5  # how much an item speaks for itself
 SESSIONS = 100  # neighbour sessions that vote
 SESSION_SAMPLE = 1_000  # newest sessions looked at
 SESSION_LAST = 20  # newest items of a history that look for neighbours
@@ -49,9 +55,40 @@ class ItemNeighbours:
         together.eliminate_zeros()
         return cls(data.item_count, Rows.largest(together, keep))
 
+    @classmethod
+    def in_sequence(
+        cls, data: Interactions, discount: float = 0.5, min_pairs: int = 1, keep: int = KEEP
+    ) -> "ItemNeighbours":
+        """Pairs of one user's rows count by how near they lie; what came before counts half."""
+        after = None
+        for lag in range(1, WINDOW + 1):
+            left, right = lagged(data, lag)
+            weights = data.weight[right] / lag**0.5
+            some = pair_counts(data.item[left], data.item[right], weights, data.item_count)
+            after = some if after is None else after + some
+        assert after is not None
+        together = (after + BACKWARD * after.T).tocsr()
+        together.setdiag(0)
+        if min_pairs > 1:
+            together = together.multiply(_shared_by(data, min_pairs)).tocsr()
+        together.eliminate_zeros()
+        uses = np.bincount(data.item, minlength=data.item_count).astype(np.float64)
+        left = np.repeat(np.arange(data.item_count), np.diff(together.indptr))
+        norm = uses[left] ** 0.5 * uses[together.indices] ** discount
+        together.data = (together.data / (norm + SHRINK)).astype(np.float32)
+        return cls(data.item_count, Rows.largest(together, keep))
+
     def score(self, history: History) -> np.ndarray:
         items = history.item[-self.last :][::-1]
         return self.rows.add(items, self.decay ** np.arange(len(items)), self.size)
+
+    def beside_newest(self, history: History) -> np.ndarray:
+        """The lists of the newest items joined; the items themselves may come again."""
+        items = history.item[-NEWEST:][::-1]
+        weights = NEWEST_DECAY ** np.arange(len(items))
+        scores = self.rows.add(items, weights, self.size)
+        np.add.at(scores, items, (AGAIN * weights).astype(np.float32))
+        return scores
 
     def similar(self, item: int) -> np.ndarray:
         """This item's neighbours, over the whole catalogue."""
@@ -154,6 +191,15 @@ class SessionNeighbours:
         by_item = Rows(arrays["item_starts"], arrays["item_users"], none)
         by_user = Rows(arrays["user_starts"], arrays["user_items"], none)
         return cls(int(arrays["size"]), by_item, by_user, arrays["idf"])
+
+
+def _shared_by(data: Interactions, count: int) -> sparse.csr_matrix:
+    """1 for each pair of items that `count` users have or more."""
+    sets = user_sets(data)
+    together = (sets.T @ sets).tocsr()
+    together.data = (together.data >= count).astype(np.float32)
+    together.eliminate_zeros()
+    return together
 
 
 def user_sets(data: Interactions) -> sparse.csr_matrix:

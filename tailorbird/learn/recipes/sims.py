@@ -11,7 +11,7 @@ KEEP = 500  # a request may ask for 500 items
 
 def fit(data: Interactions, options: Options) -> Blend:
     options.progress("fit items")
-    items = ItemNeighbours.fit(
+    items = ItemNeighbours.in_sequence(
         data,
         discount=options.number("popularity_discount_factor", 0.5),
         min_pairs=int(options.number("min_cointeraction_count", 3)),

@@ -1,0 +1,47 @@
+"""Recommendations under `/_/`: what the service never had a call for.
+
+GET /_/explain   ?campaign=ARN&user=&item=: which models and which history items put it there
+GET /_/events    ?of=TRACKER or dataset group: received, linked, unusable and why
+GET /_/dataset   ?group=ARN or name: what a training would say of the data, in words and counts
+GET /_/versions  ?version=ARN&version=ARN: their metrics side by side
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+
+from tailorbird.errors import Invalid
+from tailorbird.learn import Learn, explain, inspection, metrics, readiness
+
+Answer = dict[str, Any]
+Door = Callable[[Request], Answer]
+
+
+def doors(room: Learn) -> list[tuple[str, str, Door]]:
+    """Method, path and what answers."""
+    return [
+        (
+            "GET",
+            "/_/explain",
+            lambda request: explain.explain(
+                room, _text(request, "campaign"), _text(request, "user"), _text(request, "item")
+            ),
+        ),
+        ("GET", "/_/dataset", lambda request: readiness.findings(room, _text(request, "group"))),
+        (
+            "GET",
+            "/_/versions",
+            lambda request: metrics.compare(room, request.query_params.getlist("version")),
+        ),
+        ("GET", "/_/events", lambda request: inspection.events(room, _text(request, "of"))),
+    ]
+
+
+def _text(request: Request, name: str) -> str:
+    value = request.query_params.get(name)
+    if not value:
+        raise Invalid(f"{name}= is missing")
+    return value
