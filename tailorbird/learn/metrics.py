@@ -6,10 +6,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tailorbird.errors import NotFound
+from tailorbird.errors import Invalid, NotFound
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_solution_versions
 
+SPLIT = ("interactions", "users", "items", "test_users")
 MAIN = "normalized_discounted_cumulative_gain_at_25"
 
 
@@ -37,3 +38,20 @@ def against_popularity(
         "ratio": round(ours / theirs, 2) if theirs else None,
         "test_users": found["test_users"],
     }
+
+
+def compare(room: Learn, versions: list[str]) -> dict[str, Any]:
+    """Metrics of solution versions side by side, and whether the same users were kept out of all.
+
+    The split is by the seed and the data: versions trained on the same rows share it.
+    """
+    if not versions:
+        raise Invalid("version= is missing; name two solution versions or more")
+    reports = [(arn, report(room, arn)) for arn in versions]
+    rows = []
+    for arn, one in reports:
+        if not one.get("metrics"):
+            raise Invalid(f"{arn} was updated, which measures nothing; compare its FULL version")
+        rows.append({"version": arn, **one["metrics"], **one["honest"]})
+    splits = {tuple(one.get(name) for name in SPLIT) for _, one in reports}
+    return {"same_split": len(splits) == 1, "versions": rows}
