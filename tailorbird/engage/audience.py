@@ -7,10 +7,11 @@ sent to gets its ledger row here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from typing import Any, NamedTuple
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -38,6 +39,9 @@ CHUNK_ENDPOINTS = 10_000
 DAY_SECONDS = 86_400.0
 
 _MEMBERS = Bulk("engage_members", {"activity": "bigint", "n": "bigint", "endpoint": "bigint"})
+
+
+RawRow = Any  # a tuple in the order of Row
 
 
 class Row(NamedTuple):
@@ -78,7 +82,7 @@ def count(room: Engage, app: App, segment: dict[str, Any]) -> int:
     with room.db.read() as conn:
         member = _membership(room, conn, app, segment)
         return sum(
-            1 for page in _pages(room, conn, app, member, 0) for _ in _belonging(room, page, member)
+            len(_matching(room, page, member)) for page in _pages(room, conn, app, member, 0)
         )
 
 
@@ -96,7 +100,7 @@ def freeze(
             member = member._replace(body=True)  # the time zone is in there
         check = _Targets(room, conn, app, activity, body)
         for page in _pages(room, conn, app, member, activity["resolved_to"]):
-            chunk = check.chunk(page[-1].number, list(_belonging(room, page, member)))
+            chunk = check.chunk(page[-1][0], _belonging(room, page, member))
             activity = _store(room, activity, chunk)
             job.progress(activity["total"], None, "endpoints resolved")
     return activity
@@ -134,7 +138,7 @@ def everybody(room: Engage, conn: Connection, app: App) -> Iterator[tuple[Row, C
     """Every endpoint of an application, with all that a segment may look at."""
     load = room.db.load
     for page in _pages(room, conn, app, Membership(dimensions.everybody, True, True), 0):
-        for row in page:
+        for row in map(Row._make, page):
             person = load(row.person) if row.person is not None else NOTHING
             body = load(row.body)
             yield row, Candidate(row.number, row.channel, row.effective, body, person)
@@ -150,7 +154,7 @@ def belonging(
     marks = ",".join("?" for _ in endpoints)
     text = room.db.sql(_select(member, f"e.number IN ({marks})"))
     rows = conn.exec_driver_sql(text, (app.number, *endpoints)).fetchall()
-    return list(_belonging(room, [Row._make(row) for row in rows], member))
+    return _belonging(room, rows, member)
 
 
 def enlist(
@@ -174,11 +178,16 @@ def _membership(room: Engage, conn: Connection, app: App, segment: dict[str, Any
 
 def _pages(
     room: Engage, conn: Connection, app: App, member: Membership, after: int
-) -> Iterator[list[Row]]:
+) -> Iterator[Sequence[RawRow]]:
     """All endpoints of an application by number; parts nobody looks at are not read."""
     text = room.db.sql(_select(member, "e.number > ? ORDER BY e.number LIMIT ?"))
-    while rows := conn.exec_driver_sql(text, (app.number, after, CHUNK_ENDPOINTS)).fetchall():
-        yield [Row._make(row) for row in rows]
+    while True:
+        found = conn.exec_driver_sql(text, (app.number, after, CHUNK_ENDPOINTS))
+        rows = found.cursor.fetchall()  # the driver's own tuples: this is the hottest loop
+        found.close()
+        if not rows:
+            return
+        yield rows
         after = rows[-1][0]
 
 
@@ -194,13 +203,30 @@ def _select(member: Membership, rest: str) -> str:
     )
 
 
-def _belonging(room: Engage, rows: list[Row], member: Membership) -> Iterator[Row]:
-    load, test = room.db.load, member.test
-    for row in rows:
-        body = load(row.body) if row.body is not None else NOTHING
-        person = load(row.person) if row.person is not None else NOTHING
-        if test(Candidate(row.number, row.channel, row.effective, body, person)):
-            yield row
+def _belonging(room: Engage, rows: Sequence[RawRow], member: Membership) -> list[Row]:
+    return list(map(Row._make, _matching(room, rows, member)))
+
+
+def _matching(room: Engage, rows: Sequence[RawRow], member: Membership) -> Sequence[RawRow]:
+    """The rows that belong to a segment."""
+    load = orjson.loads if room.db.dialect == "sqlite" else room.db.load
+    test = member.test
+    if test is dimensions.everybody:
+        return rows
+    if not member.person:
+        if not member.body:
+            return [r for r in rows if test(Candidate(r[0], r[2], r[7], NOTHING, NOTHING))]
+        return [r for r in rows if test(Candidate(r[0], r[2], r[7], load(r[8]), NOTHING))]
+    return [
+        r
+        for r in rows
+        if test(
+            Candidate(
+                r[0], r[2], r[7], NOTHING if r[8] is None else load(r[8]),
+                NOTHING if r[9] is None else load(r[9]),
+            )
+        )
+    ]  # fmt: skip
 
 
 class _Targets:
