@@ -89,7 +89,7 @@ def serve(folder: Path, kind: str, url: str, pipe: Any) -> None:
     nobody: Any = None
     objects = Objects(folder / "objects", given)
     functions: Any = SimpleNamespace(caller_at=lambda address: None)
-    room = Collect(db, Jobs(db, clock), objects, clock, given, functions, nobody, nobody)
+    room = Collect(db, Jobs(db, clock), objects, clock, given, functions, *([nobody] * 4))
     source = ensure_default_source(room, WRITE_KEY)
     before = received(db, source["id"])
     if kind == "no log":

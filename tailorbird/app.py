@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from tailorbird import __version__, access, collect, engage, functions, learn, prepare
+from tailorbird import __version__, access, collect, engage, functions, ids, learn, prepare
 from tailorbird.access import Access
 from tailorbird.channels import Channels
 from tailorbird.clock import Clock, MovedClock, SystemClock
 from tailorbird.collect import Collect
-from tailorbird.engage import Engage
+from tailorbird.engage import Engage, app_events
 from tailorbird.functions import Functions
 from tailorbird.learn import Learn
 from tailorbird.prepare import Prepare
@@ -66,7 +66,16 @@ class House:
         parlour = Engage(db, jobs, objects, clock, settings, workshop, doors, study)
         doors.on_feedback = partial(engage.take_feedback, parlour)
         porch = Collect(
-            db, jobs, objects, clock, settings, workshop, study, _endpoints_door(parlour)
+            db,
+            jobs,
+            objects,
+            clock,
+            settings,
+            workshop,
+            study,
+            _endpoints_door(parlour),
+            doors,
+            _app_events_door(parlour),
         )
         kitchen = Prepare(db, jobs, objects, clock, settings)
         house = cls(
@@ -144,6 +153,19 @@ class House:
             "database": self.db.dialect,
             "sandbox": self.functions.level,
         }
+
+
+def _app_events_door(parlour: Engage) -> Callable[[str, str, dict[str, Any]], dict[str, Any]]:
+    """How collect's track calls become a Pinpoint application's events; a result for each."""
+
+    def put(account: str, application_id: str, batch: dict[str, Any]) -> dict[str, Any]:
+        region = parlour.settings.region
+        caller = access.Caller(account, region, f"arn:aws:iam::{account}:root", "", ids.uuid4())
+        request = {"ApplicationId": application_id, "EventsRequest": {"BatchItem": batch}}
+        found: dict[str, Any] = app_events.put_events(parlour, caller, request)
+        return dict(found["EventsResponse"]["Results"])
+
+    return put
 
 
 def _endpoints_door(parlour: Engage) -> Callable[[str, str, list[dict[str, Any]]], None]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tailorbird.channels import Channels
 from tailorbird.clock import Clock
 from tailorbird.collect.log import Log
 from tailorbird.collect.sources import Keyring
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tailorbird.collect.delivery import Delivery
 
 UpdateEndpoints = Callable[[str, str, list[dict[str, Any]]], None]
+PutAppEvents = Callable[[str, str, dict[str, Any]], dict[str, Any]]  # BatchItem -> Results
 
 
 @dataclass
@@ -32,6 +34,8 @@ class Collect:
     functions: Functions
     learn: Learn
     update_endpoints: UpdateEndpoints
+    channels: Channels
+    put_app_events: PutAppEvents
     keys: Keyring = field(init=False)
     log: Log = field(init=False)
     delivery: Delivery = field(init=False)

@@ -3,9 +3,12 @@
 from tailorbird.collect.catalog.amazon_lambda import AMAZON_LAMBDA, AMAZON_PERSONALIZE
 from tailorbird.collect.catalog.amazon_pinpoint import AMAZON_PINPOINT
 from tailorbird.collect.catalog.definition import DestinationType
+from tailorbird.collect.catalog.personalize_direct import PERSONALIZE_DIRECT
+from tailorbird.collect.catalog.webhooks import WEBHOOKS
 from tailorbird.errors import NotFound
 
-TYPES = {kind.name: kind for kind in (AMAZON_LAMBDA, AMAZON_PERSONALIZE, AMAZON_PINPOINT)}
+ALL = (AMAZON_LAMBDA, AMAZON_PERSONALIZE, PERSONALIZE_DIRECT, AMAZON_PINPOINT, WEBHOOKS)
+TYPES = {kind.name: kind for kind in ALL}
 
 
 def find(given: str) -> DestinationType:

@@ -1,11 +1,11 @@
-"""Amazon Pinpoint: an identify call updates the person's endpoint.
+"""Amazon Pinpoint: an identify call updates the person's endpoint, a track call is an app event.
 
 Traits become user attributes (lists of texts); the email trait is the address of an EMAIL endpoint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -25,6 +25,9 @@ from tailorbird.errors import TailorbirdError, Throttled, Unavailable
 BATCH = 100  # endpoints of one update, Pinpoint's limit
 ENDPOINT_IDS = ("userId", "anonymousId", "email")
 EMAIL = "email"
+ACCEPTED = 202
+KEYS_MAX = 40  # attributes and metrics of one event, Pinpoint's limit
+KEY_MAX_CHARACTERS = 50
 
 OPTIONS = (
     Option("applicationId", "Application ID", str, required=True),
@@ -34,13 +37,24 @@ OPTIONS = (
 
 
 def refuses(settings: dict[str, Any], call: dict[str, Any]) -> str | None:
-    """Only identify calls change endpoints."""
-    if call["type"] != "identify":
+    """Identify calls change endpoints, track calls are events of theirs."""
+    if call["type"] not in ("identify", "track"):
         return "type_not_selected"
     return None if _endpoint_id(settings, call) else "no_endpoint_id"
 
 
 def deliver(room: Collect, to: Destination, parcels: Sequence[Parcel]) -> list[Result]:
+    """Endpoints first, then the events of the same calls' people."""
+    results: dict[int, Result] = {}
+    for kind, put in (("identify", _put_endpoints), ("track", _put_events)):
+        mine = [parcel for parcel in parcels if parcel.call["type"] == kind]
+        if mine:
+            found = put(room, to, mine)
+            results |= {parcel.number: one for parcel, one in zip(mine, found, strict=True)}
+    return [results[parcel.number] for parcel in parcels]
+
+
+def _put_endpoints(room: Collect, to: Destination, parcels: Sequence[Parcel]) -> list[Result]:
     """All in one update; one by one when something in it is refused, so that it costs no other."""
     try:
         _update(room, to, parcels)
@@ -49,8 +63,59 @@ def deliver(room: Collect, to: Destination, parcels: Sequence[Parcel]) -> list[R
     except TailorbirdError as error:
         if len(parcels) == 1:
             return [Result(State.FAILED, "400", error.message)]
-        return [result for parcel in parcels for result in deliver(room, to, [parcel])]
+        return [result for parcel in parcels for result in _put_endpoints(room, to, [parcel])]
     return [DONE] * len(parcels)
+
+
+def _put_events(room: Collect, to: Destination, parcels: Sequence[Parcel]) -> list[Result]:
+    """One PutEvents; each event has its own answer."""
+    batch: dict[str, dict[str, Any]] = {}
+    for parcel in parcels:
+        item = batch.setdefault(_endpoint_id(to.settings, parcel.call), {"Events": {}})
+        item["Events"][parcel.call["messageId"]] = app_event(parcel.call)
+    try:
+        answers = room.put_app_events(to.account, to.settings["applicationId"], batch)
+    except (Throttled, Unavailable) as error:
+        return [Result(State.WAITING, "503", error.message)] * len(parcels)
+    except TailorbirdError as error:
+        if len(parcels) == 1:
+            return [Result(State.FAILED, "400", error.message)]
+        return [result for parcel in parcels for result in _put_events(room, to, [parcel])]
+    return [_answer(answers, to, parcel.call) for parcel in parcels]
+
+
+def _answer(answers: dict[str, Any], to: Destination, call: dict[str, Any]) -> Result:
+    events = answers[_endpoint_id(to.settings, call)]["EventsItemResponse"]
+    said = events[call["messageId"]]
+    if said["StatusCode"] == ACCEPTED:
+        return DONE
+    return Result(State.FAILED, str(said["StatusCode"]), str(said.get("Message") or ""))
+
+
+def app_event(call: dict[str, Any]) -> dict[str, Any]:
+    """A track call as Pinpoint takes it: numbers are metrics, everything else is an attribute."""
+    attributes: dict[str, str] = {}
+    metrics: dict[str, float] = {}
+    for name, value in _flat(call.get("properties") or {}):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            metrics[name] = float(value)
+        elif value is not None:
+            attributes[name] = _text(value)
+    return {
+        "EventType": _text(call["event"]),
+        "Timestamp": call["timestamp"],
+        "Attributes": dict(list(attributes.items())[:KEYS_MAX]),
+        "Metrics": dict(list(metrics.items())[: max(0, KEYS_MAX - len(attributes))]),
+    }
+
+
+def _flat(properties: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in properties.items():
+        name = (prefix + _text(key))[:KEY_MAX_CHARACTERS]
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}_")
+        elif name:
+            yield name, value
 
 
 def endpoint(settings: dict[str, Any], call: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tailorbird.channels import Channels
 from tailorbird.clock import TestClock
 from tailorbird.collect import Collect, ensure_default_source
 from tailorbird.collect.calls import Kept
@@ -27,12 +28,28 @@ class Endpoints:
     updates: list[tuple[str, str, list[dict[str, Any]]]] = field(default_factory=list)
     fail: Exception | None = None
     came: threading.Event = field(default_factory=threading.Event)
+    app_events: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, account: str, application_id: str, endpoints: list[dict[str, Any]]) -> None:
         if self.fail is not None:
             raise self.fail
         self.updates.append((account, application_id, endpoints))
         self.came.set()
+
+    def put(self, account: str, application_id: str, batch: dict[str, Any]) -> dict[str, Any]:
+        """What PutEvents answers; an event named "refused" is."""
+        if self.fail is not None:
+            raise self.fail
+        self.app_events |= batch
+        return {
+            endpoint: {
+                "EventsItemResponse": {
+                    name: {"StatusCode": 400 if event["EventType"] == "refused" else 202}
+                    for name, event in item["Events"].items()
+                }
+            }
+            for endpoint, item in batch.items()
+        }
 
 
 @pytest.fixture
@@ -56,7 +73,18 @@ def make_room(
         nobody: Any = None  # no function is called in these tests
         jobs = Jobs(db, clock)
         with_changes = settings.replace(**changes)
-        made = Collect(db, jobs, objects, clock, with_changes, nobody, nobody, endpoints)
+        made = Collect(
+            db,
+            jobs,
+            objects,
+            clock,
+            with_changes,
+            nobody,
+            nobody,
+            endpoints,
+            Channels(db, clock, with_changes),
+            endpoints.put,
+        )
         made.source = ensure_default_source(made, WRITE_KEY)  # type: ignore[attr-defined]
         rooms.append(made)
         return made

@@ -54,7 +54,7 @@ def test_calls_from_before_the_destination_was_made_are_not_sent(
 
 
 FILTERED: list[tuple[str, dict[str, Any], str]] = [
-    ("track", {}, "type_not_selected"),
+    ("page", {}, "type_not_selected"),
     ("identify", {"integrations": {"All": False}}, "integrations_disabled"),
     ("identify", {"integrations": {PINPOINT: False}}, "integrations_disabled"),
     ("identify", {"userId": None, "anonymousId": "a"}, "no_endpoint_id"),
