@@ -114,12 +114,21 @@ def counts(conn: Connection, activity: int) -> dict[str, int]:
 
 
 def of_activity(
-    room: Engage, activity_id: str, state: str | None = None, limit: int = 100, after: int = 0
+    room: Engage,
+    activity_id: str,
+    state: str | None = None,
+    limit: int = 100,
+    after: int = 0,
+    reason: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Rows of one activity (of one state), in the order of the endpoints' numbers."""
+    """Rows of one activity, of one state, with words in their reason, by endpoint number."""
     query = _rows().where(t.activities.c.id == activity_id, t.ledger.c.endpoint > after)
     if state is not None:
         query = query.where(t.ledger.c.state == state)
+    if reason:
+        words = [n for n, one in STATES.items() if reason.lower() in one.words.lower()]
+        unsaid = sa.and_(t.ledger.c.reason.is_(None), t.ledger.c.state.in_(words))
+        query = query.where(sa.or_(t.ledger.c.reason.icontains(reason, autoescape=True), unsaid))
     with room.db.read() as conn:
         rows = conn.execute(query.order_by(t.ledger.c.endpoint).limit(limit)).mappings()
         return [_show(row) for row in rows]

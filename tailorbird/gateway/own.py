@@ -1,7 +1,7 @@
 """Tailorbird's own HTTP API under `/_/`, with the bearer token: what no service has a call for.
 
 GET  /_/jobs[?kind=&state=]          GET /_/jobs/{id}
-GET  /_/ledger?activity=|campaign=   [&state=&limit=&after=]
+GET  /_/ledger?activity=|campaign=   [&state=&reason=&limit=&after=]
 GET  /_/ledger?application=&user=
 GET  /_/ledger/reasons?activity=|campaign=
 POST /_/archive                      {"source": id} or {} for all
@@ -129,7 +129,9 @@ def _ledger(parlour: Engage, request: Request) -> Answer:
     after = _number(given.get("after", "0"), "after")
     entries: list[Answer] = []
     for activity in _activities(parlour, request):
-        entries += ledger.of_activity(parlour, activity, given.get("state"), limit, after)
+        entries += ledger.of_activity(
+            parlour, activity, given.get("state"), limit, after, given.get("reason")
+        )
     return {"entries": entries[:limit]}
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from tailorbird.clock import parse_iso
-from tailorbird.engage import Engage, activities, app_settings
+from tailorbird.engage import Engage, activities, app_settings, campaign_run, ledger, planning
 from tailorbird.store import Worker
 from tests.unit.engage.conftest import CALLER, put, wait_for
 from tests.unit.engage.test_campaign_run import campaign, state, states, update
@@ -188,3 +189,41 @@ def test_the_applications_quiet_time_is_taken_over_at_creation(engage: Engage, a
     assert campaign(engage, app_id, Schedule=start)["Schedule"]["QuietTime"] == quiet
     made = campaign(engage, app_id, Schedule={**start, "QuietTime": own})
     assert made["Schedule"]["QuietTime"] == own
+
+
+def test_a_run_whose_start_was_cut_off_plans_the_next_one_once(
+    engage: Engage, app_id: str, clock: Any, request: pytest.FixtureRequest
+) -> None:
+    put(engage, app_id, {"Id": "ana"})
+    made = campaign(engage, app_id, Schedule=DAILY)
+    clock.advance(3601)
+    (job,) = engage.jobs.claim(["engage"], "w")
+    assert campaign_run._begin(engage, job.payload["activity"]) is not None  # and here it died
+    clock.advance(60)
+    request.getfixturevalue("worker")
+    found = over(engage, made, 1)
+    assert [(r["ScheduledStart"][8:10], r["State"]) for r in found] == [
+        ("21", "COMPLETED"), ("22", "PENDING"),
+    ]  # fmt: skip
+    assert states(engage, found[0]["Id"]) == {"ana": "sent"}
+
+
+def test_the_same_run_cannot_be_planned_twice(engage: Engage, app_id: str) -> None:
+    made = campaign(engage, app_id, Schedule=DAILY)
+    with pytest.raises(sa.exc.IntegrityError), engage.db.write() as conn:
+        planning.begin(
+            engage, conn, {"id": made["Id"], "application_id": app_id, "version": 1, "body": made}
+        )
+    assert len(runs(engage, made)) == 1
+
+
+def test_the_ledger_is_searched_by_reason(engage: Engage, app_id: str, worker: Worker) -> None:
+    put(
+        engage, app_id, {"Id": "ana"}, {"Id": "out", "OptOut": "ALL"}, {"Id": "bad", "Address": "x"}
+    )
+    (run,) = over(engage, campaign(engage, app_id), 1)
+
+    def found(words: str) -> list[str]:
+        return [row["endpoint_id"] for row in ledger.of_activity(engage, run["Id"], reason=words)]
+
+    assert (found("opted OUT"), found("in the inbox"), found("%")) == (["out"], ["ana"], [])
