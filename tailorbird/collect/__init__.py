@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from tailorbird.collect import archive, sources
+from tailorbird.collect import archive, replays, sources
 from tailorbird.collect.intake import Outcome, Request, take_calls
 from tailorbird.collect.room import Collect
 from tailorbird.store import Kind
@@ -15,7 +15,10 @@ __all__ = ["Collect", "Outcome", "Request", "ensure_default_source", "job_kinds"
 
 def job_kinds(room: Collect) -> dict[str, Kind]:
     """The background work of this room."""
-    return {archive.KIND: Kind(partial(archive.run, room), partial(archive.failed, room))}
+    return {
+        deed.KIND: Kind(partial(deed.run, room), partial(deed.failed, room))
+        for deed in (archive, replays)
+    }
 
 
 def ensure_default_source(room: Collect, write_key: str) -> dict[str, Any]:
