@@ -1,5 +1,7 @@
 """Personalize's resources, parts of imported data, live interaction events."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -52,7 +54,7 @@ def upgrade() -> None:
     _filters_and_records()
 
 
-def _text(name: str, **options: bool) -> sa.Column:
+def _text(name: str, **options: Any) -> sa.Column:
     return sa.Column(name, sa.Text, nullable=False, **options)
 
 
