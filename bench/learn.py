@@ -1,4 +1,4 @@
-"""Import and training seconds on AWS's POC set, and how quickly one process answers.
+"""Import and training seconds on AWS's POC set, how quickly one process answers, and with filters.
 
 Needs the data sets beside the code (../shared/data); they are not part of the project.
 """
@@ -30,6 +30,7 @@ from tailorbird.learn import (
     trackers,
     training,
 )
+from tailorbird.learn.filters import resources
 from tailorbird.store import Database, Jobs, Objects, Worker
 from tailorbird.store.migrations import upgrade
 
@@ -39,6 +40,16 @@ SCHEMA = """{"type": "record", "name": "Interactions",
  "namespace": "com.amazonaws.personalize.schema", "version": "1.0", "fields": [
  {"name": "USER_ID", "type": "string"}, {"name": "ITEM_ID", "type": "string"},
  {"name": "EVENT_TYPE", "type": "string"}, {"name": "TIMESTAMP", "type": "long"}]}"""
+ITEMS = """{"type": "record", "name": "Items",
+ "namespace": "com.amazonaws.personalize.schema", "version": "1.0", "fields": [
+ {"name": "ITEM_ID", "type": "string"}, {"name": "PRICE", "type": "float"},
+ {"name": "CATEGORY", "type": "string", "categorical": true}]}"""
+WIDE_ITEMS, WIDE_USERS, WIDE_ROWS = 68_000, 20_000, 400_000
+FILTERS = {
+    "category": "INCLUDE ItemID WHERE Items.CATEGORY IN ($CATEGORY)",
+    "price": "INCLUDE ItemID WHERE Items.PRICE > 20 AND Items.PRICE < 500",
+    "not viewed": 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("view")',
+}
 BIG_COPIES = 10  # the set under ten times as many user ids: 1.58 million rows
 REQUESTS = 2_000
 
@@ -96,6 +107,7 @@ def run(room: learn.Learn) -> None:
         found[name] = group
         print(f"import {name}: {rows:,} rows in {seconds:.2f} s ({rows / seconds:,.0f} rows/s)")
     answers(room, call, found["poc"])
+    filters(room, call)
 
 
 def answers(room: learn.Learn, call: Callable[..., Any], group: str) -> None:
@@ -145,6 +157,59 @@ def answers(room: learn.Learn, call: Callable[..., Any], group: str) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"peak memory: serving process {peak:.0f} MB, largest child {child:.0f} MB")
+
+
+def filters(room: learn.Learn, call: Callable[..., Any]) -> None:
+    """Answers over a made-up catalogue of 68,000 items, with and without a filter."""
+    random = np.random.default_rng(0)
+    item = (WIDE_ITEMS * random.random(WIDE_ROWS) ** 2).astype(int)
+    item[:WIDE_ITEMS] = np.arange(WIDE_ITEMS)
+    user = random.integers(0, WIDE_USERS, WIDE_ROWS)
+    rows = [
+        f"u{u},item-{i},view,{1_600_000_000 + n}"
+        for n, (u, i) in enumerate(zip(user, item, strict=True))
+    ]
+    things = [f"item-{n},{n % 1000},c{n % 300}|d{n % 20}" for n in range(WIDE_ITEMS)]
+    group = call(groups.create_dataset_group, name="wide")["datasetGroupArn"]
+    for kind, text, header, lines in (
+        ("Interactions", SCHEMA, "USER_ID,ITEM_ID,EVENT_TYPE,TIMESTAMP", rows),
+        ("Items", ITEMS, "ITEM_ID,PRICE,CATEGORY", things),
+    ):
+        room.objects.put(f"s3://bench/{kind}.csv", "\n".join([header, *lines]).encode())
+        name = f"wide-{kind}"
+        schema = call(schemas.create_schema, name=name, schema=text)["schemaArn"]
+        given = {"datasetGroupArn": group, "datasetType": kind, "schemaArn": schema}
+        dataset = call(datasets.create_dataset, name=name, **given)["datasetArn"]
+        arn = call(
+            imports.create_dataset_import_job,
+            jobName=name,
+            datasetArn=dataset,
+            dataSource={"dataLocation": f"s3://bench/{kind}.csv"},
+        )["datasetImportJobArn"]
+        settle(lambda arn=arn: one(call, arn))
+    recipe = "arn:aws:personalize:::recipe/aws-user-personalization"
+    given = {"datasetGroupArn": group, "recipeArn": recipe}
+    solution = call(solutions.create_solution, name="wide", **given)["solutionArn"]
+    version = call(training.create_solution_version, solutionArn=solution)["solutionVersionArn"]
+    settle(
+        lambda: call(training.describe_solution_version, solutionVersionArn=version)[
+            "solutionVersion"
+        ]
+    )
+    arn = call(campaigns.create_campaign, name="wide", solutionVersionArn=version)["campaignArn"]
+
+    def ask(number: int, **more: Any) -> None:
+        user_id = f"u{number * 7 % WIDE_USERS}"
+        call(serving.get_recommendations, campaignArn=arn, userId=user_id, **more)
+
+    show(f"GetRecommendations, {WIDE_ITEMS:,} items", timed(ask, REQUESTS))
+    for name, text in FILTERS.items():
+        given = {"datasetGroupArn": group, "filterExpression": text}
+        made = call(resources.create_filter, name=name.replace(" ", "-"), **given)
+        more = {"filterArn": made["filterArn"]}
+        if "$" in text:
+            more["filterValues"] = {"CATEGORY": '"d3","c7"'}
+        show(f"  with a filter: {name}", timed(lambda n, more=more: ask(n, **more), REQUESTS))
 
 
 def copies(poc: bytes) -> bytes:

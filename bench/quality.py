@@ -50,7 +50,8 @@ def main() -> None:
 def poc() -> None:
     """AWS's POC set, Personalize's split, means (AWS: MRR .269, NDCG@25 .332, P@25 .038)."""
     print(
-        "poc-ml-latest-small: 10 % of users kept out, newest 10 % of each to be found, seen allowed"
+        "poc-ml-latest-small: 10 % of users out, newest 10 % of each to be found, seen allowed,"
+        "\n  sims: the lists beside the newest seven items of the input, joined, repeats allowed"
     )
     data = load(
         "poc-ml-latest-small/interactions.csv.gz", "USER_ID, ITEM_ID, TIMESTAMP, EVENT_TYPE"
@@ -131,9 +132,7 @@ def retailrocket() -> None:
     found_at = np.array(ranks)
     reciprocal = np.divide(1.0, found_at, out=np.zeros(len(ranks)), where=found_at > 0)
     _print_fit(fitted)
-    print(
-        f"  HR@20 {np.mean(found_at > 0):.4f}  MRR@20 {reciprocal.mean():.4f}  of {len(ranks)}"
-    )
+    print(f"  HR@20 {np.mean(found_at > 0):.4f}  MRR@20 {reciprocal.mean():.4f}  of {len(ranks)}")
 
 
 def load(name: str, columns: str, where: str = "TRUE") -> Interactions:

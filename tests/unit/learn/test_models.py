@@ -109,6 +109,19 @@ def test_pairs_below_the_minimum_are_no_neighbours():
     assert similar[data.items.find("c")] == 0 < similar[data.items.find("b")]
 
 
+def test_what_lies_near_and_comes_after_is_beside_an_item():
+    data = of("abcd", "abxd", "zabc")
+    items = ItemNeighbours.in_sequence(data, discount=0.0)
+    similar = items.similar(data.items.find("b"))
+    assert similar[data.items.find("b")] == 0
+    assert similar[data.items.find("c")] > similar[data.items.find("d")] > 0
+    after, before = data.items.find("c"), data.items.find("z")
+    assert similar[after] > similar[before]
+    fewer = ItemNeighbours.in_sequence(data, min_pairs=2).similar(data.items.find("b"))
+    assert fewer[data.items.find("x")] == 0 < fewer[data.items.find("c")]
+    assert items.beside_newest(history(data, "ab")).argmax() in data.item
+
+
 def test_session_neighbours_vote_with_what_they_used():
     data = of("abx", "aby", "cdz", "abx")
     assert best(data, SessionNeighbours.fit(data), "a") in "bx"
