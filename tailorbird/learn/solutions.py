@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid, NotBuilt
-from tailorbird.learn import artifacts, catalogue, datasets, hpo, quotas, records, schedules
+from tailorbird.learn import artifacts, catalogue, datasets, hpo, quotas, records, schedules, tags
 from tailorbird.learn.recipes import trending_now
 from tailorbird.learn.recipes.recipe import Recipe
 from tailorbird.learn.room import Learn
@@ -98,9 +98,11 @@ def delete_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> Non
         )
         records.refuse_while(conn, busy, f"A version of the solution {arn} is being trained")
         gone = sa.delete(versions).where(versions.c.solution_arn == arn)
-        stored = conn.execute(gone.returning(versions.c.artifact)).scalars().all()
+        stored = conn.execute(gone.returning(versions.c.arn, versions.c.artifact)).fetchall()
+        for version, _ in stored:
+            tags.drop(conn, version)
         records.remove(conn, learn_solutions, arn)
-    for uri in filter(None, stored):
+    for uri in filter(None, (one[1] for one in stored)):
         artifacts.drop(room.objects, uri)
 
 
