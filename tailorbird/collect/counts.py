@@ -87,6 +87,21 @@ def totals(db: Database, owner: str, since: float = 0.0) -> list[dict[str, Any]]
         return [dict(row, n=int(row["n"])) for row in conn.execute(query).mappings()]
 
 
+def over_time(
+    db: Database, owner: str, step: str, since: float, until: float
+) -> list[dict[str, Any]]:
+    """One step's counts in buckets of ten minutes, by reason and type."""
+    c = counts.c
+    query = (
+        sa.select(c.bucket, c.reason, c.type, c.n)
+        .where(c.owner == owner, c.step == step)
+        .where(c.bucket > since - BUCKET_SECONDS, c.bucket < until)
+        .order_by(c.bucket)
+    )
+    with db.read() as conn:
+        return [dict(row) for row in conn.execute(query).mappings()]
+
+
 def by_step(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """The totals of `totals()` by step only."""
     steps: Counter[str] = Counter()

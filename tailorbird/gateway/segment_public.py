@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -32,7 +31,8 @@ from tailorbird.errors import (
     TooLarge,
     Unavailable,
 )
-from tailorbird.gateway import segment_shapes
+from tailorbird.gateway import segment_control, segment_shapes
+from tailorbird.gateway.segment_rooms import Asked, Deed, Rooms
 from tailorbird.prepare import Prepare
 
 PREFIX = "/segmentapis"
@@ -52,24 +52,6 @@ ERRORS: tuple[tuple[type[TailorbirdError], int, str], ...] = (
 )
 
 log = logging.getLogger("tailorbird.collect")
-
-
-@dataclass(frozen=True)
-class Rooms:
-    collect: Collect
-    prepare: Prepare
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request: the parts of its path that vary, its query and its body."""
-
-    parts: tuple[str, ...]
-    query: dict[str, str]
-    body: dict[str, Any]
-
-
-Deed = Callable[[Rooms, Asked], dict[str, Any]]
 
 
 def app(
@@ -303,6 +285,7 @@ ROUTES: dict[tuple[str, str], Deed] = {
     ("GET", "/calls/*"): get_call,
     ("POST", "/interactions"): make_interactions,
     ("GET", "/interactions/*"): get_interactions,
+    **segment_control.ROUTES,
 }
 
 
