@@ -79,7 +79,7 @@ def keep(room: Engage, conn: Connection, activity: int, waiting: Sequence[Waitin
         {
             "activity": activity, "endpoint": one.endpoint, "endpoint_id": one.endpoint_id,
             "attempt": one.made, "due": now + waits[one.made - 1], "until": one.until,
-            "message": {**asdict(one.message), "headers": dict(one.message.headers)},
+            "message": _document(one.message),
             "reason": one.reason,
         }
         for one in waiting
@@ -97,6 +97,11 @@ def keep(room: Engage, conn: Connection, activity: int, waiting: Sequence[Waitin
     )
     for made in {one.made for one in waiting}:
         _plan(room, conn, activity, now + waits[made - 1])
+
+
+def _document(message: Message) -> dict[str, Any]:
+    """A message as it is kept; whole mails (`raw`) are direct messages and never wait."""
+    return {name: value for name, value in asdict(message).items() if name != "raw"}
 
 
 def work(room: Engage, job: Job) -> None:
