@@ -111,8 +111,9 @@ class Content:
         beside = sparse.csr_matrix((1, every.shape[1]), dtype=np.float32)
         new = [_encoded(record, columns, parts) for record in table.records]
         every = sparse.vstack([every, beside, *new], format="csr")
+        cold = set(row[known:].tolist())
         for changed, record in table.changed.items():
-            if changed in set(row[known:].tolist()):
+            if changed in cold:
                 every = _replaced(every, changed, _encoded(record, columns, parts))
         of_known, of_cold = every[row[:known]], every[row[known:]]
         count = np.asarray(of_known.sum(axis=0)).ravel()

@@ -51,7 +51,7 @@ def test_every_command_has_help(command: str) -> None:
 
 def test_no_document_names_a_command_that_is_not_there() -> None:
     known = {command.split()[0] for command in COMMANDS}
-    named = set(re.findall(r"(?:`|/bin/|^\s*)tailorbird ([a-z]+)", text_of_documents(), re.M))
+    named = set(re.findall(r"(?:`|/bin/|^\s*)tailorbird ([a-z-]+)", text_of_documents(), re.M))
     assert named <= known
 
 

@@ -170,11 +170,9 @@ def test_a_local_file_is_refused_by_the_room_unless_a_setting_allows_it(server: 
 
 def test_what_is_not_built_says_so_by_name(server: Server):
     p = server.client("personalize")
-    with pytest.raises(ClientError, match="CreateFilter") as refused:
-        p.create_filter(
-            name="f",
-            datasetGroupArn="arn:aws:personalize:us-east-1:123456789012:dataset-group/g",
-            filterExpression="INCLUDE ItemID WHERE Items.GENRE IN ('a')",
+    with pytest.raises(ClientError, match="DeleteMetricAttribution") as refused:
+        p.delete_metric_attribution(
+            metricAttributionArn="arn:aws:personalize:us-east-1:123456789012:metric-attribution/m"
         )
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
