@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from segment.analytics.client import Client
 
-from tests.conftest import Server
+from tests.conftest import Server, wait_for
 from tests.wire.segment_client import kept, new_source
 
 NODE = Path(__file__).parent / "node"
@@ -72,6 +72,72 @@ def test_the_python_sdk_is_told_what_is_wrong(server: Server) -> None:
     assert len(failures) == 1
     assert failures[0].status == 400
     assert "malformed JSON" in failures[0].message
+
+
+def run_node(package: str, script: str, *words: str) -> Any:
+    """What a script prints; skipped where its packages are not installed."""
+    if shutil.which("node") is None or not (NODE / "node_modules" / package).is_dir():
+        pytest.skip(f"Node.js or its package {package} is not here (make setup installs it)")
+    done = subprocess.run(
+        ["node", NODE / script, *words], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_browser_library_in_jsdom(server: Server) -> None:
+    source = new_source(server, "browser")
+    key = source["writeKeys"][0]
+    sent = run_node("@segment/analytics-next", "segment_browser.mjs", server.url, key)
+    assert sent[0] == [f"/v1/projects/{key}/settings", "", 200]
+    assert sent[1:] == [[f"/v1/{letter}", "text/plain", 200] for letter in "ptiga"]
+    calls = kept(server, source)
+    assert types(calls) == {"page": 1, "track": 1, "identify": 1, "group": 1, "alias": 1}
+    assert all(call["channel"] == "client" for call in calls)
+
+
+def test_rudderstacks_node_sdk(server: Server) -> None:
+    source = new_source(server, "rudder-node")
+    run_node("@rudderstack/rudder-sdk-node", "rudder.mjs", server.url, source["writeKeys"][0])
+    assert wait_for(
+        lambda: types(kept(server, source)) == {"identify": 1, "track": 1, "page": 1, "group": 1},
+        10,
+    )
+
+
+def test_the_public_apis_typescript_sdk(server: Server) -> None:
+    package = "@segment/public-api-sdk-typescript"
+    assert run_node(package, "public_api.mjs", server.url, server.token) == {
+        "workspace": "tailorbird",
+        "source": "by-sdk",
+        "destination": "Hook",
+        "filter": "none",
+        "total": 0,
+        "kinds": True,
+    }
+
+
+def test_the_old_python_sdk(server: Server) -> None:
+    """analytics-python 1.4: Basic authorization only, no write key in the body."""
+    old = pytest.importorskip("analytics.client", reason="analytics-python 1.4 is not installed")
+    source = new_source(server, "old-python")
+    client = old.Client(source["writeKeys"][0], host=server.url)
+    client.track("ann", "Product Added", {"sku": "tea-1"})
+    client.identify("ann", {"plan": "pro"})
+    client.join() if not client.consumers else client.shutdown()
+    assert types(kept(server, source)) == {"track": 1, "identify": 1}
+
+
+def test_rudderstacks_python_sdk(server: Server) -> None:
+    rudder = pytest.importorskip(
+        "rudderstack.analytics.client", reason="rudder-sdk-python is not installed"
+    )
+    source = new_source(server, "rudder-python")
+    client = rudder.Client(source["writeKeys"][0], host=server.url)
+    client.track("ann", "Product Added", {"sku": "tea-1"})
+    client.identify("ann", {"plan": "pro"})
+    client.shutdown()
+    assert types(kept(server, source)) == {"track": 1, "identify": 1}
 
 
 def test_the_node_sdk(server: Server) -> None:
