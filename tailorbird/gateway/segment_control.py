@@ -29,7 +29,8 @@ def get_filter(rooms: Rooms, asked: Asked) -> dict[str, Any]:
 
 
 def update_filter(rooms: Rooms, asked: Asked) -> dict[str, Any]:
-    return {"filter": _filter(filters.update(rooms.collect, asked.parts[0], asked.parts[1], asked.body))}
+    destination, filter_id = asked.parts
+    return {"filter": _filter(filters.update(rooms.collect, destination, filter_id, asked.body))}
 
 
 def delete_filter(rooms: Rooms, asked: Asked) -> dict[str, Any]:
