@@ -88,7 +88,13 @@ def test_pages_lead_to_the_end(server: Server) -> None:
 def test_the_catalogue_names_every_setting(server: Server) -> None:
     found = public(server, "GET", "/catalog/destinations")["destinationsCatalog"]
     options = {kind["name"]: {option["name"] for option in kind["options"]} for kind in found}
-    assert set(options) == {"Amazon Lambda", "Amazon Personalize", "Amazon Pinpoint"}
+    assert set(options) == {
+        "Amazon Lambda",
+        "Amazon Personalize",
+        "Amazon Personalize (direct)",
+        "Amazon Pinpoint",
+        "Webhooks",
+    }
     catalogued = {"function", "roleAddress", "region", "externalId", "logType", "clientContext"}
     assert catalogued <= options["Amazon Lambda"]
 

@@ -10,7 +10,7 @@ from tests.unit.collect.conftest import entry, source_id
 
 def test_a_call_is_found_in_log_archive_and_deliveries(room: Collect) -> None:
     to = destinations.create(room, source_id(room), "Amazon Pinpoint", {"applicationId": "a"})
-    room.log.append_and_wait(entry(room, 1))
+    room.log.append_and_wait(entry(room, 1, call_type="page"))
     room.log.append_and_wait(entry(room, 2, 3, call_type="identify"))
     [uri] = archive.flush(room)
     delivered = wait_for(lambda: [d for d in trace.find(room, "m3")["deliveries"] if d["finished"]])
