@@ -206,5 +206,5 @@ def test_wrong_settings_are_refused_by_name(
 
 
 def test_an_unknown_type_of_destination_is_refused_with_those_there_are(room: Collect) -> None:
-    with pytest.raises(NotFound, match="'Amazon Lambda', 'Amazon Personalize', .*'Webhooks'"):
+    with pytest.raises(NotFound, match=r"'Amazon Lambda', 'Amazon Personalize', .*'Webhooks'"):
         destinations.create(room, source_id(room), "Mixpanel", {})
