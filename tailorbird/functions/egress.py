@@ -1,8 +1,9 @@
-"""The way out of a function's private network, and the only one.
+"""The way out of a function's network: of a private one the only one, else an HTTP proxy.
 
 Inside, every name leads to 127.0.0.1. Port 9002 is the house. On 443 and 80 the host that is asked
 for decides: Segment's and Amazon's addresses are answered by the house (TLS with its own
 authority), the allow list goes to the real host untouched, the rest is refused and logged.
+The proxy of an environment without a private network does the same with the host it is told.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import ssl
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
-from tailorbird.functions import addresses
+from tailorbird.functions import addresses, proxy
 from tailorbird.functions.authority import Authority
+from tailorbird.functions.proxy import Asked, Doors
 
 PIECE_BYTES = 262_144
 FIRST_BYTES = 16_384
@@ -34,11 +36,12 @@ log = logging.getLogger("tailorbird.functions")
 
 @dataclass(eq=False)
 class Exit:
-    """The sockets of one environment's private network, and what its connections are doing."""
+    """The sockets of one environment's way out, and what its connections are doing."""
 
     function: str
     report: Report
     sockets: list[socket.socket]
+    doors: Doors | None = None  # without a private network
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -71,6 +74,14 @@ class Egress:
         self._loop.call_soon_threadsafe(self._serve, way_out, house, doors, names)
         return way_out
 
+    def attach_doors(self, doors: Doors, function: str, report: Report) -> Exit:
+        """Serve the proxy and the Unix socket of an environment without a private network."""
+        way_out = Exit(function, report, [doors.proxy, doors.unix], doors)
+        for sock in way_out.sockets:
+            sock.setblocking(False)
+        self._loop.call_soon_threadsafe(self._serve_doors, way_out, doors)
+        return way_out
+
     def detach(self, way_out: Exit) -> None:
         """Close the environment's sockets and what runs over them."""
         with contextlib.suppress(RuntimeError):  # the loop has ended, and everything with it
@@ -101,12 +112,18 @@ class Egress:
             self._start(way_out, self._listen(way_out, door, self._by_host))
         self._loop.add_reader(names, _answer_names, names)
 
+    def _serve_doors(self, way_out: Exit, doors: Doors) -> None:
+        self._start(way_out, self._listen(way_out, doors.proxy, self._by_request))
+        self._start(way_out, self._listen(way_out, doors.unix, self._by_host))
+
     def _close(self, way_out: Exit) -> None:
         for task in list(way_out.tasks):
             task.cancel()
         for sock in way_out.sockets:
             self._loop.remove_reader(sock)
             sock.close()
+        if way_out.doors is not None:
+            way_out.doors.close()
 
     def _start(self, way_out: Exit, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -116,7 +133,8 @@ class Egress:
     async def _listen(self, way_out: Exit, listener: socket.socket, carry: Carrier) -> None:
         while True:
             sock, _ = await self._loop.sock_accept(listener)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if sock.family == socket.AF_INET:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._start(way_out, self._carry(way_out, sock, carry))
 
     async def _carry(self, way_out: Exit, sock: socket.socket, carry: Carrier) -> None:
@@ -143,10 +161,57 @@ class Egress:
             outer = await asyncio.open_connection(host, 443 if tls else 80)
             await _join(await asyncio.open_connection(sock=sock), outer)
         else:
-            way_out.report(
-                f"Tailorbird refused a connection to {host}: functions reach this house and the"
-                f" hosts of the setting functions_egress (add {host} to allow it)\n"
-            )
+            way_out.report(_refusal(host))
+
+    async def _by_request(self, way_out: Exit, sock: socket.socket) -> None:
+        """Carry a proxy's connection to where its first request asks."""
+        assert way_out.doors is not None
+        head = await asyncio.wait_for(self._peek(sock), FIRST_SECONDS)
+        head = head[: head.find(b"\r\n\r\n") + 4]
+        unread = len(head)
+        while unread:
+            unread -= len(await self._loop.sock_recv(sock, unread))
+        try:
+            asked = proxy.read(head, way_out.doors.password)
+            await self._lead(way_out, sock, asked)
+        except proxy.Refused as refused:
+            await self._loop.sock_sendall(sock, refused.response())
+
+    async def _lead(self, way_out: Exit, sock: socket.socket, asked: Asked) -> None:
+        if asked.port not in proxy.PORTS.values():
+            self._refuse(way_out, f"{asked.host}:{asked.port}", "ports 443 and 80 of the ")
+        elif addresses.is_house(asked.host):
+            await self._lead_home(way_out, sock, asked)
+        elif addresses.matches(asked.host, self._allowed):
+            await self._lead_out(sock, asked)
+        else:
+            self._refuse(way_out, asked.host)
+
+    def _refuse(self, way_out: Exit, host: str, which: str = "the ") -> NoReturn:
+        text = _refusal(host, which)
+        way_out.report(text)
+        raise proxy.Refused("403 Forbidden", text)
+
+    async def _lead_home(self, way_out: Exit, sock: socket.socket, asked: Asked) -> None:
+        if asked.tunnel:
+            await self._loop.sock_sendall(sock, proxy.ESTABLISHED)
+            first = await asyncio.wait_for(self._peek(sock), FIRST_SECONDS)
+            if first[:1] == bytes([addresses.TLS_HANDSHAKE]):
+                await self._join_house(way_out, await self._terminate(sock, asked.host))
+                return
+        await self._join_house(way_out, await asyncio.open_connection(sock=sock), asked.head)
+
+    async def _lead_out(self, sock: socket.socket, asked: Asked) -> None:
+        context = ssl.create_default_context() if asked.tls else None
+        try:
+            outer = await asyncio.open_connection(asked.host, asked.port, ssl=context)
+        except OSError as error:
+            text = f"{asked.host}:{asked.port} cannot be reached: {error}\n"
+            raise proxy.Refused("502 Bad Gateway", text) from None
+        if asked.tunnel:
+            await self._loop.sock_sendall(sock, proxy.ESTABLISHED)
+        outer[1].write(asked.head)
+        await _join(await asyncio.open_connection(sock=sock), outer)
 
     async def _peek(self, sock: socket.socket) -> bytes:
         """The first bytes of a connection, left unread; enough to tell the host."""
@@ -177,15 +242,23 @@ class Egress:
         transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, sock, ssl=context)
         return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
 
-    async def _join_house(self, way_out: Exit, inner: Stream) -> None:
+    async def _join_house(self, way_out: Exit, inner: Stream, head: bytes = b"") -> None:
         """Carry a connection to the house, which can ask meanwhile whose it is."""
         outer = await asyncio.open_connection(*self._house)
         port = outer[1].get_extra_info("sockname")[1]
         self.callers[port] = way_out.function
+        outer[1].write(head)
         try:
             await _join(inner, outer)
         finally:
             del self.callers[port]
+
+
+def _refusal(host: str, which: str = "the ") -> str:
+    return (
+        f"Tailorbird refused a connection to {host}: functions reach this house and {which}"
+        f"hosts of the setting functions_egress (add {host.partition(':')[0]} to allow it)\n"
+    )
 
 
 async def _join(one: Stream, other: Stream) -> None:

@@ -26,6 +26,7 @@ OUTSIDE_UID = (
 )
 SLOTS = 512  # environments of one process at most
 SECCOMP_FD = "{seccomp}"  # in a command: the launcher puts the open file's number here
+LED = "only Node.js and clients that heed proxy variables are led to this house"
 MIB = 1024 * 1024
 
 
@@ -75,9 +76,11 @@ def candidates(wanted: str, filters: Path | None = None) -> list[Walls]:
     missing = "bubblewrap is not installed" if not bwrap else "bubblewrap does not work here"
     if wanted in ("", "rlimit"):
         why = "as set" if wanted else missing
-        found.append(Walls("rlimit", f"{why}: functions see this machine's files and network"))
+        found.append(
+            Walls("rlimit", f"{why}: functions see this machine's files and network; {LED}")
+        )
     if wanted == "none":
-        found.append(Walls("none", "functions run without any walls"))
+        found.append(Walls("none", f"functions run without any walls; {LED}"))
     return found
 
 

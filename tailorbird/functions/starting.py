@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections import defaultdict
@@ -19,13 +20,23 @@ import orjson
 
 from tailorbird import ids
 from tailorbird.errors import Unavailable
-from tailorbird.functions import cgroups, logs, packages, runtimes, sandbox, seccomp, variables
+from tailorbird.functions import (
+    cgroups,
+    logs,
+    packages,
+    proxy,
+    runtimes,
+    sandbox,
+    seccomp,
+    variables,
+)
 from tailorbird.functions.authority import Authority
 from tailorbird.functions.cgroups import Cgroups, Group
 from tailorbird.functions.credentials import Credentials
 from tailorbird.functions.egress import Egress, Exit
 from tailorbird.functions.environment import Environment, Launched
 from tailorbird.functions.names import FunctionRef
+from tailorbird.functions.proxy import Doors
 from tailorbird.functions.resolve import FunctionVersion
 from tailorbird.functions.runtimes import interpreters
 from tailorbird.functions.runtimes.runtime import BOOT, Places, Runtime
@@ -59,7 +70,7 @@ class Slot:
     tmp: Path
     started: float
     used: float
-    way_out: Exit | None = None
+    way_out: Exit
     group: Group | None = None
     invocations: int = 0
     retired: bool = False
@@ -85,11 +96,10 @@ class Starter:
         self.cgroups = cgroups.find() if room.settings.functions_memory_limit else Cgroups()
         self._launcher, self.walls = _raise_walls(room.settings.functions_sandbox, room.root)
         allowed = [host.strip() for host in room.settings.functions_egress.split(",")]
-        self._egress = (
-            Egress(room.house, authority, [host for host in allowed if host])
-            if self.walls.private_network
-            else None
-        )
+        self._egress = Egress(room.house, authority, [host for host in allowed if host])
+        self._doors: Path | None = None
+        if not self.walls.private_network:  # a short path: a socket's name is 107 bytes at most
+            self._doors = Path(tempfile.mkdtemp(prefix="tailorbird-"))
 
     def start(self, version: FunctionVersion, number: int) -> Slot:
         """A new environment of the version; its runtime is still starting."""
@@ -101,16 +111,22 @@ class Starter:
         written = logs.Writer(stream)
         tmp = self._tmp(version, number)
         listener = None if walls.private_network else _loopback_listener()
-        places = Places() if walls.private_network else _real_places(code, layers, runtime, tmp)
+        etc = room.root / "etc"
+        places = (
+            Places() if walls.private_network else _real_places(code, layers, runtime, tmp, etc)
+        )
         api = listener.getsockname()[1] if listener else RUNTIME_API_PORT
         house = f"http://127.0.0.1:{HOUSE_PORT}" if walls.private_network else room.url
         key = self._credentials.key(ref, version.role)
-        env = variables.of(version, runtime, places, key, house, f"127.0.0.1:{api}", stream.name)
+        doors = proxy.open_doors(self._doors, number) if self._doors else None
+        led = proxy.variables(doors, room.house[0]) if doors else {}
+        address = f"127.0.0.1:{api}"
+        env = variables.of(version, runtime, places, key, house, address, stream.name, led)
         group = self.cgroups.make(number, version.memory_mb) if walls.level != "none" else None
         plan = self._plan(version, runtime, places, code, layers, tmp, number, env)
         launched = self._launcher.spawn(replace(plan, cgroups=group.members if group else ()))
         launched.listener = listener or launched.listener
-        way_out = self._way_out(launched, ref.arn, written)
+        way_out = self._way_out(launched, doors, ref.arn, written)
         environment = Environment(launched, self._launcher.kill)
         now = time.monotonic()
         return Slot(number, version, runtime, environment, written, tmp, now, now, way_out, group)
@@ -118,8 +134,7 @@ class Starter:
     def end(self, slot: Slot, *, keep_tmp: bool) -> None:
         """End an environment; its /tmp can pass to the function's next one."""
         slot.environment.close()
-        if self._egress is not None and slot.way_out is not None:
-            self._egress.detach(slot.way_out)
+        self._egress.detach(slot.way_out)
         slot.log.close()
         if slot.group is not None:
             slot.group.remove()
@@ -151,20 +166,23 @@ class Starter:
         """End the launcher and everything it started."""
         self._launcher.stop()
         self.cgroups.close()
-        if self._egress is not None:
-            self._egress.stop()
+        self._egress.stop()
+        if self._doors is not None:
+            shutil.rmtree(self._doors, ignore_errors=True)
         shutil.rmtree(_tmp_root(self._room.root), ignore_errors=True)
 
     def caller_at(self, port: int) -> str | None:
         """The ARN of the function that a connection from this port of ours comes from."""
-        return None if self._egress is None else self._egress.callers.get(port)
+        return self._egress.callers.get(port)
 
-    def _way_out(self, launched: Launched, function: str, log: logs.Writer) -> Exit | None:
-        if self._egress is None:
-            return None
-        house, *doors, names = launched.others
+    def _way_out(
+        self, launched: Launched, doors: Doors | None, function: str, log: logs.Writer
+    ) -> Exit:
+        if doors is not None:
+            return self._egress.attach_doors(doors, function, _report(log))
+        house, *web, names = launched.others
         launched.others = []
-        return self._egress.attach(house, doors, names, function, _report(log))
+        return self._egress.attach(house, web, names, function, _report(log))
 
     def _plan(
         self,
@@ -299,9 +317,11 @@ def _tmp_root(root: Path) -> Path:
     return root / "tmp" / str(os.getpid())
 
 
-def _real_places(code: Path, layers: Path | None, runtime: Runtime, tmp: Path) -> Places:
+def _real_places(code: Path, layers: Path | None, runtime: Runtime, tmp: Path, etc: Path) -> Places:
     libraries = str(runtime.libraries or "/var/runtime")
-    return Places(str(code), libraries, str(layers or "/opt"), str(BOOT), str(tmp))
+    return Places(
+        str(code), libraries, str(layers or "/opt"), str(BOOT), str(tmp), str(etc.resolve())
+    )
 
 
 def _loopback_listener() -> socket.socket:

@@ -11,8 +11,8 @@ from tailorbird.access import AccessKey
 from tailorbird.functions.resolve import FunctionVersion
 from tailorbird.functions.runtimes.runtime import Places, Runtime
 
-BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-AUTHORITY = "/etc/tailorbird/authority.pem"
+BUNDLE = "ssl/certs/ca-certificates.crt"
+AUTHORITY = "tailorbird/authority.pem"
 PATH = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
 
 
@@ -24,8 +24,12 @@ def of(
     house: str,
     runtime_api: str,
     log_stream: str,
+    way_out: Mapping[str, str],
 ) -> dict[str, str]:
-    """The function's own variables, and over them what the platform sets."""
+    """The function's own variables, and over them what the platform sets.
+
+    `way_out` holds the variables that lead clients to the gateway where names alone do not.
+    """
     region = version.ref.region
     variables = {
         "LANG": "en_US.UTF-8",
@@ -37,6 +41,7 @@ def of(
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",
         **_trust(places),
+        **way_out,
         "AWS_ENDPOINT_URL": house,
         "TAILORBIRD_URL": house,
         **runtime.env(places),
@@ -72,11 +77,10 @@ def _execution_environment(runtime: Runtime) -> Mapping[str, str]:
 
 
 def _trust(places: Places) -> Mapping[str, str]:
-    """Where clients of every kind look for authorities; only inside a private network."""
-    if places.tmp != "/tmp":
-        return {}
+    """Where clients of every kind look for authorities."""
     names = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-    return dict.fromkeys(names, BUNDLE) | {"NODE_EXTRA_CA_CERTS": AUTHORITY}
+    trusted = dict.fromkeys(names, f"{places.etc}/{BUNDLE}")
+    return trusted | {"NODE_EXTRA_CA_CERTS": f"{places.etc}/{AUTHORITY}"}
 
 
 def _credentials(key: AccessKey) -> Mapping[str, str]:

@@ -70,7 +70,8 @@ def _command(interpreter: str, places: Places, memory_mb: int) -> list[str]:
     """Inside its walls V8 cannot see how little memory there is: told in Lambda's proportions."""
     old, young = memory_mb * 9 // 10, memory_mb * 5 // 100
     heap = [f"--max-old-space-size={old}", f"--max-semi-space-size={young}"]
-    return [interpreter, *heap, f"{places.boot}/bootstrap.mjs"]
+    led = ["--require", f"{places.boot}/way_out.cjs"] if places.are_real else []
+    return [interpreter, *heap, *led, f"{places.boot}/bootstrap.mjs"]
 
 
 def _env_of(name: str) -> Callable[[Places], dict[str, str]]:

@@ -18,6 +18,12 @@ class Places:
     layers: str = "/opt"
     boot: str = "/var/tailorbird"
     tmp: str = "/tmp"
+    etc: str = "/etc"
+
+    @property
+    def are_real(self) -> bool:
+        """True where code sees the machine's own folders, and its network."""
+        return self.etc != "/etc"
 
 
 @dataclass(frozen=True)
