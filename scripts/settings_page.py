@@ -6,8 +6,9 @@ from tailorbird.settings import ENVIRONMENT_PREFIX, FILE_NAME, SETTINGS
 
 HEAD = f"""# Settings
 
-A flag of the command beats the environment (`{ENVIRONMENT_PREFIX}NAME`), which beats `{FILE_NAME}` in the folder where the
-command is run, which beats the default. `tailorbird settings` prints the values in force and where each came from.
+A flag of the command beats the environment (`{ENVIRONMENT_PREFIX}NAME`), which beats `{FILE_NAME}`
+in the folder where the command is run, which beats the default. `tailorbird settings` prints the
+values in force and where each came from.
 
 | setting | type | default | what it is |
 |---|---|---|---|"""
