@@ -129,7 +129,9 @@ def _engine(url: str) -> Engine:
 
 def _sqlite(url: sa.URL) -> Engine:
     if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        file = Path(url.database)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # keys are in it; SQLite gives its other files the same mode
     engine = sa.create_engine(
         url,
         poolclass=QueuePool,

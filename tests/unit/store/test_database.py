@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -51,6 +52,14 @@ def test_the_migrations_make_exactly_the_tables_of_the_rooms(db: Database) -> No
     with db.engine.connect() as conn:
         context = MigrationContext.configure(conn, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+
+
+def test_a_database_file_is_its_owners_alone(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path / 'new' / 'x.db'}")
+    upgrade(db)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "new").iterdir()}
+    assert modes == dict.fromkeys(["x.db", "x.db-wal", "x.db-shm"], 0o600)
+    db.close()
 
 
 def test_upgrading_twice_changes_nothing(db: Database) -> None:
