@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,10 +15,9 @@ def main() -> None:
     unknown = [name for name in wanted if name not in known]
     if unknown:
         sys.exit(f"There is no bench {', '.join(unknown)}; there are {', '.join(known)}")
-    sys.argv = sys.argv[:1]
     for name in wanted:
         print(f"== {name}", flush=True)
-        runpy.run_module(f"bench.{name}", run_name="__main__")
+        subprocess.run([sys.executable, "-m", f"bench.{name}"], check=True)
 
 
 if __name__ == "__main__":

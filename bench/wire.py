@@ -24,6 +24,7 @@ from tailorbird.clock import SystemClock
 from tailorbird.gateway import SERVICES, Gateway
 from tailorbird.gateway.services import Table
 from tailorbird.gateway.wire import Request, api
+from tailorbird.settings import load
 
 ROUNDS = 7
 ROUND_SECONDS = 0.1
@@ -131,10 +132,11 @@ def whole_call(inline: frozenset[str]) -> float:
     """Microseconds of a signed GetRecommendations through the whole gateway, without a socket."""
     clock = SystemClock()
     key = AccessKey("AKIDEXAMPLE", "secret", "123456789012", "arn:aws:iam::123456789012:root")
-    room = Access(None, clock, None, {key.id: (key, clock.now())})  # type: ignore[arg-type]
+    settings = load({}, environment={})
+    room = Access(None, clock, settings, {key.id: (key, clock.now())})  # type: ignore[arg-type]
     answer = {"itemList": ITEMS, "recommendationId": "RID-1"}
     table = Table({"GetRecommendations": lambda *_: answer}, inline)
-    gateway = Gateway(room, {}, None, clock, {s.key: table for s in SERVICES})  # type: ignore[arg-type]
+    gateway = Gateway(room, {}, settings, clock, {s.key: table for s in SERVICES})
     body = json.dumps(RECOMMEND).encode()
     signed = AWSRequest("POST", "http://localhost/recommendations", data=body)
     SigV4Auth(Credentials(key.id, key.secret), "personalize", "us-east-1").add_auth(signed)
