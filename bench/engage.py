@@ -90,7 +90,7 @@ def house(folder: Path) -> Iterator[Engage]:
     jobs, objects = Jobs(db, clock), Objects(folder / "objects", values)
     workshop = Functions(db, jobs, objects, clock, values, Access(db, clock, values))
     channels = Channels(db, clock, values)
-    channels._open["EMAIL"] = Null()
+    channels.once("channel EMAIL", Null)
     room = Engage(db, jobs, objects, clock, values, workshop, channels, None)
     worker = Worker(jobs, job_kinds(room), threads=values.worker_threads)
     worker.start()
