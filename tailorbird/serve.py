@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -97,10 +98,16 @@ def _listen(settings: Settings) -> Iterator[socket.socket]:
 
 def _announce(house: House) -> None:
     where = f"http://{house.settings.host}:{house.settings.port}"
-    token = access.secret(house.settings.data, "api_token")
     print(f"Tailorbird {__version__} listens on {where}", flush=True)
-    print(f"  console      {where}/?token={token}")
+    print(f"  console      {where}/{_pass(house)}")
     print(f"  AWS APIs     AWS_ENDPOINT_URL={where}")
     print(f"  credentials  AWS_SHARED_CREDENTIALS_FILE={house.settings.data / 'credentials'}")
     print(f"  Segment      host={where}, write key in {house.settings.data / 'write_key'}")
     print(f"  functions    sandbox {house.functions.level}", flush=True)
+
+
+def _pass(house: House) -> str:
+    """The token for a person at a terminal; a log gets only the place where it is."""
+    if sys.stdout.isatty():
+        return f"?token={access.secret(house.settings.data, 'api_token')}"
+    return f" with the token in {house.settings.data / 'api_token'}"
