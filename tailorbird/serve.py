@@ -25,6 +25,7 @@ STOP_SECONDS = 5
 
 def serve(settings: Settings) -> None:
     """Serve every API and the console on one port until interrupted."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the house stops in order
     with _data_folder(settings) as settings, _listen(settings) as listener:
         port = listener.getsockname()[1]
         house = House.open(settings.replace(port=port))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
-from tests.conftest import Server
+from tests.aws import create_app
+from tests.conftest import Server, free_port, wait_for
 
 
 def test_its_health_can_be_read_by_anybody(server: Server) -> None:
@@ -26,6 +30,33 @@ def test_its_secrets_are_its_owners_alone(server: Server) -> None:
     names = ("credentials", "write_key", "api_token", "tailorbird.db")
     modes = {name: (server.data / name).stat().st_mode & 0o777 for name in names}
     assert modes == dict.fromkeys(names, 0o600)
+
+
+def test_an_ephemeral_server_can_be_emptied_and_leaves_nothing(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "tailorbird", "up", "--port", str(port), "--ephemeral"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        said = "".join(process.stdout.readline() for _ in range(6))
+        data = Path(said.partition("FILE=")[2].partition("/credentials")[0])
+        server = Server(f"http://127.0.0.1:{port}", data, process)
+        wait_for(lambda: is_up(server))
+        create_app(server)
+        reset = urllib.request.Request(f"{server.url}/_/reset", method="POST")
+        with urllib.request.urlopen(reset) as answer:
+            assert answer.status == 200
+        left = server.client("pinpoint").get_apps()["ApplicationsResponse"]["Item"]
+        process.terminate()
+        process.wait(30)
+    assert (left, data.exists()) == ([], False)
+
+
+def is_up(server: Server) -> bool:
+    try:
+        with urllib.request.urlopen(f"{server.url}/_/health") as answer:
+            return bool(answer.status == 200)
+    except urllib.error.URLError:
+        return False
 
 
 def test_there_is_no_reset_without_ephemeral(server: Server) -> None:
