@@ -24,7 +24,11 @@ def list_buckets(room: Shelf, caller: Caller, request: Request) -> Answer:
     permission.check(room, caller, "s3:ListAllMyBuckets", "*")
     known = buckets.known(room.access)
     prefix = request.get("Prefix", "")
-    names = [name for name in room.objects.buckets() if name.startswith(prefix)]
+    names = [
+        name
+        for name in room.objects.buckets()
+        if name.startswith(prefix) and name not in room.house
+    ]
     shown = [
         {
             "Name": name,

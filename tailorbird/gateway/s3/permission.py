@@ -22,6 +22,12 @@ def check(
 ) -> None:
     """Denied (AccessDenied) with the reason, or nothing."""
     resource = f"arn:aws:s3:::{bucket}" + (f"/{key}" if key else "")
+    if bucket in shelf.house and action != "s3:GetObject":
+        raise Denied(
+            f"Bucket {bucket} belongs to Tailorbird itself: it can be read where an answer "
+            "points into it, never listed, written or deleted",
+            code="AccessDenied",
+        )
     given = dict(context or {})
     by_bucket = _bucket_decision(shelf, bucket, Request(caller.principal, action, resource, given))
     if by_bucket.explicit_deny:

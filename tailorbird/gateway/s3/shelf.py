@@ -11,6 +11,7 @@ from typing import IO
 
 from tailorbird.access import Access
 from tailorbird.errors import Conflict, Invalid, NotFound, TooLarge
+from tailorbird.functions.packages import BUCKET as FUNCTIONS_BUCKET
 from tailorbird.gateway.s3 import markers
 from tailorbird.store import ObjectInfo, Objects
 from tailorbird.store.objects import BUCKET_NAME
@@ -55,6 +56,11 @@ class Shelf:
     def spool(self) -> Path:
         """Where bodies are kept while they arrive."""
         return Path(self.access.settings.data) / "spool"
+
+    @property
+    def house(self) -> frozenset[str]:
+        """Buckets where the rooms keep their own things: clients read what they were pointed to."""
+        return frozenset({FUNCTIONS_BUCKET, self.access.settings.learn_bucket})
 
     @property
     def parts(self) -> Path:
