@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tailorbird.errors import Invalid, NotBuilt, Unavailable
-from tailorbird.functions import runtimes
+from tailorbird.functions import log_lines, logs, runtimes
 from tailorbird.functions.names import FunctionRef
 
 TIMEOUT_DEFAULT_SECONDS = 3
@@ -21,6 +21,7 @@ STORAGE_DEFAULT_MB = 512
 STORAGE_MB = (512, 10_240)
 ENVIRONMENT_BYTES = 4096
 MAX_LAYERS = 5
+LEVELS = ("ApplicationLogLevel", "SystemLogLevel")
 RESERVED_VARIABLES = frozenset(
     {
         "_HANDLER",
@@ -47,6 +48,13 @@ RESERVED_VARIABLES = frozenset(
 NOT_BUILT = ("VpcConfig", "FileSystemConfigs", "ImageConfig", "DeadLetterConfig",
              "CodeSigningConfigArn", "CapacityProviderConfig", "DurableConfig",
              "TenancyConfig", "RuntimeConfig", "AcceleratorConfig")  # fmt: skip
+INSTEAD = {
+    "DeadLetterConfig": ": there are no queues and topics here; PutFunctionEventInvokeConfig sends"
+    " what failed to a function or a bucket (DestinationConfig OnFailure)",
+    "VpcConfig": ": there are no networks here; the setting functions_egress lists the hosts that"
+    " functions may reach",
+    "FileSystemConfigs": ": there are no file systems here; /tmp, layers and buckets are",
+}
 NO_VPC = {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", "Ipv6AllowedForDualStack": False}
 KEPT = ("Runtime", "Role", "Handler", "Description", "Timeout", "MemorySize", "Environment",
         "TracingConfig", "EphemeralStorage", "LoggingConfig", "KMSKeyArn")  # fmt: skip
@@ -81,17 +89,32 @@ def changed(
     """The configuration with the request's members laid over it."""
     for member in NOT_BUILT:
         if _says_something(request.get(member)):
-            raise NotBuilt(f"A function with {member}")
+            raise NotBuilt(f"A function with {member}{INSTEAD.get(member, '')}")
     if (request.get("SnapStart") or {}).get("ApplyOn") == "PublishedVersions":
         raise NotBuilt("SnapStart of PublishedVersions")
     given = {member: request[member] for member in KEPT if request.get(member) is not None}
     configuration = {**old, **given}
     if "LoggingConfig" in given:
-        configuration["LoggingConfig"] = {**old["LoggingConfig"], **given["LoggingConfig"]}
+        configuration["LoggingConfig"] = _logging(old["LoggingConfig"], given["LoggingConfig"])
     if request.get("VpcConfig") is not None:  # an empty one: no network of the customer's
         configuration["VpcConfig"] = NO_VPC
     _check(configuration, max_timeout)
     return configuration
+
+
+def _logging(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The LoggingConfig with what is given over it: levels belong to JSON, INFO unless said."""
+    settled = {**old, **given}
+    _within_characters("loggingConfig.logGroup", settled["LogGroup"], logs.GROUP_CHARACTERS)
+    if settled["LogFormat"] == "JSON":
+        return {**dict.fromkeys(LEVELS, log_lines.LEVEL_DEFAULT), **settled}
+    if any(member in given for member in LEVELS):
+        raise Invalid(
+            'LogLevel is not supported when LogFormat is set to "Text". Remove LogLevel from your'
+            ' request or change the LogFormat to "JSON" and try again.',
+            code="InvalidParameterValueException",
+        )
+    return {name: value for name, value in settled.items() if name not in LEVELS}
 
 
 def describe(ref: FunctionRef, row: Any) -> dict[str, Any]:
@@ -168,6 +191,15 @@ def _within(where: str, value: int, least: int, most: int) -> None:
         f" Member must have value {relation} than or equal to {bound}",
         code="ValidationException",
     )
+
+
+def _within_characters(where: str, text: str, most: int) -> None:
+    if len(text) > most:
+        raise Invalid(
+            f"1 validation error detected: Value '{text}' at '{where}' failed to satisfy"
+            f" constraint: Member must have length less than or equal to {most}",
+            code="ValidationException",
+        )
 
 
 def _check_variables(variables: Mapping[str, str]) -> None:

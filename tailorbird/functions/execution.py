@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tailorbird.functions import logs, runtime_api
+from tailorbird.functions import log_lines, logs, runtime_api
 from tailorbird.functions.environment import Answer
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.records import Record
@@ -54,10 +54,10 @@ class _Run:
     recorded_event: bytes | None = None
 
     def write(self, text: str) -> None:
-        self.text += text
+        self.text += log_lines.system(text, self.slot.version.logging)
 
     def take_output(self) -> None:
-        self.text += self.slot.environment.take_output()
+        self.text += _printed(self.slot)
 
 
 def execute(
@@ -110,7 +110,7 @@ def _initialise(supervisor: Supervisor, version: FunctionVersion, run: _Run) -> 
     begun = time.monotonic()
     slot = run.slot
     if not slot.environment.wait_ready(begun + INIT_SECONDS) and slot.environment.exit_code is None:
-        _log(run, _init_start(slot) + slot.environment.take_output() + _init_timeout(begun))
+        _log(run, _init_start(slot) + _printed(slot) + _init_timeout(slot, begun))
         supervisor.discard(slot, keep_tmp=True)
         slot = run.slot = supervisor.acquire(version, fresh=True)
         begun = time.monotonic()
@@ -118,7 +118,7 @@ def _initialise(supervisor: Supervisor, version: FunctionVersion, run: _Run) -> 
         run.timeout_seconds = max(0.0, run.timeout_seconds - (time.monotonic() - begun))
     run.init_ms = (time.monotonic() - begun) * 1000
     if slot.environment.is_ready:
-        _log(run, _init_start(slot) + slot.environment.take_output())
+        _log(run, _init_start(slot) + _printed(slot))
     else:  # what it said while it failed belongs to this invocation
         _log(run, _init_start(slot))
         run.write(_start_line(run))
@@ -290,12 +290,19 @@ def _start_line(run: _Run) -> str:
 
 def _init_start(slot: Slot) -> str:
     arn = f"arn:aws:lambda:{slot.version.ref.region}::runtime:{slot.runtime.version}"
-    return f"INIT_START Runtime Version: {slot.runtime.name}\tRuntime Version ARN: {arn}\n"
+    line = f"INIT_START Runtime Version: {slot.runtime.name}\tRuntime Version ARN: {arn}\n"
+    return log_lines.system(line, slot.version.logging)
 
 
-def _init_timeout(begun: float) -> str:
+def _init_timeout(slot: Slot, begun: float) -> str:
     took = (time.monotonic() - begun) * 1000
-    return f"INIT_REPORT Init Duration: {took:.2f} ms\tPhase: init\tStatus: timeout\n"
+    line = f"INIT_REPORT Init Duration: {took:.2f} ms\tPhase: init\tStatus: timeout\n"
+    return log_lines.system(line, slot.version.logging)
+
+
+def _printed(slot: Slot) -> str:
+    """What code printed since it was last asked, as far as the log wants it."""
+    return log_lines.application(slot.environment.take_output(), slot.version.logging)
 
 
 def _log(run: _Run, text: str) -> None:

@@ -17,7 +17,6 @@ from tailorbird.errors import Invalid, NotBuilt, NotFound
 from tailorbird.functions import logs
 from tailorbird.functions.room import Functions
 
-GROUP_PREFIX = "/aws/lambda/"
 EVENTS_MAX = 10_000
 PAGE_MAX = 50
 TERMS = re.compile(r'"([^"]*)"|(\S+)')
@@ -26,15 +25,9 @@ TERMS = re.compile(r'"([^"]*)"|(\S+)')
 def describe_log_groups(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     prefix = request.get("logGroupNamePrefix", "")
     pattern = request.get("logGroupNamePattern", "")
-    base = room.root / "logs" / caller.account / caller.region
-    names = sorted(entry.name for entry in base.iterdir()) if base.is_dir() else []
-    groups = [_group(room, caller, name) for name in names]
-    found = [
-        group
-        for group in groups
-        if group["logGroupName"].startswith(prefix) and pattern in group["logGroupName"]
-    ]
-    return _page("logGroups", found, request)
+    names = logs.groups(room.root, caller.account, caller.region)
+    wanted = [name for name in names if name.startswith(prefix) and pattern in name]
+    return _page("logGroups", [_group(room, caller, name) for name in wanted], request)
 
 
 def describe_log_streams(
@@ -42,7 +35,8 @@ def describe_log_streams(
 ) -> dict[str, Any]:
     streams = _streams(room, caller, request)
     prefix = request.get("logStreamNamePrefix", "")
-    shown = [_stream(room, caller, s) for s in streams if s.name.startswith(prefix)]
+    group = _asked(request)
+    shown = [_stream(caller, group, s) for s in streams if s.name.startswith(prefix)]
     key = "lastEventTimestamp" if request.get("orderBy") == "LastEventTime" else "logStreamName"
     shown.sort(key=lambda s: s.get(key, 0), reverse=bool(request.get("descending")))
     return _page("logStreams", shown, request)
@@ -94,22 +88,23 @@ def filter_log_events(room: Functions, caller: Caller, request: dict[str, Any]) 
 
 
 def _streams(room: Functions, caller: Caller, request: dict[str, Any]) -> list[logs.Stream]:
-    group = request.get("logGroupName") or request.get("logGroupIdentifier") or ""
-    group = group.partition(":log-group:")[2].removesuffix(":*") or group
-    found: list[logs.Stream] = []
-    name = group.removeprefix(GROUP_PREFIX)
-    if group.startswith(GROUP_PREFIX) and name and "/" not in name and name not in (".", ".."):
-        found = logs.streams(room.root, caller.account, caller.region, name)
+    found = logs.streams(room.root, caller.account, caller.region, _asked(request))
     if not found:
         raise NotFound("The specified log group does not exist.")
     return found
 
 
+def _asked(request: dict[str, Any]) -> str:
+    """The log group a request names, by its name or its ARN."""
+    group = request.get("logGroupName") or request.get("logGroupIdentifier") or ""
+    return group.partition(":log-group:")[2].removesuffix(":*") or group
+
+
 def _group(room: Functions, caller: Caller, name: str) -> dict[str, Any]:
     streams = logs.streams(room.root, caller.account, caller.region, name)
-    arn = ids.arn("logs", caller.region, caller.account, f"log-group:{GROUP_PREFIX}{name}")
+    arn = ids.arn("logs", caller.region, caller.account, f"log-group:{name}")
     return {
-        "logGroupName": GROUP_PREFIX + name,
+        "logGroupName": name,
         "creationTime": min((_created(s) for s in streams), default=0),
         "metricFilterCount": 0,
         "arn": f"{arn}:*",
@@ -118,9 +113,8 @@ def _group(room: Functions, caller: Caller, name: str) -> dict[str, Any]:
     }
 
 
-def _stream(room: Functions, caller: Caller, stream: logs.Stream) -> dict[str, Any]:
+def _stream(caller: Caller, group: str, stream: logs.Stream) -> dict[str, Any]:
     events = list(logs.read(stream))
-    group = GROUP_PREFIX + stream.path.parent.name
     resource = f"log-group:{group}:log-stream:{stream.name}"
     shown: dict[str, Any] = {
         "logStreamName": stream.name,

@@ -1,12 +1,14 @@
 """What functions print: one file per log stream, appended by its execution environment.
 
-A log group is `/aws/lambda/<name>`, a stream belongs to one environment, an event is one line
-`<epoch milliseconds> <text>`. Files: <data>/functions/logs/<account>/<region>/<name>/<stream>.log
+A log group is `/aws/lambda/<name>` or one of the customer's choice, a stream belongs to one
+environment, an event is one line `<epoch milliseconds> <text>`. Files:
+<data>/functions/logs/<account>/<region>/<name>/<stream>.log, of a chosen group `/a/b` in `%+a+b`
 """
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +18,12 @@ from tailorbird import ids
 
 TAIL_BYTES = 4096
 READ_BACK_BYTES = 262_144
+GROUP_PREFIX = "/aws/lambda/"
+CHOSEN = "%"  # no function's name begins so
+NAME_CHARACTERS = 255  # of a folder
+GROUP_CHARACTERS = NAME_CHARACTERS - len(CHOSEN)  # of a group that was chosen
+_FUNCTION = re.compile(r"[a-zA-Z0-9-_]{1,64}")
+_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)-")
 
 
 @dataclass(frozen=True)
@@ -30,14 +38,34 @@ class Stream:
     path: Path
 
 
-def folder(root: Path, account: str, region: str, name: str) -> Path:
+def own_group(name: str) -> str:
+    """The log group of a function that was given no other."""
+    return GROUP_PREFIX + name
+
+
+def folder(root: Path, account: str, region: str, group: str) -> Path:
+    """Where the streams of a group lie."""
+    name = group.removeprefix(GROUP_PREFIX)
+    if name == group or not _FUNCTION.fullmatch(name):
+        name = CHOSEN + group.replace("/", "+")
     return root / "logs" / account / region / name
 
 
-def new_stream(root: Path, account: str, region: str, name: str, version: str, day: str) -> Stream:
-    """A fresh stream named as Lambda names them: `2026/11/21/[$LATEST]<hex>`."""
-    stream = f"{day}/[{version}]{ids.hex32()}"
-    return Stream(stream, _path(folder(root, account, region, name), stream))
+def groups(root: Path, account: str, region: str) -> list[str]:
+    """The log groups that were written to, by name."""
+    base = root / "logs" / account / region
+    names = [entry.name for entry in base.iterdir()] if base.is_dir() else []
+    return sorted(
+        name[1:].replace("+", "/") if name.startswith(CHOSEN) else own_group(name) for name in names
+    )
+
+
+def new_stream(folder: Path, function: str, version: str, day: str) -> Stream:
+    """A fresh stream named as Lambda names them: `2026/11/21/[$LATEST]<hex>`, in a group that
+    several functions may write to `2026/11/21/<function>[$LATEST]<hex>`."""
+    writer = function if folder.name.startswith(CHOSEN) else ""
+    stream = f"{day}/{writer}[{version}]{ids.hex32()}"
+    return Stream(stream, folder / (stream.replace("/", "-") + ".log"))
 
 
 class Writer:
@@ -67,9 +95,11 @@ class Writer:
                 self._fd = None
 
 
-def streams(root: Path, account: str, region: str, name: str) -> list[Stream]:
-    """The function's streams, the one written last at the end."""
-    base = folder(root, account, region, name)
+def streams(root: Path, account: str, region: str, group: str) -> list[Stream]:
+    """The group's streams, the one written last at the end."""
+    base = folder(root, account, region, group)
+    if len(base.name) > NAME_CHARACTERS:
+        return []
     files = sorted(base.glob("*.log"), key=lambda path: path.stat().st_mtime)
     return [Stream(_name(file), file) for file in files]
 
@@ -90,7 +120,7 @@ def read(stream: Stream, last_bytes: int | None = None) -> Iterator[Event]:
 def tail(root: Path, account: str, region: str, name: str, count: int = 50) -> list[Event]:
     """The last events of a function over all its streams, oldest first."""
     events: list[Event] = []
-    for stream in reversed(streams(root, account, region, name)):
+    for stream in reversed(streams(root, account, region, own_group(name))):
         if len(events) >= count and stream.path.stat().st_mtime * 1000 < events[0].timestamp_ms:
             break
         events += read(stream, READ_BACK_BYTES)
@@ -108,10 +138,5 @@ def _lines(text: str) -> list[str]:
     return text.rstrip("\n").split("\n") if text else []
 
 
-def _path(base: Path, stream: str) -> Path:
-    return base / (stream.replace("/", "-") + ".log")
-
-
 def _name(file: Path) -> str:
-    day, bracket, rest = file.stem.partition("-[")
-    return f"{day.replace('-', '/')}/[{rest}" if bracket else file.stem
+    return _DAY.sub(r"\1/\2/\3/", file.stem, count=1)

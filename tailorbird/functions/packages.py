@@ -66,6 +66,8 @@ def store(objects: Objects, root: Path, data: bytes, *, direct: bool = True) -> 
             f"Zipped size must be smaller than {MAX_ZIPPED_BYTES} bytes",
             code="RequestEntityTooLargeException",
         )
+    if not data:
+        raise _empty()
     sha256 = hashlib.sha256(data).hexdigest()
     _make_once(_folder(root, sha256), [data])
     objects.put(uri(sha256), data)
@@ -161,6 +163,8 @@ def extract(data: bytes, into: Path) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
+            if not entries:
+                raise _empty()
             if len(entries) > MAX_ENTRIES:
                 raise Invalid(
                     f"The zip has {len(entries)} entries; at most {MAX_ENTRIES} are allowed"
@@ -249,6 +253,10 @@ def _safe_parts(name: str) -> tuple[str, ...]:
     if path.is_absolute() or ".." in path.parts or "\0" in name or not path.parts:
         raise Invalid(f"The zip holds the path {name!r}, which leads out of it")
     return path.parts
+
+
+def _empty() -> Invalid:
+    return Invalid("Uploaded file must be a non-empty zip", code="InvalidParameterValueException")
 
 
 def _too_large() -> Invalid:

@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Row
 
-from tailorbird.functions import hot_reload, permissions, stored
+from tailorbird.functions import hot_reload, log_lines, permissions, stored
+from tailorbird.functions.log_lines import Logging
 from tailorbird.functions.names import LATEST, FunctionRef
 from tailorbird.functions.room import Functions
 
@@ -36,7 +37,7 @@ class FunctionVersion:
     memory_mb: int
     storage_mb: int
     package: str
-    log_format: str
+    logging: Logging
     layers: tuple[str, ...] = ()  # packages for /opt, a later one over an earlier one
     directory: str | None = None  # hot reload: a folder in place of the package
     reserved: int | None = None  # invocations of the function at a time, at most
@@ -135,7 +136,7 @@ def _version(
         memory_mb=configuration["MemorySize"],
         storage_mb=configuration["EphemeralStorage"]["Size"],
         package=row.package,
-        log_format=configuration["LoggingConfig"].get("LogFormat", "Text"),
+        logging=log_lines.of(configuration["LoggingConfig"]),
         layers=tuple(layer["package"] for layer in row.layers),
         directory=row.directory,
         reserved=function.reserved,

@@ -49,8 +49,9 @@ def of(
     }
     if places.tmp != "/tmp":
         variables["TMPDIR"] = places.tmp
-    if version.log_format.upper() == "JSON":
+    if version.logging.json:
         variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+        variables["AWS_LAMBDA_LOG_LEVEL"] = version.logging.application
     return variables | {
         "_HANDLER": version.handler,
         "LAMBDA_TASK_ROOT": places.task,
@@ -61,7 +62,7 @@ def of(
         "AWS_LAMBDA_FUNCTION_NAME": version.ref.name,
         "AWS_LAMBDA_FUNCTION_VERSION": version.version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_mb),
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{version.ref.name}",
+        "AWS_LAMBDA_LOG_GROUP_NAME": version.logging.group,
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         **_execution_environment(runtime),
