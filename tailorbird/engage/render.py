@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from tailorbird.engage import handlebars
-from tailorbird.engage.handlebars import Interrupted
+from tailorbird.engage.handlebars import Interrupted, variables
 from tailorbird.errors import Invalid
 from tailorbird.settings import Settings
 
@@ -114,6 +114,7 @@ class Compiled:
     defaults: str  # JSON
     options: Options
     key: str
+    fill: variables.Fill | None = None  # when text and plain variables are all there is
 
     def render(
         self,
@@ -146,6 +147,22 @@ class Compiled:
         """The moving parts of each endpoint, rendered."""
         if all(part.fixed for part in self.parts):
             return [[] for _ in endpoints]
+        if self.fill is None:
+            return self._by_engine(endpoints, given, now)
+        filled: list[list[str] | RenderError | None] = [
+            None if named else self.fill(endpoint)
+            for endpoint, named in zip(endpoints, given, strict=True)
+        ]
+        left = [n for n, one in enumerate(filled) if one is None]
+        if left:
+            rest = self._by_engine([endpoints[n] for n in left], [given[n] for n in left], now)
+            for n, one in zip(left, rest, strict=True):
+                filled[n] = one
+        return [one for one in filled if one is not None]
+
+    def _by_engine(
+        self, endpoints: Sequence[Endpoint], given: Sequence[Mapping[str, Any]], now: float
+    ) -> list[list[str] | RenderError]:
         coded = [_coded(*pair) for pair in zip(endpoints, given, strict=True)]
         good = [one for one in coded if isinstance(one, bytes)]
         done = self._run(good, now) if good else iter(())
@@ -219,15 +236,14 @@ def compile_message(
 
 @lru_cache(maxsize=64)
 def _compiled(parts: tuple[Part, ...], defaults: str, options: Options) -> Compiled:
-    scripts = json.dumps(
-        [
-            (part.name, _translated(part, part.slot == "html" or options.escape_text))
-            for part in parts
-            if not part.fixed
-        ]
-    )
+    moving = [
+        (part, part.slot == "html" or options.escape_text) for part in parts if not part.fixed
+    ]
+    scripts = json.dumps([(part.name, _translated(part, escape)) for part, escape in moving])
     key = hashlib.sha256(f"{scripts}{defaults}".encode()).hexdigest()
-    return Compiled(parts, scripts, defaults, options, key)
+    plain = [(part.source, escape) for part, escape in moving]
+    fill = variables.filler(plain, json.loads(defaults))
+    return Compiled(parts, scripts, defaults, options, key, fill)
 
 
 def _translated(part: Part, escape: bool) -> str:

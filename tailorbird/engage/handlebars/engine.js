@@ -36,6 +36,14 @@ var engine = (function () {
     return { ...given, partials: {}, name: undefined, hash: {} };
   })();
 
+  // Two numbers side by side, not escaped, would be added up; each is text before anything follows.
+  const appended = Handlebars.JavaScriptCompiler.prototype.append;
+  Handlebars.JavaScriptCompiler.prototype.append = function () {
+    if (!this.isInline()) return appended.call(this);
+    this.replaceStack((current) => [' != null ? "" + ', current, ' : ""']);
+    this.pushSource(this.appendToBuffer(this.popStack()));
+  };
+
   class Mistake extends Error {
     constructor(node, message) {
       super(message);
