@@ -429,6 +429,12 @@ SETTINGS = (
         7.0,
         "Days for which campaigns that explore remember the lists they have shown",
     ),
+    Setting(
+        "learn_attribution_minutes",
+        float,
+        15.0,
+        "Minutes between metric attribution reports of live events; 0 writes none of them",
+    ),
     Setting("learn_training_threads", int, 2, "Threads of linear algebra in one training"),
     Setting("learn_seed", int, 0, "Seed of the split into training and test users"),
     # functions

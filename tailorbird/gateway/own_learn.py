@@ -3,6 +3,7 @@
 GET /_/explain   ?campaign=ARN&user=&item=: which models and which history items put it there
 GET /_/events    ?of=TRACKER or dataset group: received, linked, unusable and why
 GET /_/dataset   ?group=ARN or name: what a training would say of the data, in words and counts
+GET /_/attribution ?of=ARN or name: a metric attribution's figures of live events, as of now
 GET /_/versions  ?version=ARN&version=ARN: their metrics side by side
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 from starlette.requests import Request
 
 from tailorbird.errors import Invalid
-from tailorbird.learn import Learn, explain, inspection, metrics, readiness
+from tailorbird.learn import Learn, attribution_reports, explain, inspection, metrics, readiness
 
 Answer = dict[str, Any]
 Door = Callable[[Request], Answer]
@@ -35,6 +36,11 @@ def doors(room: Learn) -> list[tuple[str, str, Door]]:
             "GET",
             "/_/versions",
             lambda request: metrics.compare(room, request.query_params.getlist("version")),
+        ),
+        (
+            "GET",
+            "/_/attribution",
+            lambda request: attribution_reports.now(room, _text(request, "of")),
         ),
         ("GET", "/_/events", lambda request: inspection.events(room, _text(request, "of"))),
     ]

@@ -1,6 +1,7 @@
 """Operations of this service: its own names -> the functions of the room."""
 
 from tailorbird.learn import (
+    attributions,
     batch_inference,
     batch_segments,
     campaigns,
@@ -55,6 +56,12 @@ OPERATIONS = {
     "CreateDataDeletionJob": deletions.create_data_deletion_job,
     "DescribeDataDeletionJob": deletions.describe_data_deletion_job,
     "ListDataDeletionJobs": deletions.list_data_deletion_jobs,
+    "CreateMetricAttribution": attributions.create_metric_attribution,
+    "DescribeMetricAttribution": attributions.describe_metric_attribution,
+    "ListMetricAttributions": attributions.list_metric_attributions,
+    "ListMetricAttributionMetrics": attributions.list_metric_attribution_metrics,
+    "UpdateMetricAttribution": attributions.update_metric_attribution,
+    "DeleteMetricAttribution": attributions.delete_metric_attribution,
     "ListRecipes": catalogue.list_recipes,
     "DescribeRecipe": catalogue.describe_recipe,
     "DescribeAlgorithm": catalogue.describe_algorithm,

@@ -3,6 +3,7 @@
 from functools import partial
 
 from tailorbird.learn import (
+    attribution_reports,
     autotraining,
     batch_inference,
     batch_segments,
@@ -31,6 +32,7 @@ def job_kinds(room: Learn) -> dict[str, Kind]:
         deletions,
         batch_inference,
         batch_segments,
+        attribution_reports,
     )
     return {
         deed.KIND: Kind(partial(deed.run, room), partial(deed.failed, room), QUEUE)

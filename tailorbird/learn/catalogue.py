@@ -9,7 +9,7 @@ from tailorbird.errors import Invalid, NotBuilt, NotFound
 from tailorbird.learn.recipes import RECIPES
 from tailorbird.learn.recipes.listed import LISTED, Listed
 from tailorbird.learn.recipes.recipe import CREATED, Parameter, Recipe
-from tailorbird.learn.records import ACTIVE, PAGE_SIZE
+from tailorbird.learn.records import ACTIVE, PAGE_SIZE, place
 from tailorbird.learn.room import Learn
 
 SERVICE = "SERVICE"
@@ -47,7 +47,7 @@ def list_recipes(_room: Learn, _caller: Caller, request: dict[str, Any]) -> dict
     if request.get("recipeProvider", SERVICE) != SERVICE:
         raise Invalid(f"recipeProvider is {request['recipeProvider']!r}; SERVICE is right")
     rows = [one for one in _all().values() if domain is None or one.domain == domain]
-    start = _start(request.get("nextToken"), len(rows))
+    start = place(request.get("nextToken"), len(rows))
     answer: dict[str, Any] = {"recipes": [_summary(one) for one in rows[start : start + size]]}
     if start + size < len(rows):
         answer["nextToken"] = str(start + size)
@@ -134,13 +134,3 @@ def _range(name: str, one: Parameter) -> dict[str, Any]:
 def _summary(recipe: Recipe | Listed) -> dict[str, Any]:
     shown = {"name": recipe.name, "recipeArn": recipe.arn, "status": ACTIVE, **MOMENTS}
     return shown | ({"domain": recipe.domain} if recipe.domain else {})
-
-
-def _start(token: str | None, count: int) -> int:
-    if token is None:
-        return 0
-    if not token.isdigit() or not 0 < int(token) < max(count, 1):
-        raise Invalid(
-            "nextToken is not one that an earlier answer gave", code="InvalidNextTokenException"
-        )
-    return int(token)

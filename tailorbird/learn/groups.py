@@ -16,6 +16,7 @@ from tailorbird.learn.tables import (
     learn_events,
     learn_filters,
     learn_impressions,
+    learn_metric_attributions,
     learn_recommenders,
     learn_served,
     learn_sessions,
@@ -55,7 +56,7 @@ def list_dataset_groups(room: Learn, caller: Caller, request: dict[str, Any]) ->
 
 
 def delete_dataset_group(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
-    """Gone, once its event tracker, solutions and datasets are; its filters go with it."""
+    """Gone, once what it holds is; its filters go with it."""
     arn = request["datasetGroupArn"]
     with room.db.write() as conn:
         records.find(conn, learn_dataset_groups, caller, arn, "dataset group")
@@ -64,6 +65,7 @@ def delete_dataset_group(room: Learn, caller: Caller, request: dict[str, Any]) -
             learn_event_trackers,
             learn_solutions,
             learn_datasets,
+            learn_metric_attributions,
         ):
             users = sa.select(table.c.arn).where(table.c.group_arn == arn)
             records.refuse_while(conn, users, f"Delete what the dataset group {arn} holds first")

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
-from tailorbird.errors import Invalid, LimitExceeded, NotBuilt
-from tailorbird.learn import child, locations, records
+from tailorbird.errors import Invalid, LimitExceeded
+from tailorbird.learn import attribution_reports, child, locations, parts, records
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
     learn_datasets,
@@ -34,8 +34,6 @@ def create_dataset_import_job(
     room: Learn, caller: Caller, request: dict[str, Any]
 ) -> dict[str, Any]:
     """Start an import; the job is PENDING until a worker takes it."""
-    if request.get("publishAttributionMetricsToS3"):
-        raise NotBuilt("publishAttributionMetricsToS3: metric attribution is not built")
     where = request["dataSource"].get("dataLocation")
     if not where:
         raise Invalid("dataSource.dataLocation is missing; s3://bucket/key is right")
@@ -122,6 +120,10 @@ def run(room: Learn, job: Job) -> None:
         _keep_report(room, arn, result)
         _refuse(room, dataset, result)
         room.objects.put(uri, out)
+        if definition.get("publishAttributionMetricsToS3") and dataset["type"] == "INTERACTIONS":
+            with room.db.read() as conn:
+                part = parts.read(out)
+                attribution_reports.publish_import(room, conn, dataset["arn"], part)
     _commit(room, job, row, uri, result)
 
 

@@ -108,6 +108,17 @@ def read_token(token: str) -> tuple[float, str]:
         ) from None
 
 
+def place(token: str | None, count: int) -> int:
+    """Where a page of a list kept whole begins, by the token of the page before."""
+    if token is None:
+        return 0
+    if not token.isdigit() or not 0 < int(token) < max(count, 1):
+        raise Invalid(
+            "nextToken is not one that an earlier answer gave", code="InvalidNextTokenException"
+        )
+    return int(token)
+
+
 def refuse_while(conn: Connection, query: sa.Select[Any], message: str) -> None:
     """InUse with the message and the first row found, when there is one."""
     found = conn.execute(query.limit(1)).scalar()

@@ -13,7 +13,16 @@ from sqlalchemy.engine import Connection
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid
-from tailorbird.learn import artifacts, contexts, deployed, exploration, promotions, served, showing
+from tailorbird.learn import (
+    artifacts,
+    contexts,
+    deployed,
+    exploration,
+    promotions,
+    served,
+    showing,
+    sources,
+)
 from tailorbird.learn import shelf as shelves
 from tailorbird.learn.asking import Asking
 from tailorbird.learn.deployed import Deployed
@@ -76,7 +85,8 @@ def get_personalized_ranking(
         if columns:
             shown["metadata"] = showing.of(asking.shelf, wanted[n], columns)
         ranking.append(shown)
-    return {"personalizedRanking": ranking, "recommendationId": f"RID-{ids.uuid4()}"}
+    rid = sources.recommendation_id(ids.uuid4(), one.arn)
+    return {"personalizedRanking": ranking, "recommendationId": rid}
 
 
 def recommend(room: Learn, campaign_arn: str, user_id: str, num_results: int = 5) -> list[str]:
@@ -102,19 +112,20 @@ def answer(room: Learn, one: Deployed, request: dict[str, Any]) -> dict[str, Any
     count = count or DEFAULT_RESULTS
     columns = showing.columns(one, request, count)
     promotion = promotions.read(request)
-    rid = ids.uuid4()
+    unique = ids.uuid4()
+    rid = sources.recommendation_id(unique, one.arn)
     weight, days = 0.0, 0.0
     if one.recipe.type == USER_PERSONALIZATION:
         weight, days = exploration.read(room, one.config)
     with room.db.read() as conn:
         asking = _asking(room, conn, one, request)
         showing.check(asking.shelf, columns)
-        random = np.random.default_rng(_seed(rid))
+        random = np.random.default_rng(_seed(unique))
         page = _page(asking, request, promotion, count, (weight, days), random)
         shown = [_shown(asking, entry, columns) for entry in page]
     if weight > 0:
-        served.keep(room, one.group, f"RID-{rid}", [item["itemId"] for item in shown])
-    return {"itemList": shown, "recommendationId": f"RID-{rid}"}
+        served.keep(room, one.group, rid, [item["itemId"] for item in shown])
+    return {"itemList": shown, "recommendationId": rid}
 
 
 Entry = tuple[int, float | None, str, str]  # number, score, reason, name of the promotion
@@ -262,5 +273,5 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
     return raised / raised.sum(dtype=np.float64)
 
 
-def _seed(rid: str) -> int:
-    return int(rid.replace("-", "")[:16], 16)
+def _seed(unique: str) -> int:
+    return int(unique.replace("-", "")[:16], 16)

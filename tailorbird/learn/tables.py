@@ -165,6 +165,13 @@ learn_filters = _resource(
     sa.Column("group_arn", sa.Text, nullable=False, index=True),
 )
 
+# `reported`: live events received up to then are in a written report.
+learn_metric_attributions = _resource(
+    "learn_metric_attributions",
+    sa.Column("group_arn", sa.Text, nullable=False, index=True),
+    sa.Column("reported", sa.Double, nullable=False),
+)
+
 # Items and users put one by one. Replacing one makes a new row, so that the newest id tells what
 # has changed since.
 learn_records = sa.Table(

@@ -28,6 +28,7 @@ TABLES = {
     "campaign": "learn_campaigns",
     "event-tracker": "learn_event_trackers",
     "filter": "learn_filters",
+    "metric-attribution": "learn_metric_attributions",
     "recommender": "learn_recommenders",
     "solution": "learn_solutions",
 }

@@ -141,6 +141,11 @@ def _jobs_and_recommenders() -> None:
 
 def _filters_and_records() -> None:
     _resource("learn_filters", _text("group_arn", index=True))
+    _resource(
+        "learn_metric_attributions",
+        _text("group_arn", index=True),
+        sa.Column("reported", sa.Double, nullable=False),
+    )
     op.create_table(
         "learn_records",
         sa.Column("id", Serial, primary_key=True, autoincrement=True),
