@@ -19,6 +19,7 @@ from tailorbird.functions import (
     layers,
     packages,
     paging,
+    shelf,
     stored,
     tags,
     versions,
@@ -54,6 +55,7 @@ def create_function(room: Functions, caller: Caller, request: dict[str, Any]) ->
         if conn.execute(made.on_conflict_do_nothing()).rowcount == 0:
             raise _exists(ref)
         held = layers.hold(room, conn, caller, ref, request.get("Layers") or [])
+        shelf.hold(conn, code["package"])
         account.check_storage(conn, ref.account, ref.region, code["size"])
         _check_together(code["unzipped"], held.kept)
         version = {
@@ -127,6 +129,7 @@ def update_function_code(
 
     def change(conn: Connection, row: Row[Any]) -> Columns:
         _check_together(code["unzipped"], row.layers)
+        shelf.hold(conn, code["package"])
         account.check_storage(conn, ref.account, ref.region, code["size"] - row.size)
         settled = dict(row.configuration)
         if request.get("Architectures"):
@@ -175,11 +178,13 @@ def delete_function(room: Functions, caller: Caller, request: dict[str, Any]) ->
         )
     with room.db.write() as conn:
         stored.lock(conn, ref)
+        left = stored.packages(conn, ref)
         if ref.qualifier:
             versions.delete(conn, ref)
         else:
             _delete_whole(conn, ref)
     room.retire(ref)
+    shelf.sweep(room, left)
     return {}
 
 
@@ -226,7 +231,7 @@ def _code(room: Functions, given: Mapping[str, Any]) -> Columns:
     if hot_reload.is_meant(given):
         directory = str(hot_reload.folder(room.settings, given.get("S3Key") or ""))
         return {"package": "", "size": 0, "unzipped": 0, "directory": directory}
-    package = packages.given(room.objects, room.root, given)
+    package = shelf.put(room, given)
     return {
         "package": package.sha256,
         "size": package.size,

@@ -16,7 +16,7 @@ import orjson
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid
-from tailorbird.functions import deliveries, names, permissions
+from tailorbird.functions import deliveries, names, permissions, shelf
 from tailorbird.functions.callers import RoleCaller, ServiceCaller
 from tailorbird.functions.execution import Invocation, execute
 from tailorbird.functions.names import FunctionRef
@@ -112,11 +112,16 @@ def invoke_async(room: Functions, caller: Caller, request: dict[str, Any]) -> di
 
 
 def job_kinds(room: Functions) -> dict[str, Kind]:
-    """Asynchronous invocations, delivered from the job table."""
+    """Asynchronous invocations, delivered from the job table; the sweep of zips."""
     return {
         deliveries.EVENT_JOB: Kind(
             run=lambda job: deliveries.deliver(room, job), queue=deliveries.QUEUE
-        )
+        ),
+        shelf.KIND: Kind(
+            run=lambda job: shelf.run(room, job),
+            failed=lambda conn, job, reason: shelf.failed(room, conn, job, reason),
+            queue=shelf.QUEUE,
+        ),
     }
 
 

@@ -23,6 +23,7 @@ from tailorbird.functions import (
     packages,
     paging,
     runtimes,
+    shelf,
     stored_layers,
 )
 from tailorbird.functions.configuration import MAX_LAYERS, lambda_time
@@ -39,8 +40,9 @@ def publish_layer_version(
     ref = stored_layers.own(caller, request)
     for runtime in request.get("CompatibleRuntimes") or []:
         runtimes.check_name(runtime)
-    package = packages.given(room.objects, room.root, request["Content"])
+    package = shelf.put(room, request["Content"])
     with room.db.write() as conn:
+        shelf.hold(conn, package.sha256)
         account.check_storage(conn, ref.account, ref.region, package.size)
         made = LayerRef(ref.account, ref.region, ref.name, _next_number(room, conn, ref))
         row = {
@@ -107,7 +109,10 @@ def delete_layer_version(
     stored_layers.check_owner(caller, ref)
     t = functions_layer_versions
     with room.db.write() as conn:
+        row = stored_layers.find(conn, ref)
         conn.execute(sa.delete(t).where(*stored_layers.same(ref), t.c.version == ref.version))
+    if row is not None:
+        shelf.sweep(room, [row.package])
     return {}
 
 
@@ -150,7 +155,7 @@ def _usable(conn: Connection, caller: Caller, ref: FunctionRef, layer: LayerRef)
             f" region {ref.region}."
         )
     row = stored_layers.find(conn, layer)
-    if row is None:
+    if row is None or not shelf.is_held(conn, row.package):
         raise _invalid(f"Layer version {layer.version_arn} does not exist.")
     layer_permissions.check(caller, layer.version_arn, layer.account, row.statements)
     return row

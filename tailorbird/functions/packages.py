@@ -14,7 +14,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -50,6 +50,10 @@ class Package:
         return uri(self.sha256)
 
 
+def _nobody(sha256: str) -> None:
+    """Nobody has to hear of it."""
+
+
 def uri(sha256: str) -> str:
     return f"s3://{BUCKET}/{sha256}.zip"
 
@@ -59,8 +63,18 @@ def code_sha256(sha256: str) -> str:
     return base64.b64encode(bytes.fromhex(sha256)).decode()
 
 
-def store(objects: Objects, root: Path, data: bytes, *, direct: bool = True) -> Package:
-    """Check, unpack and keep a zip; Invalid or TooLarge says what is wrong with it."""
+def store(
+    objects: Objects,
+    root: Path,
+    data: bytes,
+    *,
+    direct: bool = True,
+    announce: Callable[[str], None] = _nobody,
+) -> Package:
+    """Check, unpack and keep a zip; Invalid or TooLarge says what is wrong with it.
+
+    `announce` hears the digest of a zip that is good, before it is kept.
+    """
     if direct and len(data) > MAX_ZIPPED_BYTES:
         raise TooLarge(
             f"Zipped size must be smaller than {MAX_ZIPPED_BYTES} bytes",
@@ -70,12 +84,15 @@ def store(objects: Objects, root: Path, data: bytes, *, direct: bool = True) -> 
         raise _empty()
     sha256 = hashlib.sha256(data).hexdigest()
     _make_once(_folder(root, sha256), [data])
+    announce(sha256)
     objects.put(uri(sha256), data)
     return Package(sha256, len(data), _unzipped_bytes(data))
 
 
-def given(objects: Objects, root: Path, code: Mapping[str, Any]) -> Package:
-    """The zip of a request: in it, or in a bucket."""
+def given(
+    objects: Objects, root: Path, code: Mapping[str, Any], announce: Callable[[str], None] = _nobody
+) -> Package:
+    """The zip of a request, kept: in it, or in a bucket."""
     if code.get("ImageUri"):
         raise NotBuilt("Code with ImageUri")
     if code.get("S3ObjectVersion"):
@@ -85,10 +102,10 @@ def given(objects: Objects, root: Path, code: Mapping[str, Any]) -> Package:
     if code.get("SourceKMSKeyArn"):
         raise NotBuilt("Code with SourceKMSKeyArn")
     if code.get("ZipFile") is not None:
-        return store(objects, root, code["ZipFile"])
+        return store(objects, root, code["ZipFile"], announce=announce)
     if code.get("S3Bucket") and code.get("S3Key"):
         data = fetch(objects, code["S3Bucket"], code["S3Key"])
-        return store(objects, root, data, direct=False)
+        return store(objects, root, data, direct=False, announce=announce)
     raise Invalid(
         "Please provide a source for function code.", code="InvalidParameterValueException"
     )
@@ -115,13 +132,17 @@ def unpacked(objects: Objects, root: Path, sha256: str) -> Path:
 
 def merged(objects: Objects, root: Path, sha256s: Sequence[str]) -> Path:
     """One folder with the files of several packages, a later one's over an earlier one's."""
-    name = sha256s[0]
-    if len(sha256s) > 1:
-        name = hashlib.sha256(" ".join(sha256s).encode()).hexdigest()
-    folder = _folder(root, name)
+    folder = _folder(root, merged_name(sha256s))
     if not folder.is_dir():
         _make_once(folder, [objects.get(uri(sha256)) for sha256 in sha256s])
     return folder
+
+
+def merged_name(sha256s: Sequence[str]) -> str:
+    """What the folder of several packages is called; that of one by its digest."""
+    if len(sha256s) == 1:
+        return sha256s[0]
+    return hashlib.sha256(" ".join(sha256s).encode()).hexdigest()
 
 
 def _folder(root: Path, sha256: str) -> Path:

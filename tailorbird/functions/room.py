@@ -79,7 +79,11 @@ class Functions:
         return supervisor.caller_at(address[1])
 
     def start(self) -> None:
-        """Start the launcher, so that the first invocation does not wait for it."""
+        """Start the launcher, so that the first invocation does not wait for it, and set the alarm
+        for the sweep of zips."""
+        from tailorbird.functions import shelf
+
+        shelf.schedule(self)
         _ = self.supervisor
 
     def stop(self) -> None:

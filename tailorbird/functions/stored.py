@@ -81,6 +81,15 @@ def version(conn: Connection, ref: FunctionRef) -> Row[Any]:
     return row
 
 
+def packages(conn: Connection, ref: FunctionRef) -> set[str]:
+    """The zips that versions of the function are made from, their layers' too."""
+    t = functions_versions
+    rows = conn.execute(sa.select(t.c.package, t.c.layers).where(*same(t, ref))).fetchall()
+    return {row.package for row in rows} | {
+        layer["package"] for row in rows for layer in row.layers
+    }
+
+
 def version_or_none(conn: Connection, ref: FunctionRef, wanted: str) -> Row[Any] | None:
     t = functions_versions
     found = sa.select(t).where(*same(t, ref), t.c.version == wanted)

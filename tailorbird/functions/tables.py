@@ -73,6 +73,13 @@ functions_event_configs = sa.Table(
     sa.Column("modified", sa.Double, nullable=False),
 )
 
+functions_packages = sa.Table(
+    "functions_packages",
+    metadata,
+    sa.Column("sha256", sa.Text, primary_key=True),
+    sa.Column("stored", sa.Double, nullable=False),
+)
+
 functions_layers = sa.Table(
     "functions_layers",
     metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,17 @@ def code_folder(room: Functions, version: FunctionVersion) -> Path:
     """The version's code: unpacked, or the developer's own folder (hot reload)."""
     if version.directory is not None:
         return hot_reload.folder(room.settings, version.directory)
-    return packages.unpacked(room.objects, room.root, version.package)
+    return _used(packages.unpacked(room.objects, room.root, version.package))
 
 
 def layers_folder(room: Functions, version: FunctionVersion) -> Path | None:
     """What the version's layers hold together, a later one's files over an earlier one's."""
     if not version.layers:
         return None
-    return packages.merged(room.objects, room.root, version.layers)
+    return _used(packages.merged(room.objects, room.root, version.layers))
+
+
+def _used(folder: Path) -> Path:
+    """The folder, marked with the moment: what is not used for long is swept away."""
+    os.utime(folder)
+    return folder

@@ -70,6 +70,11 @@ def upgrade() -> None:
         sa.Column("modified", sa.Double, nullable=False),
     )
     op.create_table(
+        "functions_packages",
+        sa.Column("sha256", sa.Text, primary_key=True),
+        sa.Column("stored", sa.Double, nullable=False),
+    )
+    op.create_table(
         "functions_layers",
         sa.Column("account", sa.Text, primary_key=True),
         sa.Column("region", sa.Text, primary_key=True),
