@@ -212,6 +212,12 @@ SETTINGS = (
         "engage_max_event_campaigns", int, 25, "Event campaigns of an application; 0 is no limit"
     ),
     Setting(
+        "engage_max_active_transfers",
+        int,
+        10,
+        "Import and export jobs of an application at work at once; 0 is no limit",
+    ),
+    Setting(
         "engage_catch_up",
         bool,
         False,
@@ -249,6 +255,13 @@ SETTINGS = (
     # collect and prepare
     Setting("archive_bucket", str, "tailorbird-archive", "Bucket of segment-logs/..."),
     Setting("archive_seconds", float, 3600.0, "Sources are archived this often"),
+    Setting("warehouse_seconds", float, 3600.0, "Sources are loaded into warehouses this often"),
+    Setting(
+        "warehouses",
+        Path,
+        Path(),
+        "Folder of warehouses that are files; empty is <data>/warehouses",
+    ),
     Setting("archive_file_bytes", int, 100_000_000, "Size at which an archive file is cut"),
     Setting(
         "segment_strict",

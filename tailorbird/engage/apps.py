@@ -12,8 +12,10 @@ from tailorbird.access import Caller
 from tailorbird.channels import credentials
 from tailorbird.clock import iso
 from tailorbird.engage import event_tables as et
-from tailorbird.engage import paging
+from tailorbird.engage import lists, paging
+from tailorbird.engage import measure_tables as mt
 from tailorbird.engage import tables as t
+from tailorbird.engage import transfer_tables as tt
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid, NotFound
 
@@ -140,9 +142,16 @@ def _delete_all(conn: Connection, number: int, application_id: str) -> None:
     ):
         owned = sa.select(parent.c.id).where(parent.c.application_id == application_id)
         conn.execute(sa.delete(versions).where(versions.c[column].in_(owned)))
+    owned = sa.select(t.segments.c.id).where(t.segments.c.application_id == application_id)
+    lists.delete(conn, owned)
+    mine = tt.transfers.c.application_id == application_id
+    old = tt.transfer_failures.c.transfer.in_(sa.select(tt.transfers.c.number).where(mine))
+    conn.execute(sa.delete(tt.transfer_failures).where(old))
+    conn.execute(sa.delete(tt.transfers).where(mine))
     for table in (t.activities, t.campaigns, t.segments, t.channels):
         conn.execute(sa.delete(table).where(table.c.application_id == application_id))
     credentials.delete(conn, application_id)
-    for table in (t.endpoints, t.users, t.attribute_names, et.events, et.firings):
+    measured = (mt.streams, mt.outbox, mt.counts, mt.firsts, mt.event_names)
+    for table in (t.endpoints, t.users, t.attribute_names, et.events, et.firings, *measured):
         conn.execute(sa.delete(table).where(table.c.app == number))
     conn.execute(sa.delete(t.apps).where(t.apps.c.number == number))

@@ -20,7 +20,7 @@ from tailorbird.engage import (
     campaign_rules,
     dimensions,
     ledger,
-    membership,
+    lists,
     schedules,
     segments,
     targeting,
@@ -95,6 +95,7 @@ def freeze(
     body = campaign["body"]
     with room.db.read() as conn:
         segment = segments.find(conn, app, body["SegmentId"], body["SegmentVersion"])
+        lists.await_whole(conn, segment)
         member = _membership(room, conn, app, segment)
         if schedules.is_local(treatments.body_of(body, activity["treatment_id"])["Schedule"]):
             member = member._replace(body=True)  # the time zone is in there
@@ -170,10 +171,7 @@ def enlist(
 
 
 def _membership(room: Engage, conn: Connection, app: App, segment: dict[str, Any]) -> Membership:
-    def find(segment_id: str, version: int | None) -> dict[str, Any]:
-        return segments.find(conn, app, segment_id, version)
-
-    return membership.compiled(segment["body"], room.clock.now(), find, (segment["id"],))
+    return segments.membership(conn, app, segment, room.clock.now())
 
 
 def _pages(

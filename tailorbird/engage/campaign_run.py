@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,8 @@ from tailorbird.engage import (
     content,
     event_campaigns,
     event_rules,
+    export_jobs,
+    import_jobs,
     ledger,
     planning,
     replay,
@@ -47,11 +50,20 @@ def job_kinds(room: Engage) -> dict[str, Kind]:
         event_rules.CLOSE: Kind(lambda job: event_campaigns.close(room, job), None, QUEUE),
         retries.RETRY: Kind(lambda job: retries.work(room, job), None, QUEUE),
         replay.REPLAY: Kind(lambda job: replay.work(room, job), None, QUEUE),
+        **transfer_kinds(room),
         stretch.STRETCH: Kind(
             lambda job: stretch.work(room, job),
             lambda conn, job, reason: stretch.failed(room, conn, job, reason),
             QUEUE,
         ),
+    }
+
+
+def transfer_kinds(room: Engage) -> dict[str, Kind]:
+    """Import and export jobs."""
+    return {
+        deed.KIND: Kind(partial(deed.run, room), partial(deed.failed, room))
+        for deed in (import_jobs, export_jobs)
     }
 
 

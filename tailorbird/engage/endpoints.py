@@ -33,6 +33,7 @@ MAX_BATCH = 100
 COLUMNS = "key, id, user_id, channel, address, opt_out, status, cohort, effective, created, body"
 ADVISORY_LOCK = 7_411  # PostgreSQL: writers of one application's endpoints take turns
 ACCEPTED = "Accepted"
+Born = dict[str, tuple[int | None, float | None]]
 
 _UPSERT = Bulk(
     "engage_endpoints",
@@ -100,8 +101,12 @@ def delete_endpoint(room: Engage, caller: Caller, request: dict[str, Any]) -> di
     return {"EndpointResponse": response(endpoint, people.get(endpoint.user_id or ""), app.id)}
 
 
-def write(room: Engage, conn: Connection, app: App, items: list[dict[str, Any]]) -> None:
-    """Merge endpoints into the caller's transaction."""
+def write(
+    room: Engage, conn: Connection, app: App, items: list[dict[str, Any]], born: Born | None = None
+) -> None:
+    """Merge endpoints into the caller's transaction. `born`: by key, the cohort and the creation
+    of endpoints that are new here and were elsewhere before.
+    """
     if room.db.dialect == "postgresql":
         conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK}, {int(app.number)})")
     now, limits = room.clock.now(), Limits.of(room.settings)
@@ -114,6 +119,9 @@ def write(room: Engage, conn: Connection, app: App, items: list[dict[str, Any]])
         endpoint = held.get(key)
         if endpoint is None:
             endpoint = held[key] = new(app.id, item["Id"], now)
+            cohort, created = (born or {}).get(key, (None, None))
+            endpoint.cohort = endpoint.cohort if cohort is None else cohort
+            endpoint.created = endpoint.created if created is None else created
         merge(endpoint, attributes.captured(app, item), people, now, limits)
     joined = [e for e in held.values() if e.user_id and e.user_id != before.get(e.key)]
     _keep_user_limit(room, conn, app, joined, held)
@@ -161,6 +169,12 @@ def find(room: Engage, conn: Connection, app: App, endpoint_id: str) -> Endpoint
     """The endpoint, if there is one."""
     found = _by_keys(room, conn, app, [key_of(endpoint_id)])
     return found[0] if found else None
+
+
+def number_of(room: Engage, conn: Connection, app: App, endpoint: Endpoint) -> int:
+    """The endpoint's number in lists, members and the ledger."""
+    text = room.db.sql("SELECT number FROM engage_endpoints WHERE app = ? AND key = ?")
+    return int(conn.exec_driver_sql(text, (app.number, endpoint.key)).scalar_one())
 
 
 def of_user(room: Engage, conn: Connection, app: App, user_id: str) -> list[Endpoint]:

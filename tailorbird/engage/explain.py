@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from tailorbird.clock import iso
-from tailorbird.engage import apps, audience, endpoints, ledger, segments, targeting
+from tailorbird.engage import apps, audience, endpoints, ledger, lists, segments, targeting
 from tailorbird.engage.apps import App
 from tailorbird.engage.definitions import CHANNELS, Endpoint
 from tailorbird.engage.dimensions import NOTHING, Candidate, Test, combine, conditions
@@ -56,6 +56,9 @@ def _segment(
     room: Engage, conn: Connection, app: App, segment: dict[str, Any], path: tuple[str, ...]
 ) -> Step:
     body, now = segment["body"], room.clock.now()
+    if segment["type"] == lists.IMPORT:
+        test = segments.membership(conn, app, segment, now).test
+        return Step(f"segment {segment['id']}", test, None, "LIST")
     groups = body.get("SegmentGroups")
     if not groups:
         label = f"segment {segment['id']}"
@@ -134,7 +137,8 @@ def _one(room: Engage, conn: Connection, app: App, root: Step, endpoint_id: str)
         raise NotFound(f"There is no endpoint {endpoint_id} in application {app.id}")
     people = endpoints.read_users(room, conn, app, [endpoint.user_id])
     person = people.get(endpoint.user_id or "") or NOTHING
-    candidate = Candidate(0, endpoint.channel, endpoint.effective, endpoint.body, person)
+    number = endpoints.number_of(room, conn, app, endpoint)
+    candidate = Candidate(number, endpoint.channel, endpoint.effective, endpoint.body, person)
     shown = []
     for depth, step in root.all():
         line = {"step": step.label, "depth": depth, "passes": step.test(candidate)}

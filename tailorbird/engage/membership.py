@@ -15,7 +15,8 @@ from tailorbird.errors import Invalid
 MAX_DIMENSIONS = 100
 COUNTED = ("Attributes", "UserAttributes", "Metrics", "Demographic", "Location", "Behavior")
 
-# (segment id, version or None for the latest) -> {"id", "version", "body"}
+# (segment id, version or None for the latest) -> {"id", "version", "body"}; an imported segment has
+# "members" besides, which gives the numbers of its endpoints
 Find = Callable[[str, int | None], dict[str, Any]]
 
 
@@ -25,6 +26,11 @@ class Membership(NamedTuple):
     test: Test
     body: bool
     person: bool
+
+
+def of_segment(segment: dict[str, Any], now: float, find: Find) -> Membership:
+    """The test of a segment as `find` gives it."""
+    return _tested(segment, now, find, (segment["id"],))
 
 
 def compiled(
@@ -61,7 +67,14 @@ def _source(source: dict[str, Any], now: float, find: Find, path: tuple[str, ...
         circle = " -> ".join((*path, segment_id))
         raise Invalid(f"SourceSegments make a circle: {circle}")
     found = find(segment_id, source.get("Version"))
-    return compiled(found["body"], now, find, (*path, segment_id))
+    return _tested(found, now, find, (*path, segment_id))
+
+
+def _tested(segment: dict[str, Any], now: float, find: Find, path: tuple[str, ...]) -> Membership:
+    if "members" not in segment:
+        return compiled(segment["body"], now, find, path)
+    numbers: frozenset[int] = segment["members"]()
+    return Membership(lambda candidate: candidate.number in numbers, False, False)
 
 
 def _dimensions(

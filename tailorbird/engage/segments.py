@@ -12,10 +12,10 @@ from sqlalchemy.engine import Connection
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.clock import iso
-from tailorbird.engage import apps, paging
+from tailorbird.engage import apps, lists, paging
 from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App
-from tailorbird.engage.membership import compiled
+from tailorbird.engage.membership import Membership, compiled, of_segment
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid, NotFound
 
@@ -32,8 +32,7 @@ def create_segment(room: Engage, caller: Caller, request: dict[str, Any]) -> dic
             "tags": wanted.get("tags") or {}, "created": now,
         }  # fmt: skip
         _check(conn, app, segment_id, body, now)
-        conn.execute(sa.insert(t.segments).values(row))
-        _add_version(conn, segment_id, 1, body, now)
+        add(conn, row, body, now)
     return {"SegmentResponse": _show(app, {**row, "body": body, "modified": now})}
 
 
@@ -63,12 +62,17 @@ def update_segment(room: Engage, caller: Caller, request: dict[str, Any]) -> dic
     with room.db.write() as conn:
         app = apps.find(conn, caller, request["ApplicationId"])
         held = find(conn, app, request["SegmentId"])
-        body = _body(held["body"], request["WriteSegmentRequest"])
+        wanted = request["WriteSegmentRequest"]
+        if held["type"] == lists.IMPORT and (
+            wanted.get("Dimensions") or wanted.get("SegmentGroups")
+        ):
+            raise Invalid(
+                f"Segment {held['id']} was imported: it has no Dimensions and no SegmentGroups;"
+                " CreateImportJob with its SegmentId makes its next version"
+            )
+        body = _body(held["body"], wanted)
         _check(conn, app, held["id"], body, now)
-        version = held["version"] + 1
-        mine = t.segments.c.id == held["id"]
-        conn.execute(sa.update(t.segments).where(mine).values(version=version))
-        _add_version(conn, held["id"], version, body, now)
+        version = add_version(conn, held, body, now)
     return {
         "SegmentResponse": _show(app, {**held, "version": version, "body": body, "modified": now})
     }
@@ -80,6 +84,7 @@ def delete_segment(room: Engage, caller: Caller, request: dict[str, Any]) -> dic
         app = apps.find(conn, caller, request["ApplicationId"])
         held = find(conn, app, request["SegmentId"])
         conn.execute(sa.delete(t.segments).where(t.segments.c.id == held["id"]))
+        lists.delete(conn, [held["id"]])
         old = t.segment_versions.c.segment_id == held["id"]
         conn.execute(sa.delete(t.segment_versions).where(old))
         waiting = (
@@ -122,6 +127,36 @@ def find(conn: Connection, app: App, segment_id: str, version: int | None = None
         which = f"segment {segment_id}" + (f" version {version}" if version is not None else "")
         raise NotFound(f"There is no {which} in application {app.id}")
     return dict(row)
+
+
+def membership(conn: Connection, app: App, segment: dict[str, Any], now: float) -> Membership:
+    """The test of who belongs to a segment, whatever its type."""
+
+    def source(segment_id: str, version: int | None) -> dict[str, Any]:
+        return _with_members(conn, app, find(conn, app, segment_id, version))
+
+    return of_segment(_with_members(conn, app, segment), now, source)
+
+
+def add(conn: Connection, row: dict[str, Any], body: dict[str, Any], now: float) -> None:
+    """Write a new segment down, with its first version."""
+    conn.execute(sa.insert(t.segments).values(row))
+    _add_version(conn, row["id"], row["version"], body, now)
+
+
+def add_version(conn: Connection, held: dict[str, Any], body: dict[str, Any], now: float) -> int:
+    """Write the next version of a segment down; its number."""
+    version = int(held["version"]) + 1
+    mine = t.segments.c.id == held["id"]
+    conn.execute(sa.update(t.segments).where(mine).values(version=version))
+    _add_version(conn, held["id"], version, body, now)
+    return version
+
+
+def _with_members(conn: Connection, app: App, segment: dict[str, Any]) -> dict[str, Any]:
+    if segment["type"] != lists.IMPORT:
+        return segment
+    return {**segment, "members": lambda: lists.members(conn, app, segment)}
 
 
 def _rows(app: App) -> sa.Select[Any]:

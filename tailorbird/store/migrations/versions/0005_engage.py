@@ -26,6 +26,16 @@ def upgrade() -> None:
     _ledger()
     _events()
     _firings()
+    _transfers()
+    _transfer_failures()
+    _lists()
+    _list_endpoints()
+    _list_users()
+    _streams()
+    _outbox()
+    _counts()
+    _firsts()
+    _event_names()
 
 
 def _apps() -> None:
@@ -273,4 +283,152 @@ def _firings() -> None:
     )
     op.create_index(
         "ix_engage_firings_campaign_id_number", "engage_firings", ["campaign_id", "number"]
+    )
+
+
+def _transfers() -> None:
+    op.create_table(
+        "engage_transfers",
+        sa.Column("number", Serial, primary_key=True, autoincrement=True),
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("application_id", sa.Text, nullable=False),
+        sa.Column("type", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("definition", Document, nullable=False),
+        sa.Column("segment_id", sa.Text),
+        sa.Column("segment_version", sa.Integer),
+        sa.Column("pieces", Document, nullable=False),
+        sa.Column("piece", sa.Integer, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("failed_pieces", sa.Integer, nullable=False),
+        sa.Column("processed", sa.BigInteger, nullable=False),
+        sa.Column("failures", sa.BigInteger, nullable=False),
+        sa.Column("reason", sa.Text),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("ended", sa.Double),
+        sa.UniqueConstraint("id", name="uq_engage_transfers_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_engage_transfers_application_id_type_number",
+        "engage_transfers",
+        ["application_id", "type", "number"],
+    )
+
+
+def _transfer_failures() -> None:
+    op.create_table(
+        "engage_transfer_failures",
+        sa.Column("transfer", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("piece", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("row", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("text", sa.Text, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
+def _lists() -> None:
+    op.create_table(
+        "engage_lists",
+        sa.Column("number", Serial, primary_key=True, autoincrement=True),
+        sa.Column("segment_id", sa.Text, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("is_whole", sa.Boolean, nullable=False),
+        sa.UniqueConstraint("segment_id", "version", name="uq_engage_lists_segment_id_version"),
+        sqlite_autoincrement=True,
+    )
+
+
+def _list_endpoints() -> None:
+    op.create_table(
+        "engage_list_endpoints",
+        sa.Column("list", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("endpoint", sa.BigInteger, primary_key=True, autoincrement=False),
+        sqlite_with_rowid=False,
+    )
+
+
+def _list_users() -> None:
+    op.create_table(
+        "engage_list_users",
+        sa.Column("list", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("user_id", sa.Text, primary_key=True),
+        sqlite_with_rowid=False,
+    )
+
+
+def _streams() -> None:
+    op.create_table(
+        "engage_streams",
+        sa.Column("number", Serial, primary_key=True, autoincrement=True),
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("app", sa.BigInteger, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("target", sa.Text, nullable=False),
+        sa.Column("role_arn", sa.Text, nullable=False),
+        sa.Column("modified", sa.Double, nullable=False),
+        sa.Column("modified_by", sa.Text, nullable=False),
+        sa.Column("xid", sa.BigInteger, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.Column("delivered", sa.BigInteger, nullable=False),
+        sa.Column("holder", sa.Text),
+        sa.Column("held_until", sa.Double, nullable=False),
+        sa.Column("failures", sa.Integer, nullable=False),
+        sa.Column("error", sa.Text),
+        sa.UniqueConstraint("id", name="uq_engage_streams_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_engage_streams_app", "engage_streams", ["app"])
+
+
+def _outbox() -> None:
+    op.create_table(
+        "engage_outbox",
+        sa.Column("number", Serial, primary_key=True, autoincrement=True),
+        sa.Column("app", sa.BigInteger, nullable=False),
+        sa.Column("xid", sa.BigInteger, nullable=False),
+        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("arrived", sa.Double, nullable=False),
+        sa.Column("lines", sa.Text, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_engage_outbox_app_xid_number", "engage_outbox", ["app", "xid", "number"])
+
+
+def _counts() -> None:
+    op.create_table(
+        "engage_counts",
+        sa.Column("number", Serial, primary_key=True, autoincrement=True),
+        sa.Column("app", sa.BigInteger, nullable=False),
+        sa.Column("hour", sa.BigInteger, nullable=False),
+        sa.Column("campaign_id", sa.Text, nullable=False),
+        sa.Column("activity_id", sa.Text, nullable=False),
+        sa.Column("channel", sa.Text, nullable=False),
+        sa.Column("measure", sa.Text, nullable=False),
+        sa.Column("detail", sa.Text, nullable=False),
+        sa.Column("amount", sa.Double, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_engage_counts_app_hour", "engage_counts", ["app", "hour"])
+
+
+def _firsts() -> None:
+    op.create_table(
+        "engage_firsts",
+        sa.Column("message_id", sa.Text, primary_key=True),
+        sa.Column("measure", sa.Text, primary_key=True),
+        sa.Column("app", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_engage_firsts_app", "engage_firsts", ["app"])
+
+
+def _event_names() -> None:
+    op.create_table(
+        "engage_event_names",
+        sa.Column("app", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, primary_key=True),
+        sqlite_with_rowid=False,
     )
