@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tailorbird.errors import Throttled, Unavailable
 from tailorbird.functions import sandbox
-from tailorbird.functions.concurrency import Busy
+from tailorbird.functions.busy import Busy
 from tailorbird.functions.credentials import RENEW_SECONDS
 from tailorbird.functions.histogram import Histograms
 from tailorbird.functions.names import FunctionRef
@@ -38,7 +38,7 @@ class Supervisor:
         self._idle: dict[tuple[str, str, str], list[Slot]] = defaultdict(list)
         self._slots: set[Slot] = set()
         self._numbers = set(range(sandbox.SLOTS))
-        self._busy = Busy()
+        self._busy = Busy(room)
         self._held: dict[str, int] = defaultdict(int)  # environments by function, also unborn ones
         self._stopped = threading.Event()
         self._starter = Starter(room)

@@ -73,6 +73,18 @@ functions_event_configs = sa.Table(
     sa.Column("modified", sa.Double, nullable=False),
 )
 
+functions_running = sa.Table(
+    "functions_running",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("worker", sa.Text, nullable=False),
+    sa.Column("expires", sa.Double, nullable=False),
+    sa.Index("ix_functions_running_function", "account", "region", "name"),
+)
+
 functions_packages = sa.Table(
     "functions_packages",
     metadata,

@@ -70,6 +70,18 @@ def upgrade() -> None:
         sa.Column("modified", sa.Double, nullable=False),
     )
     op.create_table(
+        "functions_running",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("region", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("worker", sa.Text, nullable=False),
+        sa.Column("expires", sa.Double, nullable=False),
+    )
+    op.create_index(
+        "ix_functions_running_function", "functions_running", ["account", "region", "name"]
+    )
+    op.create_table(
         "functions_packages",
         sa.Column("sha256", sa.Text, primary_key=True),
         sa.Column("stored", sa.Double, nullable=False),
