@@ -36,6 +36,7 @@ from tailorbird.engage import (
 from tailorbird.functions import Functions, catalog, permissions
 from tailorbird.store import Database, Jobs, Objects, Worker
 from tailorbird.store.migrations import upgrade
+from tailorbird.store.processes import spare_the_collector
 
 CALLER = Caller("123456789012", "us-east-1", "arn:aws:iam::123456789012:root", "AKIA", "r")
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,6 +50,7 @@ MESSAGE = {
 }
 PYTHON = "def handler(event, context):\n    return event['Endpoints']\n"
 DEFAULT_ENDPOINTS = 20_000
+POLL_SECONDS = 0.2
 
 
 class Null:
@@ -94,6 +96,7 @@ def house(folder: Path) -> Iterator[Engage]:
     room = Engage(db, jobs, objects, clock, values, workshop, channels, None)
     worker = Worker(jobs, job_kinds(room), threads=values.worker_threads)
     worker.start()
+    spare_the_collector()  # as the house does
     yield room
     worker.stop()
     room.stop()
@@ -169,7 +172,7 @@ def run(room: Engage, app: str, count: int, name: str, hook: str | None) -> floa
         ]
         if activity["State"] == activities.COMPLETED:
             break
-        time.sleep(0.02)
+        time.sleep(POLL_SECONDS)
     took = watch.read()
     if activity["SuccessfulEndpointCount"] != count:
         sys.exit(f"{name}: {activity}")

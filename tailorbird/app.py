@@ -22,6 +22,7 @@ from tailorbird.prepare import Prepare
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Kind, Objects, Worker, metadata
 from tailorbird.store.migrations import upgrade
+from tailorbird.store.processes import spare_the_collector
 
 LISTEN_BACKLOG = 2048
 SECRETS_MODE = 0o700
@@ -118,6 +119,7 @@ class House:
         worker.start()
         self._stops.callback(worker.stop)
         self._stops.callback(self.engage.stop)  # before the workers: they wait for its batches
+        spare_the_collector()
 
     def stop(self) -> None:
         """Stop in reverse; what was cut off goes on at the next start."""

@@ -25,7 +25,7 @@ from tailorbird.engage import (
 from tailorbird.engage.apps import App
 from tailorbird.engage.channel_content import Words
 from tailorbird.engage.content import Content
-from tailorbird.engage.definitions import as_text, definition
+from tailorbird.engage.definitions import as_text, shown_parts
 from tailorbird.engage.ledger import Entry
 from tailorbird.engage.render import Compiled, RenderError
 from tailorbird.engage.retries import Waiting
@@ -155,12 +155,16 @@ def message_id(activity_id: str, endpoint_id: str) -> str:
 
 
 def _member(room: Engage, row: Any) -> Member:
-    number = row[11]
-    if row[0] is None:
-        return Member(number, f"#{number}", None, row[13])
-    endpoint = endpoints.of_row(room, row)
-    person = room.db.load(row[12]) if row[12] is not None else None
-    return Member(number, endpoint.id, definition(endpoint, person), row[13])
+    (key, endpoint_id, user_id, channel, address, opt_out, status, _, effective, created, body,
+     number, person, n) = row  # fmt: skip
+    if key is None:
+        return Member(number, f"#{number}", None, n)
+    load = room.db.load
+    shown = shown_parts(
+        channel, address, status, opt_out, effective, created, load(body), user_id,
+        None if person is None else load(person),
+    )  # fmt: skip
+    return Member(number, endpoint_id, shown, n)
 
 
 def _all(outcome: Outcome, found: list[Member], state: str, reason: str | None = None) -> Outcome:
@@ -263,6 +267,8 @@ def _send(
     compiled = other.selection.compiled if other else run.content.compiled
     values = [{**endpoint, "Id": key} for key, endpoint in ready.items()]
     messages: dict[str, Message] = {}
+    activity_id, treatment_id = run.activity["id"], run.activity["treatment_id"]
+    sender = other.sender if other else run.from_address
     for (key, endpoint), result in zip(
         ready.items(), compiled.render(values, now=room.clock.now()), strict=True
     ):
@@ -271,19 +277,19 @@ def _send(
             outcome.entries.append(entry)
             continue
         messages[key] = Message(
-            id=message_id(run.activity["id"], key),
+            id=message_id(activity_id, key),
             application_id=run.app.id,
             channel_type=channel,
             address=endpoint["Address"],
             campaign_id=run.campaign_id,
             endpoint_id=key,
-            from_address=other.sender if other else run.from_address,
+            from_address=sender,
             subject=result.subject,
             html=result.html,
             text=result.text,
             headers=result.headers,
-            activity_id=run.activity["id"],
-            treatment_id=run.activity["treatment_id"],
+            activity_id=activity_id,
+            treatment_id=treatment_id,
             data=content.data_of(channel, other.selection.message, result) if other else {},
         )
     if not messages:
@@ -291,11 +297,12 @@ def _send(
     receipts = _hand_over(room, outcome, channel, list(messages.values()))
     for (key, message), receipt in zip(messages.items(), receipts, strict=True):
         member = by_id[key]
-        if retries.wanted(room, channel, receipt.status, made=1):
+        done = receipt.status == channels.SUCCESSFUL
+        if not done and retries.wanted(room, channel, receipt.status, made=1):
             reason = retries.words(receipt)
             outcome.waiting.append(Waiting(member.number, member.id, message, reason, run.until))
         else:
-            outcome.entries.append(retries.entry(member.number, member.id, receipt))
+            outcome.entries.append(retries.entry(member.number, member.id, receipt, message))
 
 
 def _hand_over(
@@ -328,8 +335,9 @@ def textual(endpoint: Definition) -> Definition:
     """
     endpoint = dict(endpoint)
     for name in ADDRESS_TEXT_PARTS:
-        if endpoint.get(name) is not None:
-            endpoint[name] = as_text(endpoint[name])
+        value = endpoint.get(name)
+        if value is not None and type(value) is not str:
+            endpoint[name] = as_text(value)
     if endpoint.get("Attributes"):
         endpoint["Attributes"] = _texts(endpoint["Attributes"])
     user = endpoint.get("User") or {}
@@ -340,7 +348,15 @@ def textual(endpoint: Definition) -> Definition:
 
 def _texts(attributes: dict[str, Any]) -> dict[str, list[str]]:
     return {
-        name: [as_text(v) for v in (value if isinstance(value, list) else [value])]
+        name: value if _is_one_text(value) else _list_of_text(value)
         for name, value in attributes.items()
         if value is not None
     }
+
+
+def _is_one_text(value: Any) -> bool:
+    return type(value) is list and len(value) == 1 and type(value[0]) is str
+
+
+def _list_of_text(value: Any) -> list[str]:
+    return [as_text(one) for one in (value if isinstance(value, list) else [value])]

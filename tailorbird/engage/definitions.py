@@ -33,6 +33,7 @@ FIELDS = frozenset(
     ("Address", "Attributes", "ChannelType", "Demographic", "EffectiveDate", "EndpointStatus", "Id",
      "Location", "Metrics", "OptOut", "RequestId", "User")
 )  # fmt: skip
+_SHOWN_PARTS = ("RequestId", "Location", "Demographic", "Attributes", "Metrics")
 iso = lru_cache(maxsize=8192)(clock.iso)  # endpoints of one batch share their moments
 _FORBIDDEN_IN_ID = re.compile(r"[${}\x00]")
 
@@ -132,23 +133,34 @@ def document(endpoint: Endpoint, limits: Limits) -> str:
 
 def definition(endpoint: Endpoint, user_attributes: dict[str, Any] | None) -> dict[str, Any]:
     """The definition as a hook, a template and GetEndpoint see it; parts nobody set are absent."""
-    body = endpoint.body
+    return shown_parts(
+        endpoint.channel, endpoint.address, endpoint.status, endpoint.opt_out, endpoint.effective,
+        endpoint.created, endpoint.body, endpoint.user_id, user_attributes,
+    )  # fmt: skip
+
+
+def shown_parts(
+    channel: str | None, address: str | None, status: str, opt_out: str, effective: float,
+    created: float, body: dict[str, Any], user_id: str | None, attributes: dict[str, Any] | None,
+) -> dict[str, Any]:  # fmt: skip
+    """`definition` of a row's own columns."""
     shown: dict[str, Any] = {}
-    if endpoint.channel:
-        shown["ChannelType"] = endpoint.channel
-    if endpoint.address:
-        shown["Address"] = endpoint.address
-    shown["EndpointStatus"] = endpoint.status
-    shown["OptOut"] = endpoint.opt_out
-    for part in ("RequestId", "Location", "Demographic", "Attributes", "Metrics"):
-        if body.get(part):
-            shown[part] = body[part]
-    shown["EffectiveDate"] = iso(endpoint.effective)
-    shown["CreationDate"] = iso(endpoint.created)
+    if channel:
+        shown["ChannelType"] = channel
+    if address:
+        shown["Address"] = address
+    shown["EndpointStatus"] = status
+    shown["OptOut"] = opt_out
+    for part in _SHOWN_PARTS:
+        value = body.get(part)
+        if value:
+            shown[part] = value
+    shown["EffectiveDate"] = iso(effective)
+    shown["CreationDate"] = iso(created)
     user: dict[str, Any] = {}
-    if endpoint.user_id is not None:
-        user["UserId"] = endpoint.user_id
-    attributes = user_attributes or body.get("UserAttributes")
+    if user_id is not None:
+        user["UserId"] = user_id
+    attributes = attributes or body.get("UserAttributes")
     if attributes:
         user["UserAttributes"] = attributes
     shown["User"] = user

@@ -94,7 +94,7 @@ def _commit(room: Engage, number: int, outcome: Outcome) -> None:
         for one in outcome.waiting
     ]
     with room.db.write() as conn:
-        sent = 0
+        sent, applied = 0, list[Entry]()
         for entry in [*outcome.entries, *put_off]:
             mine = (
                 c.activity == number, c.endpoint == entry.endpoint, c.state == ledger.HOOK_FAILED,
@@ -108,10 +108,14 @@ def _commit(room: Engage, number: int, outcome: Outcome) -> None:
             }  # fmt: skip
             conn.execute(sa.update(t.ledger).where(*mine).values(values))
             sent += entry.state == ledger.SENT
+            applied.append(entry)
         lines = [
             {"activity": number, "batch": BATCH, **attempt._asdict()}
             for attempt in outcome.attempts
         ]
         if lines:
             conn.execute(sa.insert(t.hook_attempts), lines)
-        settlement.count(conn, number, 0, sent)
+        activity = activities.read(conn, number)
+        if activity is not None:
+            message_events.note(room, conn, activity, applied, now)
+        settlement.count(room, conn, number, 0, sent)

@@ -64,16 +64,20 @@ def words(receipt: Receipt) -> str:
     return f"{receipt.status}: {receipt.message}"
 
 
-def entry(endpoint: int, endpoint_id: str, receipt: Receipt, *, made: int = 1) -> Entry:
+def entry(
+    endpoint: int, endpoint_id: str, receipt: Receipt, message: Message, *, made: int = 1
+) -> Entry:
     """The end that a receipt stands for."""
     if receipt.status == channels.SUCCESSFUL:
-        return Entry(endpoint, endpoint_id, ledger.SENT, receipt.message or None)
+        return Entry(endpoint, endpoint_id, ledger.SENT, receipt.message or None, message)
     tried = f" (attempt {made}, the last)" if made > 1 else ""
-    return Entry(endpoint, endpoint_id, ledger.CHANNEL_FAILED, words(receipt) + tried)
+    return Entry(endpoint, endpoint_id, ledger.CHANNEL_FAILED, words(receipt) + tried, message)
 
 
 def keep(room: Engage, conn: Connection, activity: int, waiting: Sequence[Waiting]) -> None:
     """Write down messages that wait, in the transaction that settles the rest of their batch."""
+    if not waiting:
+        return
     now, waits = room.clock.now(), delays(room.settings)
     rows = [
         {
@@ -84,8 +88,6 @@ def keep(room: Engage, conn: Connection, activity: int, waiting: Sequence[Waitin
         }
         for one in waiting
     ]  # fmt: skip
-    if not rows:
-        return
     adding = insert(room.db, rt.retries)
     changed = ("attempt", "due", "reason")
     conn.execute(
@@ -139,7 +141,7 @@ def _try(
         if wanted(room, channel_type, receipt.status, made=made):
             again.append(one._replace(made=made, reason=words(receipt)))
         else:
-            ends.append(entry(one.endpoint, one.endpoint_id, receipt, made=made))
+            ends.append(entry(one.endpoint, one.endpoint_id, receipt, one.message, made=made))
 
 
 def _claim(room: Engage, number: int) -> list[Waiting]:
@@ -212,9 +214,10 @@ def _settle(
             return
         fresh = [one for one in ends if one.endpoint not in settled]
         ledger.record(room, conn, number, fresh, now)
+        message_events.note(room, conn, activity, fresh, now)
         keep(room, conn, number, [one for one in again if one.endpoint not in settled])
         sent = sum(one.state == ledger.SENT for one in fresh)
-        settlement.count(conn, number, len(fresh), sent)
+        settlement.count(room, conn, number, len(fresh), sent)
         settlement.end_if_settled(room, conn, number)
 
 

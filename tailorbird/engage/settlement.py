@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -14,6 +14,10 @@ from tailorbird.engage.room import Engage
 EVERY_MEMBER = 2**62
 FAILURES = (ledger.HOOK_FAILED, ledger.RENDER_FAILED, ledger.CHANNEL_FAILED, ledger.RUN_FAILED)
 
+_COUNT = (
+    "UPDATE engage_activities SET settled = settled + ?, sent = sent + ?,"
+    " paced_until = paced_until - ? WHERE number = ? RETURNING state, members - settled"
+)
 _SETTLE_REST = (
     "INSERT INTO engage_ledger (activity, endpoint, endpoint_id, state, reason, moment)"
     " SELECT m.activity, m.endpoint, COALESCE(e.id, ''), ?, ?, ? FROM engage_members m"
@@ -23,16 +27,28 @@ _SETTLE_REST = (
 )
 
 
+class Counted(NamedTuple):
+    """An activity after its counters have grown."""
+
+    state: str
+    left: int  # members without a final state
+
+
 def count(
-    conn: Connection, number: int, settled: int, sent: int, per_second: int | None = None
-) -> str | None:
-    """Add to the activity's counters; places in the stream that were not used are given back."""
-    c = t.activities.c
-    values: dict[str, Any] = {"settled": c.settled + settled, "sent": c.sent + sent}
-    if per_second:
-        values["paced_until"] = c.paced_until - (settled - sent) / per_second
-    counted = sa.update(t.activities).where(c.number == number).values(values).returning(c.state)
-    return conn.execute(counted).scalar()
+    room: Engage,
+    conn: Connection,
+    number: int,
+    settled: int,
+    sent: int,
+    per_second: int | None = None,
+) -> Counted | None:
+    """Add to the activity's counters; places in the stream that were not used are given back.
+
+    None when there is no such activity any more.
+    """
+    unused = (settled - sent) / per_second if per_second else 0.0
+    found = conn.exec_driver_sql(room.db.sql(_COUNT), (settled, sent, unused, number)).first()
+    return Counted(found[0], found[1]) if found else None
 
 
 def end_if_settled(room: Engage, conn: Connection, number: int) -> None:
@@ -96,7 +112,7 @@ def settle_rest(
     first, last = span or (0, EVERY_MEMBER)
     values = (state, reason, room.clock.now(), number, first, last)
     settled = conn.exec_driver_sql(room.db.sql(_SETTLE_REST), values).rowcount
-    count(conn, number, settled, 0)
+    count(room, conn, number, settled, 0)
 
 
 def _result(conn: Connection, number: int, activity: dict[str, Any]) -> str:

@@ -27,6 +27,7 @@ from tailorbird.engage import (
     hook_calls,
     hooks,
     ledger,
+    message_events,
     pace,
     retries,
     schedules,
@@ -77,11 +78,10 @@ def work(room: Engage, job: Job) -> None:
     if run is None:
         _cancel_stretch(room, number, first * size, last * size)
         return
-    todo = [
-        (batch, [member for member in found if member.n // size == batch])
-        for batch in range(first, last)
-        if batch not in done
-    ]
+    by_batch: dict[int, list[Member]] = {batch: [] for batch in range(first, last)}
+    for member in found:
+        by_batch[member.n // size].append(member)
+    todo = [(batch, mine) for batch, mine in by_batch.items() if batch not in done]
     _settle(room, job, run, todo)
 
 
@@ -215,16 +215,20 @@ def _commit(room: Engage, run: Run, outcomes: list[Outcome]) -> bool:
     number, now = run.activity["number"], room.clock.now()
     with room.db.write() as conn:
         fresh = [o for o in outcomes if _first(room, conn, number, o, now)]
-        ledger.record(room, conn, number, [e for o in fresh for e in o.entries], now)
+        ends = [entry for outcome in fresh for entry in outcome.entries]
+        ledger.record(room, conn, number, ends, now)
+        message_events.note(room, conn, run.activity, ends, now)
         retries.keep(room, conn, number, [w for o in fresh for w in o.waiting])
         lines = [(number, o.batch, *line) for o in fresh for line in o.attempts]
         _LOG_ATTEMPTS.run(room.db, conn, lines)
         settled = sum(len(o.entries) for o in fresh)
-        state = settlement.count(conn, number, settled, sum(o.sent for o in fresh), run.per_second)
-        if state is None:
+        sent = sum(o.sent for o in fresh)
+        counted = settlement.count(room, conn, number, settled, sent, run.per_second)
+        if counted is None:
             raise NotFound(f"Application {run.app.id} was deleted while its campaign ran")
-        settlement.end_if_settled(room, conn, number)
-    return state == activities.RUNNING
+        if counted.left <= 0:
+            settlement.end_if_settled(room, conn, number)
+    return counted.state == activities.RUNNING
 
 
 def _first(room: Engage, conn: Connection, number: int, outcome: Outcome, now: float) -> bool:
