@@ -132,6 +132,8 @@ def memory_limits() -> Finding:
     if found.limits_memory:
         return Finding("control groups", f"version {found.version}", True, use)
     remedy = "functions may take any memory: root, or a delegated control group, is needed"
+    if found.why:
+        remedy += f" ({found.why})"
     return Finding("control groups", "none", False, use, remedy)
 
 

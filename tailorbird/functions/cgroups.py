@@ -9,8 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tailorbird.functions import delegation
 
 MOUNT = Path("/sys/fs/cgroup")
 PREFIX = "tailorbird-"
@@ -44,6 +47,7 @@ class Cgroups:
 
     bases: dict[str, Path] = field(default_factory=dict)  # controller -> folder
     version: int = 0
+    why: str = ""  # there are none
 
     @property
     def limits_memory(self) -> bool:
@@ -60,7 +64,7 @@ class Cgroups:
             made[folder] = None
             for name, value in self._values(controller, memory_mb).items():
                 with contextlib.suppress(OSError):  # swap accounting may be switched off
-                    (folder / name).write_text(value)
+                    delegation.write(folder / name, value)
         return Group(tuple(made))
 
     def close(self) -> None:
@@ -83,48 +87,51 @@ class Cgroups:
 
 def find() -> Cgroups:
     """The control groups this process can use, emptied of what dead processes left."""
-    found = _version_1() or _version_2()
+    parents = _version_1()
+    return _below(parents, 1) if parents else _version_2()
+
+
+def _below(parents: Mapping[str, Path], version: int) -> Cgroups:
+    """Groups of this process's own below those that were found."""
     bases: dict[str, Path] = {}
-    for controller, parent in found.bases.items():
+    for controller, parent in parents.items():
         _sweep(parent)
         base = parent / f"{PREFIX}{os.getpid()}"
-        try:
+        with contextlib.suppress(OSError):
             base.mkdir(exist_ok=True)
-            if found.version == 2:
-                (base / "cgroup.subtree_control").write_text(f"+{controller}")
-        except OSError:
-            continue
-        bases[controller] = base
-    return Cgroups(bases, found.version)
+            bases[controller] = base
+    return Cgroups(bases, version, "" if bases else "no control group can be made")
 
 
-def _version_1() -> Cgroups | None:
+def _version_1() -> dict[str, Path]:
+    """The group of each controller that this process may make groups in."""
     parents: dict[str, Path] = {}
-    for line in _own_groups():
-        _, names, path = line.split(":", 2)
-        for controller in ("memory", "pids"):
-            if controller in names.split(","):
+    for controllers, path in _own_groups():
+        for controller in delegation.CONTROLLERS:
+            if controller in controllers:
                 parents[controller] = MOUNT / controller / path.lstrip("/")
-    usable = {name: path for name, path in parents.items() if os.access(path, os.W_OK)}
-    return Cgroups(usable, 1) if usable else None
+    return {name: path for name, path in parents.items() if os.access(path, os.W_OK)}
 
 
 def _version_2() -> Cgroups:
-    """Below the root: a group that has processes itself cannot have controlled children."""
-    try:
-        offered = (MOUNT / "cgroup.subtree_control").read_text().split()
-    except OSError:
-        return Cgroups()
-    if not os.access(MOUNT, os.W_OK):
-        return Cgroups()
-    return Cgroups({name: MOUNT for name in ("memory", "pids") if name in offered}, 2)
+    own = next((path for controllers, path in _own_groups() if controllers == [""]), "/")
+    ground = delegation.find(MOUNT, own)
+    if not ground.controllers:
+        return Cgroups(why=ground.why)
+    found = _below(dict.fromkeys(ground.controllers, ground.folder), 2)
+    for base in set(found.bases.values()):
+        handed = delegation.hand_down(base, ground.controllers)
+        found.bases = {name: folder for name, folder in found.bases.items() if name in handed}
+    return found
 
 
-def _own_groups() -> list[str]:
+def _own_groups() -> list[tuple[list[str], str]]:
+    """The controllers of each hierarchy (none: version 2) and this process's group in it."""
     try:
-        return Path("/proc/self/cgroup").read_text().split()
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
         return []
+    return [(line.split(":", 2)[1].split(","), line.split(":", 2)[2]) for line in lines]
 
 
 def _sweep(parent: Path) -> None:
