@@ -11,7 +11,14 @@ from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
-from tailorbird import __version__, cli_campaigns, cli_functions, cli_learn, cli_segment
+from tailorbird import (
+    __version__,
+    cli_campaigns,
+    cli_functions,
+    cli_learn,
+    cli_segment,
+    cli_warehouses,
+)
 from tailorbird.cli_roles import explain, role
 from tailorbird.errors import Invalid, TailorbirdError
 from tailorbird.terminal import (
@@ -45,6 +52,7 @@ app.command(explain)
 cli_functions.add_to(app)
 cli_campaigns.add_to(app)
 cli_segment.add_to(source, destination)
+cli_warehouses.add_to(app)
 cli_learn.add_to(app)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from tailorbird.collect import archive, replays, sources
+from tailorbird.collect import archive, replays, sources, syncs
 from tailorbird.collect.intake import Outcome, Request, take_calls
 from tailorbird.collect.room import Collect
 from tailorbird.store import Kind
@@ -17,7 +17,7 @@ def job_kinds(room: Collect) -> dict[str, Kind]:
     """The background work of this room."""
     return {
         deed.KIND: Kind(partial(deed.run, room), partial(deed.failed, room))
-        for deed in (archive, replays)
+        for deed in (archive, replays, syncs)
     }
 
 

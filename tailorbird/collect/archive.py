@@ -6,6 +6,7 @@ to the same file being written again. The day is the UTC day of receipt.
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -44,12 +45,21 @@ def flush(room: Collect, source_id: str | None = None) -> list[str]:
     return written
 
 
-def files(room: Collect, source_id: str) -> list[dict[str, Any]]:
-    """The files of a source, the oldest first."""
+def files(room: Collect, source_id: str, first: int = 0) -> list[dict[str, Any]]:
+    """The files of a source from the one that begins with call `first` on, the oldest first."""
     a = tables.archives
-    query = sa.select(a).where(a.c.source_id == source_id).order_by(a.c.first)
+    mine = (a.c.source_id == source_id, a.c.first >= first)
+    query = sa.select(a).where(*mine).order_by(a.c.first)
     with room.db.read() as conn:
         return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def lines(room: Collect, file: dict[str, Any], start: int = 0) -> Iterator[tuple[int, bytes]]:
+    """The calls of a file from line `start` on, each with its line; NotFound when it is gone."""
+    with room.objects.fetch(file["uri"]) as path, gzip.open(path) as opened:
+        for number, text in enumerate(opened):
+            if number >= start and text.strip():
+                yield number, text.rstrip(b"\n")
 
 
 def run(room: Collect, job: Job) -> None:

@@ -8,7 +8,6 @@ Source: Segment, "What is Replay".
 
 from __future__ import annotations
 
-import gzip
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -190,14 +189,10 @@ def _delivered(
 
 def _lines(room: Collect, source_id: str, first: int, line: int) -> Iterator[Line]:
     """The archive's calls from line `line` of the file that begins with call `first` on."""
-    for file in archive.files(room, source_id):
-        if file["first"] < first:
-            continue
+    for file in archive.files(room, source_id, first):
         skip = line if file["first"] == first else 0
-        with room.objects.fetch(file["uri"]) as path, gzip.open(path) as opened:
-            for number, text in enumerate(opened):
-                if number >= skip and text.strip():
-                    yield file["first"], number, text.rstrip(b"\n")
+        for number, text in archive.lines(room, file, skip):
+            yield file["first"], number, text
 
 
 def _commit(room: Collect, replay_id: str, last: Line, counts: dict[str, int]) -> None:

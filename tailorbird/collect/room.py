@@ -53,12 +53,13 @@ class Collect:
 
     def start(self) -> None:
         """Take calls, deliver what is waiting, archive on the hour and when much has come in."""
-        from tailorbird.collect import archive
+        from tailorbird.collect import archive, syncs
 
         self.log.appended = [archive.Scale(self).weigh]
         self.log.start()
         self.delivery.start()
         archive.schedule(self)
+        syncs.schedule(self)
 
     def stop(self) -> None:
         """Commit what was taken; deliveries go on at the next start."""

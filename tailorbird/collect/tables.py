@@ -140,6 +140,48 @@ replays = sa.Table(
     sa.Column("finished", sa.Double),
 )
 
+# A warehouse that sources are loaded into; `holder` is the job that loads just now.
+warehouses = sa.Table(
+    "collect_warehouses",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("settings", Document, nullable=False),
+    sa.Column("schedule", Document, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("holder", sa.BigInteger),
+)
+
+# A source of a warehouse: the file of the archive and its line that are loaded next, what is
+# switched off, and the tables that were seen.
+connections = sa.Table(
+    "collect_connections",
+    metadata,
+    sa.Column("warehouse_id", sa.Text, primary_key=True),
+    sa.Column("source_id", sa.Text, primary_key=True),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("line", sa.BigInteger, nullable=False),
+    sa.Column("overrides", Document, nullable=False),
+    sa.Column("tables", Document, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+)
+
+# One load of one source, and how it ended.
+syncs = sa.Table(
+    "collect_syncs",
+    metadata,
+    sa.Column("id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("warehouse_id", sa.Text, nullable=False, index=True),
+    sa.Column("source_id", sa.Text, nullable=False),
+    sa.Column("started", sa.Double, nullable=False),
+    sa.Column("ended", sa.Double),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("calls", sa.BigInteger, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("notices", Document, nullable=False),
+)
+
 # One call on its way to one destination, and how that ended.
 deliveries = sa.Table(
     "collect_deliveries",

@@ -6,7 +6,7 @@ from typing import Any
 
 from tailorbird.clock import iso, parse_iso
 from tailorbird.collect import catalog, counts, destinations, filters, profiles, replays, sources
-from tailorbird.errors import Invalid, NotBuilt, NotFound
+from tailorbird.errors import Invalid, NotFound
 from tailorbird.gateway import segment_shapes
 from tailorbird.gateway.segment_rooms import Asked, Deed, Rooms
 
@@ -70,10 +70,6 @@ def overview(step: str) -> Deed:
         return _overview(rooms, asked, step)
 
     return deed
-
-
-def not_built(rooms: Rooms, asked: Asked) -> dict[str, Any]:
-    raise NotBuilt("warehouses of Segment's Public API are not built")
 
 
 def start_replay(rooms: Rooms, asked: Asked) -> dict[str, Any]:
@@ -188,11 +184,6 @@ ROUTES: dict[tuple[str, str], Deed] = {
     ("GET", "/delivery-overview/filtered-at-destination"): overview(counts.FILTERED_AT_DESTINATION),
     ("GET", "/delivery-overview/failed-delivery"): overview(counts.FAILED_DELIVERY),
     ("GET", "/delivery-overview/successful-delivery"): overview(counts.DELIVERED),
-    ("GET", "/warehouses"): not_built,
-    ("POST", "/warehouses"): not_built,
-    ("GET", "/warehouses/*"): not_built,
-    ("PATCH", "/warehouses/*"): not_built,
-    ("DELETE", "/warehouses/*"): not_built,
     ("GET", "/replays"): list_replays,
     ("POST", "/replays"): start_replay,
     ("GET", "/replays/*"): get_replay,

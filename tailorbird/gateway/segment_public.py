@@ -31,7 +31,7 @@ from tailorbird.errors import (
     TooLarge,
     Unavailable,
 )
-from tailorbird.gateway import segment_control, segment_shapes
+from tailorbird.gateway import segment_control, segment_shapes, segment_warehouses
 from tailorbird.gateway.segment_rooms import Asked, Deed, Rooms
 from tailorbird.prepare import Prepare
 
@@ -286,6 +286,7 @@ ROUTES: dict[tuple[str, str], Deed] = {
     ("POST", "/interactions"): make_interactions,
     ("GET", "/interactions/*"): get_interactions,
     **segment_control.ROUTES,
+    **segment_warehouses.ROUTES,
 }
 
 

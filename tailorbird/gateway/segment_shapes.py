@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tailorbird.clock import iso
 from tailorbird.collect import catalog
+from tailorbird.collect.warehouse import Warehouse
 from tailorbird.errors import Invalid
 
 PAGE_MAX = 200
+_TYPES = {str: "string", list: "list", dict: "map", bool: "boolean", int: "number"}
 
 
 def paged(name: str, found: list[dict[str, Any]], query: Mapping[str, str]) -> dict[str, Any]:
@@ -84,17 +86,33 @@ def kind(kind: Any) -> dict[str, Any]:
         "id": kind.id,
         "name": kind.name,
         "slug": kind.slug,
-        "options": [
-            {
-                "name": option.name,
-                "label": option.label,
-                "type": {str: "string", list: "list", dict: "map"}[option.type],
-                "required": option.required,
-                "defaultValue": option.default,
-            }
-            for option in kind.options
-        ],
+        "options": options(kind.options),
     }
+
+
+def warehouse_kind(kind: Warehouse) -> dict[str, Any]:
+    return {
+        "id": kind.id,
+        "name": kind.name,
+        "slug": kind.slug,
+        "description": kind.description,
+        "logos": {"default": ""},
+        "options": options(kind.options),
+    }
+
+
+def options(given: Sequence[Any]) -> list[dict[str, Any]]:
+    """Settings as the catalogue describes them."""
+    return [
+        {
+            "name": option.name,
+            "label": option.label,
+            "type": _TYPES[option.type],
+            "required": option.required,
+            "defaultValue": option.default,
+        }
+        for option in given
+    ]
 
 
 def reason(item: dict[str, Any]) -> str:

@@ -84,16 +84,21 @@ class DestinationType:
 
     def checked(self, settings: dict[str, Any]) -> dict[str, Any]:
         """The settings with their types and required ones checked; Invalid names the wrong one."""
-        known = {option.name: option for option in self.options}
-        for name, value in settings.items():
-            if name not in known:
-                raise Invalid(f"{self.name} has no setting {name!r}; it has {', '.join(known)}")
-            _check(known[name], value)
-        for option in self.options:
-            if option.required and not settings.get(option.name):
-                raise Invalid(f"{self.name} needs the setting {option.name!r} ({option.label})")
+        check_options(self.name, self.options, settings)
         self.check(settings)
         return settings
+
+
+def check_options(of: str, options: Sequence[Option], settings: dict[str, Any]) -> None:
+    """Invalid names the setting that is unknown, missing or of a wrong type."""
+    known = {option.name: option for option in options}
+    for name, value in settings.items():
+        if name not in known:
+            raise Invalid(f"{of} has no setting {name!r}; it has {', '.join(known)}")
+        _check(known[name], value)
+    for option in options:
+        if option.required and not settings.get(option.name):
+            raise Invalid(f"{of} needs the setting {option.name!r} ({option.label})")
 
 
 def _check(option: Option, value: Any) -> None:

@@ -21,6 +21,9 @@ def upgrade() -> None:
     _destinations()
     _filters()
     _replays()
+    _warehouses()
+    _connections()
+    _syncs()
     _deliveries()
     _profiles()
     _profile_ids()
@@ -165,6 +168,48 @@ def _replays() -> None:
         sa.Column("created", sa.Double, nullable=False),
         sa.Column("finished", sa.Double),
     )
+
+
+def _warehouses() -> None:
+    op.create_table(
+        "collect_warehouses",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("enabled", sa.Boolean, nullable=False),
+        sa.Column("settings", Document, nullable=False),
+        sa.Column("schedule", Document, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("holder", sa.BigInteger),
+    )
+
+
+def _connections() -> None:
+    op.create_table(
+        "collect_connections",
+        sa.Column("warehouse_id", sa.Text, primary_key=True),
+        sa.Column("source_id", sa.Text, primary_key=True),
+        sa.Column("first", sa.BigInteger, nullable=False),
+        sa.Column("line", sa.BigInteger, nullable=False),
+        sa.Column("overrides", Document, nullable=False),
+        sa.Column("tables", Document, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+    )
+
+
+def _syncs() -> None:
+    op.create_table(
+        "collect_syncs",
+        sa.Column("id", Serial, primary_key=True, autoincrement=True),
+        sa.Column("warehouse_id", sa.Text, nullable=False),
+        sa.Column("source_id", sa.Text, nullable=False),
+        sa.Column("started", sa.Double, nullable=False),
+        sa.Column("ended", sa.Double),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("calls", sa.BigInteger, nullable=False),
+        sa.Column("rows", sa.BigInteger, nullable=False),
+        sa.Column("notices", Document, nullable=False),
+    )
+    op.create_index("ix_collect_syncs_warehouse_id", "collect_syncs", ["warehouse_id"])
 
 
 def _deliveries() -> None:
