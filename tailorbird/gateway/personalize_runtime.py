@@ -1,8 +1,9 @@
 """Operations of this service: its own names -> the functions of the room."""
 
-from tailorbird.learn import serving
+from tailorbird.learn import action_serving, serving
 
 OPERATIONS = {
     "GetRecommendations": serving.get_recommendations,
     "GetPersonalizedRanking": serving.get_personalized_ranking,
+    "GetActionRecommendations": action_serving.get_action_recommendations,
 }

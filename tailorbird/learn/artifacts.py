@@ -20,10 +20,12 @@ from tailorbird.learn.models.context import Context
 from tailorbird.learn.models.engine import LOADERS
 from tailorbird.learn.models.ids import Arrays, Ids
 from tailorbird.learn.models.interactions import History, Interactions
+from tailorbird.learn.models.propensity import Propensity
 from tailorbird.store import Objects
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+EXTRA = ("actions.", "texts.")
 CONTEXT = "context."  # arrays of a context column: context.DEVICE.rows
 NO_HISTORY = History(
     np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float64), np.zeros(0, dtype=np.int16), 0.0
@@ -46,6 +48,8 @@ class Trained:
     last_event: int  # learn_events up to this id are part of the histories
     manifest: dict[str, Any] = field(default_factory=dict)
     contexts: dict[str, Context] = field(default_factory=dict)
+    extra: Arrays = field(default_factory=dict)  # what one recipe needs beside its scorers
+    actions: Propensity | None = None
 
     @cached_property
     def newest(self) -> float:
@@ -167,6 +171,7 @@ def load(objects: Objects, uri: str) -> Trained:
         last_event=manifest["last_event"],
         manifest=manifest,
         contexts=_contexts(arrays),
+        extra={name: array for name, array in arrays.items() if name.startswith(EXTRA)},
     )
 
 

@@ -79,7 +79,7 @@ class Asking:
             )
         bring = mask.Asked(
             values.read(expressions, given),
-            lambda: self._user_record,
+            lambda: self.user_record,
             None if self.item_id is None else lambda: self.shelf.record(self.item_id or ""),
         )
         return mask.mask(expressions, bring, self._rows, len(self.shelf) + 1)
@@ -96,7 +96,7 @@ class Asking:
         return found
 
     @cached_property
-    def _user_record(self) -> metadata.Record:
+    def user_record(self) -> metadata.Record:
         table = metadata.of(self.room, self.conn, self.one.group, "USERS")
         return {} if table is None else table.record(self.person)
 

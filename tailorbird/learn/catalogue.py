@@ -8,7 +8,13 @@ from tailorbird.access import Caller
 from tailorbird.errors import Invalid, NotBuilt, NotFound
 from tailorbird.learn.recipes import RECIPES
 from tailorbird.learn.recipes.listed import LISTED, Listed
-from tailorbird.learn.recipes.recipe import CREATED, Parameter, Recipe
+from tailorbird.learn.recipes.recipe import (
+    CREATED,
+    POPULAR_ITEMS,
+    USER_SEGMENTATION,
+    Parameter,
+    Recipe,
+)
 from tailorbird.learn.records import ACTIVE, PAGE_SIZE, place
 from tailorbird.learn.room import Learn
 
@@ -19,7 +25,8 @@ FEATURE_TRANSFORMATIONS: dict[str, dict[str, str]] = {
         "min_user_history_length_percentile": "0.0",
         "max_user_history_length_percentile": "0.99",
     },
-    "trending-now": {"trend_discovery_frequency": "3 hours"},
+    "next-best-action": {"action_optimization_period": "14"},
+    "trending-now": {"trend_discovery_frequency": "2 hours"},
     "sims": {
         "min_user_history_length_percentile": "0.005",
         "max_user_history_length_percentile": "0.995",
@@ -38,6 +45,13 @@ def find(recipe_arn: str) -> Recipe:
         raise NotBuilt(f"The recipe {listed.name} is not built; {listed.instead}")
     names = ", ".join(recipe.name for recipe in RECIPES.values())
     raise NotFound(f"The given recipe does not exist: {recipe_arn}. Built are: {names}")
+
+
+def feature_parameters(recipe: Recipe) -> list[str]:
+    """The featurization parameters a solution of this recipe may set."""
+    if recipe.type in (POPULAR_ITEMS, USER_SEGMENTATION) and not recipe.feature_transformation:
+        return []
+    return list(FEATURE_TRANSFORMATIONS.get(recipe.feature_transformation_arn.split("/")[-1], {}))
 
 
 def list_recipes(_room: Learn, _caller: Caller, request: dict[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.errors import AlreadyExists, Invalid
 from tailorbird.learn import records, schemas
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
+    learn_action_events,
     learn_dataset_groups,
     learn_datasets,
     learn_events,
@@ -23,6 +25,7 @@ from tailorbird.learn.tables import (
     learn_solution_versions,
 )
 
+OF_ACTIONS = ("ACTIONS", "ACTION_INTERACTIONS")
 TYPES = ("INTERACTIONS", "ITEMS", "USERS", "ACTIONS", "ACTION_INTERACTIONS")
 
 
@@ -39,6 +42,10 @@ def create_dataset(room: Learn, caller: Caller, request: dict[str, Any]) -> dict
                 f"The schema {schema_arn} is for {parsed.dataset_type}, the dataset for {kind}"
             )
         _check_domain(group, schema)
+        if kind in OF_ACTIONS and group["definition"].get("domain"):
+            raise Invalid(
+                f"A dataset group of a domain has no {kind} dataset; use one without domain"
+            )
         arn = records.arn_of(caller, f"dataset/{group['name']}/{kind}")
         if _exists(conn, arn):
             raise AlreadyExists(f"The dataset group {group_arn} has a dataset of type {kind}")
@@ -55,6 +62,7 @@ def create_dataset(room: Learn, caller: Caller, request: dict[str, Any]) -> dict
             group_arn=group_arn,
             type=kind,
             schema_arn=schema_arn,
+            tracking_id=ids.uuid4() if kind == "ACTION_INTERACTIONS" else None,
         )
     return {"datasetArn": arn}
 
@@ -63,6 +71,8 @@ def describe_dataset(room: Learn, caller: Caller, request: dict[str, Any]) -> di
     with room.db.read() as conn:
         row = records.find(conn, learn_datasets, caller, request["datasetArn"], "dataset")
     shown = {"datasetGroupArn": row["group_arn"], "schemaArn": row["schema_arn"]}
+    if row["tracking_id"] is not None:
+        shown["trackingId"] = row["tracking_id"]
     if row["change"] is not None:
         shown["latestDatasetUpdate"] = row["change"]
     return {"dataset": _summary(row) | shown}
@@ -98,6 +108,9 @@ def delete_dataset(room: Learn, caller: Caller, request: dict[str, Any]) -> None
             group = row["group_arn"]
             conn.execute(sa.delete(learn_events).where(learn_events.c.group_arn == group))
             conn.execute(sa.delete(learn_sessions).where(learn_sessions.c.group_arn == group))
+        if row["type"] == "ACTION_INTERACTIONS":
+            of_group = learn_action_events.c.group_arn == row["group_arn"]
+            conn.execute(sa.delete(learn_action_events).where(of_group))
         records.remove(conn, learn_datasets, arn)
     for uri in gone:
         room.objects.delete(uri)

@@ -23,6 +23,7 @@ from tailorbird.errors import Invalid
 from tailorbird.learn import forgetting, locations, parts, quotas, records, rows
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
+    learn_action_events,
     learn_dataset_groups,
     learn_datasets,
     learn_deletion_jobs,
@@ -172,10 +173,9 @@ def _forget_events(conn: Connection, group: str, users: set[str]) -> int:
     everyone = sorted(users)
     for start in range(0, len(everyone), IDS_AT_ONCE):
         some = everyone[start : start + IDS_AT_ONCE]
-        events = sa.delete(learn_events).where(
-            learn_events.c.group_arn == group, learn_events.c.person.in_(some)
-        )
-        count += conn.execute(events).rowcount
+        for table in (learn_events, learn_action_events):
+            of_some = sa.and_(table.c.group_arn == group, table.c.person.in_(some))
+            count += conn.execute(sa.delete(table).where(of_some)).rowcount
         sessions = sa.delete(learn_sessions).where(
             learn_sessions.c.group_arn == group, learn_sessions.c.user_id.in_(some)
         )

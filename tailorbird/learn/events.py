@@ -43,9 +43,10 @@ TRACKER = (
 )
 SESSION_USER = "SELECT user_id FROM learn_sessions WHERE group_arn = ? AND session_id = ?"
 HAND_OVER = (
-    "UPDATE learn_events SET person = ?"
+    "UPDATE {table} SET person = ?"
     " WHERE group_arn = ? AND session_id = ? AND user_id IS NULL AND person = ?"
 )
+OF_SESSIONS = ("learn_events", "learn_action_events")
 
 
 def put_events(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
@@ -56,7 +57,7 @@ def put_events(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
     now = room.clock.now()
     with room.db.write() as conn:
         group = _group(room, conn, caller, request["trackingId"])
-        person = _link(room, conn, group, session, user)
+        person = link(room, conn, group, session, user)
         rows = [
             (
                 group,
@@ -154,14 +155,16 @@ def _group(room: Learn, conn: Connection, caller: Caller, tracking_id: str) -> s
     return found[0]
 
 
-def _link(room: Learn, conn: Connection, group: str, session: str, user: str | None) -> str:
+def link(room: Learn, conn: Connection, group: str, session: str, user: str | None) -> str:
     """Whose history these events join; a session that gets a user hands over what it did before."""
     known = conn.exec_driver_sql(room.db.sql(SESSION_USER), (group, session)).fetchone()
     if user is None:
         return known[0] if known is not None else session
     if known is None or known[0] != user:
         conn.exec_driver_sql(room.db.sql(LINK), (group, session, user))
-        conn.exec_driver_sql(room.db.sql(HAND_OVER), (user, group, session, session))
+        for table in OF_SESSIONS:
+            hand_over = room.db.sql(HAND_OVER.format(table=table))
+            conn.exec_driver_sql(hand_over, (user, group, session, session))
     return user
 
 
@@ -171,24 +174,24 @@ def _event(event: dict[str, Any], number: int, keys: list[str]) -> dict[str, Any
     Segment's published function names the item `id` there; `keys` are the names to look for.
     """
     where = f"eventList[{number}]"
-    properties = _properties(event.get("properties"), where)
+    given = properties(event.get("properties"), where)
     item = event.get("itemId")
     if item is None:
-        item = next((properties[key] for key in keys if properties.get(key) is not None), None)
+        item = next((given[key] for key in keys if given.get(key) is not None), None)
     if item is not None:
         item = str(item)
         if not 0 < len(item) <= MAX_ITEM_ID_CHARACTERS:
             raise Invalid(f"{where}.itemId has {len(item)} characters; 1 to 256 are right")
     value = event.get("eventValue")
     if value is None:
-        value = properties.get("eventValue")
+        value = given.get("eventValue")
     details: dict[str, Any] = {
         name: event[name]
         for name in ("recommendationId", "impression", "metricAttribution")
         if name in event
     }
-    if properties:
-        details["properties"] = properties
+    if given:
+        details["properties"] = given
     return {
         "eventId": event.get("eventId") or ids.uuid4(),
         "eventType": event["eventType"],
@@ -207,22 +210,22 @@ def _property(details: dict[str, Any], column: str) -> str:
     return ""
 
 
-def _properties(text: Any, where: str) -> dict[str, Any]:
+def properties(text: Any, where: str) -> dict[str, Any]:
     """`properties` travels as a JSON string."""
     if text is None:
         return {}
     try:
-        properties = orjson.loads(text) if isinstance(text, str | bytes) else text
+        found = orjson.loads(text) if isinstance(text, str | bytes) else text
     except orjson.JSONDecodeError as error:
         raise Invalid(
             f"{where}.properties is not JSON: {error.msg} at position {error.pos}"
         ) from None
-    if not isinstance(properties, dict):
+    if not isinstance(found, dict):
         raise Invalid(f"{where}.properties has to be a JSON object")
-    for name in properties:
+    for name in found:
         if name.lower() in FORBIDDEN:
             raise Invalid(f"{where}.properties may not hold {name!r}; it is a member of its own")
-    return properties
+    return found
 
 
 def _value(value: Any) -> float | None:

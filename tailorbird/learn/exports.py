@@ -149,6 +149,8 @@ def _live(
 ) -> Iterator[Cells]:
     if dataset["type"] == "INTERACTIONS":
         return rows.put_events(conn, dataset["group_arn"], schema)
+    if dataset["type"] == "ACTION_INTERACTIONS":
+        return rows.put_action_events(conn, dataset["group_arn"], schema)
     key = BY_ID.get(dataset["type"])
     return rows.put_records(conn, dataset["arn"], schema, key) if key else iter(())
 

@@ -10,6 +10,7 @@ from tailorbird.access import Caller
 from tailorbird.learn import quotas, records
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
+    learn_action_events,
     learn_dataset_groups,
     learn_datasets,
     learn_event_trackers,
@@ -70,7 +71,13 @@ def delete_dataset_group(room: Learn, caller: Caller, request: dict[str, Any]) -
             users = sa.select(table.c.arn).where(table.c.group_arn == arn)
             records.refuse_while(conn, users, f"Delete what the dataset group {arn} holds first")
         conn.execute(sa.delete(learn_events).where(learn_events.c.group_arn == arn))
-        for table in (learn_sessions, learn_filters, learn_served, learn_impressions):
+        for table in (
+            learn_action_events,
+            learn_sessions,
+            learn_filters,
+            learn_served,
+            learn_impressions,
+        ):
             conn.execute(sa.delete(table).where(table.c.group_arn == arn))
         records.remove(conn, learn_dataset_groups, arn)
 

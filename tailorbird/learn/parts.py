@@ -43,6 +43,11 @@ def write(path: Path, columns: Columns) -> int:
     return rows
 
 
+def every(part: Part) -> np.ndarray:
+    """A mask of all rows."""
+    return np.ones(len(part), dtype=bool)
+
+
 def write_rows(path: Path, part: Part, keep: np.ndarray) -> None:
     """Write the rows of a part where the mask is true, and only the strings they still use."""
     arrays: dict[str, np.ndarray] = {}

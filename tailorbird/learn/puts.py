@@ -1,4 +1,4 @@
-"""PutItems and PutUsers: single records, part of the next answer; the same id is replaced.
+"""PutItems, PutUsers, PutActions: single records, part of the next answer; same ids replace.
 
 Property names are camelCase and meant for the schema's UPPER_SNAKE columns.
 Source: Personalize developer guide, "Importing individual items" and "... users".
@@ -36,6 +36,11 @@ def put_items(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
 def put_users(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
     """Keep up to ten users; the next answer knows them."""
     _put(room, caller, request["datasetArn"], "USERS", request["users"], "users", "userId")
+
+
+def put_actions(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
+    """Keep up to ten actions; the next answer knows them."""
+    _put(room, caller, request["datasetArn"], "ACTIONS", request["actions"], "actions", "actionId")
 
 
 def _put(

@@ -12,6 +12,7 @@ from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Objects
 
 if TYPE_CHECKING:
+    from tailorbird.learn.action_past import ActionPast
     from tailorbird.learn.artifacts import Trained
     from tailorbird.learn.metadata import Table
     from tailorbird.learn.past import Past
@@ -34,6 +35,8 @@ class Learn:
     tables: dict[str, Table] = field(default_factory=dict, repr=False)  # by dataset ARN
     shelves: dict[str, Shelf] = field(default_factory=dict, repr=False)  # by the model's address
     pasts: dict[str, Past] = field(default_factory=dict, repr=False)  # by the part's address
+
+    action_pasts: dict[str, ActionPast] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         own.register(self.settings.learn_recipe_folder)

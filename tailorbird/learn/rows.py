@@ -13,7 +13,12 @@ from sqlalchemy.engine import Connection
 from tailorbird.learn import parts
 from tailorbird.learn.room import Learn
 from tailorbird.learn.schemas import Column, Schema
-from tailorbird.learn.tables import learn_datasets, learn_events, learn_parts
+from tailorbird.learn.tables import (
+    learn_action_events,
+    learn_datasets,
+    learn_events,
+    learn_parts,
+)
 from tailorbird.store import metadata
 
 BULK, PUT, ALL = "BULK", "PUT", "ALL"
@@ -56,6 +61,28 @@ def put_events(conn: Connection, group_arn: str, schema: Schema) -> Iterator[Cel
         if len(found) < PAGE_ROWS:
             return
         last = found[-1]["id"]
+
+
+def put_action_events(conn: Connection, group_arn: str, schema: Schema) -> Iterator[Cells]:
+    """Live action interactions of known users, in the order they came."""
+    c = learn_action_events.c
+    query = (
+        sa.select(learn_action_events)
+        .where(c.group_arn == group_arn, sa.or_(c.user_id.is_not(None), c.person != c.session_id))
+        .order_by(c.id)
+    )
+    for row in conn.execute(query).mappings():
+        details = row["details"]
+        values = {column_name(key): one for key, one in details.get("properties", {}).items()}
+        values |= {
+            "USER_ID": row["person"],
+            "ACTION_ID": row["action_id"],
+            "EVENT_TYPE": row["event_type"],
+            "TIMESTAMP": row["time"],
+            "IMPRESSION": details.get("impression"),
+            "RECOMMENDATION_ID": details.get("recommendationId"),
+        }
+        yield [text(values.get(column.name), column) for column in schema.columns]
 
 
 def put_records(conn: Connection, dataset_arn: str, schema: Schema, key: str) -> Iterator[Cells]:

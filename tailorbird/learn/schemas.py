@@ -78,6 +78,7 @@ class Column:
     nullable: bool
     categorical: bool = False
     textual: bool = False
+    item_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,7 @@ def _column(field: Any, number: int) -> Column:
         "null" in types,
         field.get("categorical") is True,
         field.get("textual") is True,
+        field.get("itemName") is True,
     )
 
 
@@ -219,6 +221,8 @@ def _check_types(columns: tuple[Column, ...], dataset_type: str, domain: str | N
     for column in columns:
         if column.textual and (dataset_type != "ITEMS" or column.type != "string"):
             raise _bad(f"field {column.name}: only strings of Items may be textual")
+        if column.item_name and (dataset_type != "ITEMS" or column.type != "string"):
+            raise _bad(f"field {column.name}: only a string of Items may be the itemName")
         if column.categorical and column.type != "string":
             raise _bad(f"field {column.name}: only strings may be categorical")
     event_type = by_name.get("EVENT_TYPE")
@@ -241,6 +245,8 @@ def _check_counts(columns: tuple[Column, ...], dataset_type: str) -> None:
         raise _bad(f"{len(own)} metadata fields; {dataset_type} may have {most}")
     if sum(column.textual for column in columns) > MAX_TEXTUAL:
         raise _bad(f"at most {MAX_TEXTUAL} field may be textual")
+    if sum(column.item_name for column in columns) > 1:
+        raise _bad("at most one field may be the itemName")
 
 
 def _bad(reason: str) -> Invalid:

@@ -7,10 +7,26 @@ from typing import Any
 import sqlalchemy as sa
 
 from tailorbird.access import Caller
-from tailorbird.errors import Invalid, NotBuilt
-from tailorbird.learn import artifacts, catalogue, datasets, hpo, quotas, records, schedules, tags
+from tailorbird.errors import Invalid
+from tailorbird.learn import (
+    artifacts,
+    automl,
+    catalogue,
+    datasets,
+    hpo,
+    percentiles,
+    quotas,
+    records,
+    schedules,
+    tags,
+)
+from tailorbird.learn.action_training import PERIOD
 from tailorbird.learn.recipes import trending_now
-from tailorbird.learn.recipes.recipe import Recipe
+from tailorbird.learn.recipes.recipe import (
+    PERSONALIZED_RANKING,
+    USER_PERSONALIZATION,
+    Recipe,
+)
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
     learn_campaigns,
@@ -20,10 +36,9 @@ from tailorbird.learn.tables import (
 )
 
 GIVEN = ("performHPO", "performAutoML", "recipeArn", "eventType", "solutionConfig")
-NOT_BUILT_CONFIG = (
-    "autoMLConfig",
-    "optimizationObjective",
-)
+INCREMENTAL = "aws-semantic-similarity"
+COLUMN_MEMBERS = ("excludedDatasetColumns", "includedDatasetColumns")
+MOST_DATASETS, MOST_COLUMNS = 3, 50
 
 
 def create_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
@@ -71,6 +86,8 @@ def describe_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> d
     shown = {"performHPO": False, "performAutoML": False} | _summary(row)
     shown |= {"datasetGroupArn": row["group_arn"]}
     shown |= records.given(row, *GIVEN, "performAutoTraining", "performIncrementalUpdate")
+    if version is not None and row["definition"].get("performAutoML"):
+        shown["autoMLResult"] = {"bestRecipeArn": version["recipe_arn"]}
     if row["change"] is not None:
         shown["latestSolutionUpdate"] = row["change"]
     if version is not None:
@@ -108,22 +125,19 @@ def delete_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> Non
 
 def check_definition(request: dict[str, Any]) -> Recipe:
     """The solution's recipe; Invalid or NotBuilt names the member that cannot be honoured."""
-    if request.get("performAutoML"):
-        raise NotBuilt("performAutoML is not built; name a recipeArn")
-    if request.get("performIncrementalUpdate"):
-        raise NotBuilt("performIncrementalUpdate is not built; use trainingMode UPDATE")
-    if not request.get("recipeArn"):
-        raise Invalid("recipeArn is missing; ListRecipes names what can be trained")
-    recipe = catalogue.find(request["recipeArn"])
+    recipe = catalogue.find(_recipe_arn(request))
+    if request.get("performIncrementalUpdate") and not recipe.incremental:
+        raise Invalid(
+            f"performIncrementalUpdate is for {INCREMENTAL}, not {recipe.name}; use trainingMode "
+            "UPDATE"
+        )
     if recipe.domain:
         raise Invalid(f"{recipe.name} is a use case of {recipe.domain}; use CreateRecommender")
     config = request.get("solutionConfig") or {}
-    for member in NOT_BUILT_CONFIG:
-        if config.get(member):
-            raise NotBuilt(f"solutionConfig.{member} is not built")
     _check_feature_parameters(recipe, config.get("featureTransformationParameters") or {})
     _check_hyperparameters(recipe, config.get("algorithmHyperParameters") or {})
-    _check_columns(config.get("trainingDataConfig") or {})
+    check_columns(config.get("trainingDataConfig") or {})
+    _check_objective(recipe, config.get("optimizationObjective") or {})
     hpo.check(recipe, config.get("hpoConfig") or {})
     choice_of(request)
     schedules.days(request)
@@ -168,35 +182,82 @@ def _summary(row: records.Row) -> dict[str, Any]:
     return shown | records.times(row) | records.given(row, "recipeArn")
 
 
-def _check_columns(config: dict[str, Any]) -> None:
-    for member in ("excludedDatasetColumns", "includedDatasetColumns"):
-        for kind in config.get(member) or {}:
-            if datasets.dataset_type(kind) not in ("INTERACTIONS", "USERS"):
-                raise NotBuilt(f"trainingDataConfig.{member} is built for INTERACTIONS and USERS")
+def check_columns(config: dict[str, Any]) -> None:
+    """Invalid when trainingDataConfig names too much, or a dataset both ways."""
+    for member in COLUMN_MEMBERS:
+        given = config.get(member) or {}
+        if len(given) > MOST_DATASETS:
+            raise Invalid(f"trainingDataConfig.{member} names {len(given)} datasets; 3 at most")
+        for kind, names in given.items():
+            datasets.dataset_type(kind)
+            if len(names) > MOST_COLUMNS:
+                raise Invalid(f"trainingDataConfig.{member}.{kind} names {len(names)} columns; 50")
+    both = {kind.upper() for kind in config.get(COLUMN_MEMBERS[0]) or {}} & {
+        kind.upper() for kind in config.get(COLUMN_MEMBERS[1]) or {}
+    }
+    if both:
+        raise Invalid(
+            f"trainingDataConfig includes and excludes columns of {', '.join(sorted(both))}; "
+            "one of both is right"
+        )
 
 
-def columns_wanted(definition: dict[str, Any], columns: list[str]) -> list[str]:
-    """Those of the Interactions columns that a solution lets into its training."""
-    config = (definition.get("solutionConfig") or {}).get("trainingDataConfig") or {}
-    out = _columns(config.get("excludedDatasetColumns"))
-    only = _columns(config.get("includedDatasetColumns"))
+def columns_wanted(
+    definition: dict[str, Any], columns: list[str], dataset: str = "INTERACTIONS"
+) -> list[str]:
+    """Those of a dataset's columns that a solution (or recommender) lets into its training."""
+    config = definition.get("solutionConfig") or definition.get("recommenderConfig") or {}
+    config = config.get("trainingDataConfig") or {}
+    out = _columns(config.get("excludedDatasetColumns"), dataset)
+    only = _columns(config.get("includedDatasetColumns"), dataset)
     return [one for one in columns if one not in (out or ()) and (only is None or one in only)]
 
 
-def _columns(given: dict[str, list[str]] | None) -> set[str] | None:
+def _columns(given: dict[str, list[str]] | None, dataset: str) -> set[str] | None:
     for kind, names in (given or {}).items():
-        if datasets.dataset_type(kind) == "INTERACTIONS":
+        if datasets.dataset_type(kind) == dataset:
             return {name.upper() for name in names}
     return None
 
 
+def _recipe_arn(request: dict[str, Any]) -> str:
+    """The recipe, or the first of those AutoML chooses from."""
+    if request.get("performAutoML"):
+        if request.get("recipeArn"):
+            raise Invalid("performAutoML chooses the recipe; leave recipeArn out")
+        return automl.candidates(request)[0]
+    if (request.get("solutionConfig") or {}).get("autoMLConfig"):
+        raise Invalid("solutionConfig.autoMLConfig needs performAutoML")
+    if not request.get("recipeArn"):
+        raise Invalid("recipeArn is missing; ListRecipes names what can be trained")
+    return str(request["recipeArn"])
+
+
+def _check_objective(recipe: Recipe, given: dict[str, Any]) -> None:
+    if not given:
+        return
+    if recipe.type not in (USER_PERSONALIZATION, PERSONALIZED_RANKING):
+        raise Invalid(
+            f"optimizationObjective is for user personalization and ranking, not {recipe.name}"
+        )
+    if not given.get("itemAttribute"):
+        raise Invalid("optimizationObjective.itemAttribute is missing")
+    if not given.get("objectiveSensitivity"):
+        raise Invalid("optimizationObjective.objectiveSensitivity: LOW, MEDIUM, HIGH or OFF")
+
+
 def _check_feature_parameters(recipe: Recipe, given: dict[str, str]) -> None:
-    for name, text in given.items():
-        if recipe.feature_transformation != "trending-now":
-            raise NotBuilt(f"solutionConfig.featureTransformationParameters.{name} is not built")
-        if name != trending_now.FREQUENCY:
-            raise Invalid(f"{recipe.name} has no {name!r}; it has {trending_now.FREQUENCY}")
-        trending_now.seconds(text)
+    known = catalogue.feature_parameters(recipe)
+    for name in given:
+        if name not in known:
+            raise Invalid(f"{recipe.name} has no {name!r}; it has {', '.join(known) or 'none'}")
+    if trending_now.FREQUENCY in given:
+        trending_now.seconds(given[trending_now.FREQUENCY])
+    if PERIOD in given:
+        days = _number(given[PERIOD], PERIOD)
+        if not 7 <= days <= 28 or days != int(days):
+            raise Invalid(f"{PERIOD} is {given[PERIOD]}; a whole number from 7 to 28 is right")
+    percentiles.check(given)
 
 
 def _check_hyperparameters(recipe: Recipe, given: dict[str, str]) -> None:

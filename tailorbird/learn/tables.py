@@ -36,6 +36,7 @@ learn_datasets = _resource(
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("schema_arn", sa.Text, nullable=False, index=True),
     sa.Column("change", Document),  # the latest replacement of the schema
+    sa.Column("tracking_id", sa.Text, unique=True),  # of action interactions
 )
 
 learn_import_jobs = _resource(
@@ -108,6 +109,26 @@ learn_events = sa.Table(
     sa.Index("ux_learn_events_event_id", "group_arn", "event_id", unique=True),
     sa.Index("ix_learn_events_person", "group_arn", "person", "id"),
     sa.Index("ix_learn_events_session", "group_arn", "session_id"),
+)
+
+# Action interactions of PutActionInteractions; `person` as in learn_events.
+learn_action_events = sa.Table(
+    "learn_action_events",
+    metadata,
+    sa.Column("id", Serial, primary_key=True, autoincrement=True),
+    sa.Column("group_arn", sa.Text, nullable=False),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("session_id", sa.Text, nullable=False),
+    sa.Column("user_id", sa.Text),
+    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("event_type", sa.Text, nullable=False),
+    sa.Column("action_id", sa.Text, nullable=False),
+    sa.Column("time", sa.Double, nullable=False),
+    sa.Column("details", Document, nullable=False),
+    sa.Column("received", sa.Double, nullable=False),
+    sa.Index("ux_learn_action_events_event_id", "group_arn", "event_id", unique=True),
+    sa.Index("ix_learn_action_events_person", "group_arn", "person", "id"),
+    sa.Index("ix_learn_action_events_session", "group_arn", "session_id"),
 )
 
 learn_sessions = sa.Table(

@@ -17,6 +17,7 @@ from tailorbird.access import Caller
 from tailorbird.errors import InUse, Invalid
 from tailorbird.learn import (
     artifacts,
+    automl,
     catalogue,
     child,
     contexts,
@@ -25,6 +26,7 @@ from tailorbird.learn import (
     quotas,
     records,
     solutions,
+    training_tables,
 )
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
@@ -65,6 +67,7 @@ def begin(
         raise Invalid(
             f"The dataset group {solution['group_arn']} has no Interactions dataset to train on"
         )
+    training_tables.check(conn, solution["group_arn"], solution["definition"].get("recipeArn"))
     if request.get("trainingMode") == UPDATE:
         _check_update(conn, solution)
     quotas.check_busy_trainings(room, conn, caller)
@@ -80,7 +83,7 @@ def begin(
         definition={**solution["definition"], **request},
         solution_arn=solution["arn"],
         group_arn=solution["group_arn"],
-        recipe_arn=solution["definition"]["recipeArn"],
+        recipe_arn=solution["definition"].get("recipeArn") or automl.DEFAULT[0],
     )
     room.jobs.enqueue(conn, KIND, {"arn": arn}, queue=QUEUE, max_attempts=ATTEMPTS)
     return arn
@@ -223,7 +226,7 @@ def _begin(room: Learn, arn: str) -> records.Row | None:
 
 
 def _check_update(conn: Connection, solution: records.Row) -> None:
-    recipe = catalogue.find(solution["definition"]["recipeArn"])
+    recipe = catalogue.find(solution["definition"].get("recipeArn") or automl.DEFAULT[0])
     if recipe.name not in CAN_UPDATE:
         raise Invalid(f"trainingMode UPDATE is for {' and '.join(CAN_UPDATE)}, not {recipe.name}")
     if _full_version(conn, solution["arn"]) is None:
@@ -261,27 +264,29 @@ def _spec(room: Learn, stack: ExitStack, row: records.Row, folder: Path) -> dict
     definition, settings = row["definition"], room.settings
     with room.db.read() as conn:
         interactions = _uris(conn, row["group_arn"], "INTERACTIONS")
-        items = _uris(conn, row["group_arn"], "ITEMS")
         context = solutions.columns_wanted(definition, contexts.columns_of(conn, row["group_arn"]))
         update = definition.get("trainingMode") == UPDATE
         full = _full_version(conn, row["solution_arn"]) if update else None
     live = folder / "events.npz"
     last_event = events.export(room, row["group_arn"], live, context)
     config = definition.get("solutionConfig") or {}
-    recipe = catalogue.find(row["recipe_arn"])
+    recipes = recipes_of(row)
+    recipe = catalogue.find(recipes[0])
     fetch = [str(stack.enter_context(room.objects.fetch(uri))) for uri in interactions]
     return {
         "parts": [*fetch, str(live)],
-        "item_parts": [str(stack.enter_context(room.objects.fetch(uri))) for uri in items],
+        **training_tables.of(room, stack, row, recipe, folder),
         "last_event": last_event,
         "context": context,
         "update": None if full is None else _manifest(room, full),
-        "recipe": recipe.arn,
+        "recipes": recipes,
         "recipe_folder": settings.learn_recipe_folder,
         "hyperparameters": {
             **(config.get("algorithmHyperParameters") or {}),
             **(config.get("featureTransformationParameters") or {}),
         },
+        "features": config.get("featureTransformationParameters") or {},
+        "objective": config.get("optimizationObjective"),
         "hpo": (config.get("hpoConfig") or {}) if definition.get("performHPO") else None,
         "choice": solutions.choice_of(definition) or solutions.choice_of_recipe(recipe),
         "minimum": {
@@ -311,6 +316,7 @@ def _commit(
             metrics=result["metrics"],
             report=result,
             artifact=uri,
+            recipe_arn=result["recipe"],
             training_hours=hours,
         )
         if not there:
@@ -321,6 +327,13 @@ def _commit(
             return
         followers.active(room, conn, arn)
         job.finish(conn, {"interactions": result["interactions"]})
+
+
+def recipes_of(version: records.Row) -> list[str]:
+    """The recipe to train, or those AutoML chooses from."""
+    if version["definition"].get("performAutoML"):
+        return automl.candidates(version["definition"])
+    return [version["recipe_arn"]]
 
 
 def _manifest(room: Learn, uri: str) -> dict[str, Any]:

@@ -3,20 +3,53 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tailorbird.learn import artifacts, contexts, evaluation, hpo, material, segment_quality
+from tailorbird.learn import (
+    action_training,
+    artifacts,
+    automl,
+    contexts,
+    evaluation,
+    event_rewards,
+    hpo,
+    material,
+    objectives,
+    parts,
+    percentiles,
+    segment_quality,
+    trend_quality,
+)
 from tailorbird.learn.child import Said
 from tailorbird.learn.models.blend import Blend, Case
-from tailorbird.learn.recipes import RECIPES, own
-from tailorbird.learn.recipes.recipe import USER_SEGMENTATION, Options
+from tailorbird.learn.models.ids import Arrays
+from tailorbird.learn.models.interactions import Interactions, joined
+from tailorbird.learn.recipes import RECIPES, own, trending_now
+from tailorbird.learn.recipes.recipe import (
+    PERSONALIZED_ACTIONS,
+    USER_SEGMENTATION,
+    Options,
+    Recipe,
+)
 
 HISTORY_ROWS = 500  # newest rows of a user that a served model knows
+
+
+@dataclass
+class Fitted:
+    """What a training found out, before it is written."""
+
+    recipe: Recipe
+    blend: Blend
+    options: Options
+    quality: dict[str, Any] = field(default_factory=lambda: {"metrics": None})
+    cases: list[Case] = field(default_factory=list)
 
 
 def run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
@@ -34,55 +67,114 @@ def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
         said({"step": step, "text": text})
 
     own.register(spec["recipe_folder"])
-    recipe = RECIPES[spec["recipe"]]
-    options = Options(spec["hyperparameters"], spec["dense_items"], spec["seed"], progress)
+    options = Options(
+        spec["hyperparameters"],
+        spec["dense_items"],
+        spec["seed"],
+        progress,
+        _items(spec),
+        spec["metadata"],
+    )
     progress("read interactions")
     choice = spec["choice"]
     data = material.read([Path(path) for path in spec["parts"]], choice)
     material.check(data, material.Minimum(**spec["minimum"]), choice)
-    quality: dict[str, Any] = {"metrics": None}
-    cases: list[Case] = []
-    more: dict[str, Any] = {}
-    if spec.get("update"):
-        blend = _as_before(spec["update"])
-    else:
-        segments = recipe.type == USER_SEGMENTATION
-        rows, cases = (segment_quality if segments else evaluation).split(data, spec["seed"])
-        train = data.keep(rows)
-        if spec.get("hpo") is not None:
-            tuned, trials = hpo.search(recipe, spec["hpo"], train, options)
-            options = replace(options, hyperparameters=tuned)
-            more = {"tuned": tuned, "trials": trials}
-        blend = recipe.fit(train, options)
-        progress("measure")
-        if segments:
-            quality = segment_quality.measure(blend, train, cases, spec["seed"])
-        else:
-            quality = evaluation.measure(recipe, blend, train, cases, _catalogue(data.items, spec))
-    final = recipe.refit(blend, data, options)
+    data = joined(data)
+    kept = percentiles.keep(data, spec["features"])
+    worth = _worth(spec, options, data)
+    found = _chosen(spec, data, kept, worth, options)
+    final = found.recipe.refit(objectives.without(found.blend), data.keep(kept), found.options)
+    final = _towards(spec, final, worth)
+    arrays, about = _more(spec, data, found)
     progress("write the model")
     kinds = material.event_types(choice)
-    about = {
-        "recipe": recipe.arn,
+    about |= {
+        "recipe": found.recipe.arn,
         "last_event": spec["last_event"],
         "event_types": sorted(kinds) if kinds else None,
     }
-    context = contexts.fit([Path(path) for path in spec["parts"]], spec["context"], data.items)
-    artifacts.save(Path(spec["out"]), data, final, about, HISTORY_ROWS, context)
-    return (
-        quality
-        | more
-        | {
-            "interactions": len(data),
-            "users": len(data.users),
-            "items": data.item_count,
-            "test_users": len(cases),
-            "weights": blend.weights,
-            "seen_penalty": blend.seen_penalty,
-            "alone": blend.alone,
-            "cpu_seconds": round(time.process_time() - started, 2),
-        }
-    )
+    paths = [Path(path) for path in spec["parts"]]
+    arrays |= contexts.fit(paths, spec["context"], data.items)
+    artifacts.save(Path(spec["out"]), data, final, about, HISTORY_ROWS, arrays)
+    return found.quality | {
+        "recipe": found.recipe.arn,
+        "interactions": len(data),
+        "users": len(data.users),
+        "items": data.item_count,
+        "test_users": found.quality.get("test_users", len(found.cases)),
+        "weights": found.blend.weights,
+        "seen_penalty": found.blend.seen_penalty,
+        "alone": found.blend.alone,
+        "cpu_seconds": round(time.process_time() - started, 2),
+    }
+
+
+def _chosen(
+    spec: dict[str, Any],
+    data: Interactions,
+    kept: np.ndarray,
+    worth: np.ndarray | None,
+    options: Options,
+) -> Fitted:
+    """The recipe and its blend, chosen without the users they are measured on."""
+    recipe = RECIPES[spec["recipes"][0]]
+    if spec.get("update"):
+        return Fitted(recipe, _as_before(spec["update"]), options)
+    segments = recipe.type == USER_SEGMENTATION
+    rows, cases = (segment_quality if segments else evaluation).split(data, spec["seed"])
+    train = data.keep(rows & kept)
+    more: dict[str, Any] = {}
+    if len(spec["recipes"]) > 1:
+        recipe, tried = automl.choose(spec["recipes"], train, options)
+        more["automl"] = tried
+    if spec.get("hpo") is not None:
+        tuned, trials = hpo.search(recipe, spec["hpo"], train, options)
+        options = replace(options, hyperparameters=tuned)
+        more |= {"tuned": tuned, "trials": trials}
+    blend = _towards(spec, recipe.fit(train, options), worth)
+    options.progress("measure")
+    if segments:
+        quality = segment_quality.measure(blend, train, cases, spec["seed"])
+    else:
+        quality = evaluation.measure(recipe, blend, train, cases, _catalogue(data.items, options))
+    metrics = quality["metrics"]
+    if worth is not None:
+        metrics |= objectives.reward(blend, cases, worth)
+    if spec["choice"].get("event_weights"):
+        metrics |= event_rewards.measure(blend, data, cases)
+    if recipe.feature_transformation == trending_now.RECIPE.feature_transformation:
+        metrics |= trend_quality.measure(data, options)
+    return Fitted(recipe, blend, options, quality | more, cases)
+
+
+def _more(spec: dict[str, Any], data: Interactions, found: Fitted) -> tuple[Arrays, dict[str, Any]]:
+    """Arrays and entries of the manifest that one recipe needs beside its blend."""
+    if found.recipe.type != PERSONALIZED_ACTIONS:
+        return {}, {}
+    days = float(spec["features"].get(action_training.PERIOD, action_training.DEFAULT_DAYS))
+    found.options.progress("fit actions")
+    arrays, about, quality = action_training.fit(data, spec, days)
+    if not spec.get("update"):
+        found.quality = quality
+    return arrays, about
+
+
+def _worth(spec: Mapping[str, Any], options: Options, data: Interactions) -> np.ndarray | None:
+    """What each item brings to the optimization objective; None without one."""
+    objective = spec.get("objective")
+    if not objective or options.items is None:
+        return None
+    return objectives.values(options.items, objective["itemAttribute"].upper(), data.items)
+
+
+def _towards(spec: Mapping[str, Any], blend: Blend, worth: np.ndarray | None) -> Blend:
+    if worth is None:
+        return blend
+    return objectives.joined(blend, worth, spec["objective"]["objectiveSensitivity"])
+
+
+def _items(spec: Mapping[str, Any]) -> parts.Part | None:
+    return None if spec.get("items") is None else parts.read(Path(spec["items"]))
 
 
 def _as_before(manifest: dict[str, Any]) -> Blend:
@@ -92,10 +184,8 @@ def _as_before(manifest: dict[str, Any]) -> Blend:
     return Blend(scorers, *chosen)
 
 
-def _catalogue(items: Any, spec: dict[str, Any]) -> int:
+def _catalogue(items: Any, options: Options) -> int:
     """Distinct items of Interactions and Items."""
-    known = set(items)
-    for path in spec["item_parts"]:
-        with np.load(path, allow_pickle=False) as arrays:
-            known.update(material.parts.unpacked(arrays["ITEM_ID/text"], arrays["ITEM_ID/offsets"]))
-    return len(known)
+    if options.items is None:
+        return len(items)
+    return len({*items, *options.items.strings["ITEM_ID"][1]})

@@ -6,6 +6,7 @@ from tailorbird.learn.recipes import (
     hrnn,
     hrnn_coldstart,
     hrnn_metadata,
+    next_best_action,
     personalized_ranking,
     personalized_ranking_v2,
     popularity_count,
@@ -29,5 +30,6 @@ RECIPES: dict[str, Recipe] = {
         hrnn,
         hrnn_metadata,
         hrnn_coldstart,
+        next_best_action,
     )
 } | {recipe.arn: recipe for recipe in (*affinity.RECIPES, *domains.RECIPES)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tailorbird.learn.recipes.recipe import PERSONALIZED_ACTIONS, RELATED_ITEMS
+from tailorbird.learn.recipes.recipe import RELATED_ITEMS
 
 TRAINED_INSTEAD = "arn:aws:personalize:::recipe/"
 
@@ -49,12 +49,6 @@ LISTED = {
             RELATED_ITEMS,
             "Finds items whose names and texts mean something alike.",
             "aws-sims finds items that the same users interact with",
-        ),
-        Listed(
-            "aws-next-best-action",
-            PERSONALIZED_ACTIONS,
-            "Predicts which action a user is likely to take.",
-            "there is nothing like it here yet",
         ),
     )
 }

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tailorbird.learn.models.blend import Blend
 from tailorbird.learn.models.interactions import Interactions
+
+if TYPE_CHECKING:
+    from tailorbird.learn.parts import Part
 
 USER_PERSONALIZATION = "USER_PERSONALIZATION"
 PERSONALIZED_RANKING = "PERSONALIZED_RANKING"
@@ -27,6 +31,10 @@ class Options:
     dense_items: int  # catalogue size up to which the dense models cover every item
     seed: int
     progress: Callable[[str], None]
+    items: Part | None = None  # the Items dataset's columns that may be trained on
+    metadata: Mapping[str, str] = field(
+        default_factory=dict
+    )  # column -> categorical, textual, name
 
     def number(self, name: str, default: float) -> float:
         """A hyperparameter (they travel as strings)."""
@@ -67,6 +75,8 @@ class Recipe:
     events: tuple[str, ...] = ()  # event types it is fitted on; empty for all
     hides: tuple[str, ...] = ()  # event types whose items are not shown to the same user again
     needs_user: bool = False  # a use case that asks for userId where the engine needs none
+    needs: tuple[str, ...] = ()  # datasets beside Interactions that it cannot do without
+    incremental: bool = False  # whether performIncrementalUpdate is for it
     origin: str = ""  # the file of a recipe of one's own
 
     @property

@@ -11,18 +11,20 @@ from tailorbird.learn.models.popular import Popular
 from tailorbird.learn.recipes.recipe import POPULAR_ITEMS, Options, Recipe
 
 FREQUENCY = "trend_discovery_frequency"
-DEFAULT_FREQUENCY = "3 hours"
+DEFAULT_FREQUENCY = "2 hours"
 UNIT_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
-ALLOWED_SECONDS = (1_800, 3_600, 10_800, 86_400)
+ALLOWED_SECONDS = (1_800, 3_600, 7_200, 10_800, 86_400)
 TIE = 1e-3  # popularity orders items that grow alike
 
 
 def seconds(text: str) -> int:
-    """The interval of `30 minutes`, `1 hour`, `3 hours` or `1 day`; Invalid for another."""
+    """The interval of a frequency, `30 minutes` to `1 day`; Invalid for one that is not known."""
     match = re.fullmatch(r"(\d+)\s*(minute|hour|day)s?", text.strip().lower())
     found = int(match[1]) * UNIT_SECONDS[match[2]] if match else 0
     if found not in ALLOWED_SECONDS:
-        raise Invalid(f"{FREQUENCY} is {text!r}; 30 minutes, 1 hour, 3 hours or 1 day is right")
+        raise Invalid(
+            f"{FREQUENCY} is {text!r}; 30 minutes, 1 hour, 2 hours, 3 hours or 1 day is right"
+        )
     return found
 
 
@@ -44,13 +46,21 @@ def growth(item: np.ndarray, time: np.ndarray, count: int, interval: float) -> n
     return np.log((last + shrink) / (before + shrink))
 
 
+def interval(options: Options) -> int:
+    """The seconds a training compares with those before."""
+    return seconds(options.hyperparameters.get(FREQUENCY, DEFAULT_FREQUENCY))
+
+
+def scores(data: Interactions, options: Options) -> np.ndarray:
+    """Growth of every item; popularity orders those that grow alike."""
+    rates = growth(data.item, data.time, data.item_count, interval(options))
+    usual = Popular.by_users(data).scores
+    return (rates + TIE * usual / max(float(usual.max(initial=0.0)), 1.0)).astype(np.float32)
+
+
 def fit(data: Interactions, options: Options) -> Blend:
     options.progress("fit trend")
-    interval = seconds(options.hyperparameters.get(FREQUENCY, DEFAULT_FREQUENCY))
-    rates = growth(data.item, data.time, data.item_count, interval)
-    usual = Popular.by_users(data).scores
-    scores = rates + TIE * usual / max(float(usual.max(initial=0.0)), 1.0)
-    return Blend({"popular": Popular(scores.astype(np.float32))}, {"popular": 1.0})
+    return Blend({"popular": Popular(scores(data, options))}, {"popular": 1.0})
 
 
 def refit(_blend: Blend, data: Interactions, options: Options) -> Blend:

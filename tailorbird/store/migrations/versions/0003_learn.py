@@ -20,6 +20,7 @@ def upgrade() -> None:
         _text("type"),
         _text("schema_arn", index=True),
         sa.Column("change", Document),
+        sa.Column("tracking_id", sa.Text, unique=True),
     )
     _resource(
         "learn_import_jobs",
@@ -109,6 +110,24 @@ def _events() -> None:
     )
     op.create_index("ix_learn_events_person", "learn_events", ["group_arn", "person", "id"])
     op.create_index("ix_learn_events_session", "learn_events", ["group_arn", "session_id"])
+    op.create_table(
+        "learn_action_events",
+        sa.Column("id", Serial, primary_key=True, autoincrement=True),
+        _text("group_arn"),
+        _text("person"),
+        _text("session_id"),
+        sa.Column("user_id", sa.Text),
+        _text("event_id"),
+        _text("event_type"),
+        _text("action_id"),
+        sa.Column("time", sa.Double, nullable=False),
+        sa.Column("details", Document, nullable=False),
+        sa.Column("received", sa.Double, nullable=False),
+    )
+    table = "learn_action_events"
+    op.create_index(f"ux_{table}_event_id", table, ["group_arn", "event_id"], unique=True)
+    op.create_index(f"ix_{table}_person", table, ["group_arn", "person", "id"])
+    op.create_index(f"ix_{table}_session", table, ["group_arn", "session_id"])
     op.create_table(
         "learn_sessions",
         sa.Column("group_arn", sa.Text, primary_key=True),
