@@ -15,9 +15,11 @@ from tailorbird.access import Access
 from tailorbird.channels import Channels
 from tailorbird.clock import Clock, MovedClock, SystemClock
 from tailorbird.collect import Collect
+from tailorbird.collect.intake import put_calls
 from tailorbird.engage import Engage, app_events
+from tailorbird.engage.room import Recommend
 from tailorbird.functions import Functions
-from tailorbird.learn import Learn
+from tailorbird.learn import Learn, serving
 from tailorbird.prepare import Prepare
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Kind, Objects, Worker, metadata
@@ -65,6 +67,7 @@ class House:
         doors = Channels(db, clock, settings)
         study = Learn(db, jobs, objects, clock, settings)
         parlour = Engage(db, jobs, objects, clock, settings, workshop, doors, study)
+        parlour.recommend = _recommend_door(study)
         doors.on_feedback = partial(engage.take_feedback, parlour)
         porch = Collect(
             db,
@@ -78,6 +81,7 @@ class House:
             doors,
             _app_events_door(parlour),
         )
+        parlour.calls = partial(put_calls, porch)
         kitchen = Prepare(db, jobs, objects, clock, settings)
         house = cls(
             settings,
@@ -155,6 +159,29 @@ class House:
             "database": self.db.dialect,
             "sandbox": self.functions.level,
         }
+
+
+def _recommend_door(study: Learn) -> Recommend:
+    """How engage asks Personalize for the items of a person, as a caller of the same account."""
+
+    def recommend(
+        arn: str, person: str, count: int, columns: list[str]
+    ) -> list[tuple[str, dict[str, Any]]]:
+        region, account = arn.split(":")[3:5]
+        caller = access.Caller(account, region, f"arn:aws:iam::{account}:root", "", ids.uuid4())
+        named = "recommenderArn" if ":recommender/" in arn else "campaignArn"
+        request: dict[str, Any] = {named: arn, "userId": person, "numResults": count}
+        if columns:
+            request["metadataColumns"] = {"ITEMS": columns}
+        found = serving.get_recommendations(study, caller, request)["itemList"]
+        return [(item["itemId"], _values(item.get("metadata") or {}, columns)) for item in found]
+
+    return recommend
+
+
+def _values(metadata: dict[str, str], columns: list[str]) -> dict[str, str]:
+    """The columns under the names they were asked by: answers have them in lower case."""
+    return {name: metadata.get(name.lower(), "") for name in columns}
 
 
 def _app_events_door(parlour: Engage) -> Callable[[str, str, dict[str, Any]], dict[str, Any]]:

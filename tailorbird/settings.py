@@ -258,6 +258,12 @@ SETTINGS = (
     Setting("warehouse_seconds", float, 3600.0, "Sources are loaded into warehouses this often"),
     Setting(
         "warehouses",
+    Setting(
+        "engage_recommend_before_hook",
+        bool,
+        False,
+        "A campaign's recommender is asked before its hook, which then sees the recommendations",
+    ),
         Path,
         Path(),
         "Folder of warehouses that are files; empty is <data>/warehouses",

@@ -18,6 +18,7 @@ from tailorbird.engage import (
     endpoints,
     hooks,
     ledger,
+    recommending,
     retries,
     schedules,
     targeting,
@@ -27,6 +28,7 @@ from tailorbird.engage.channel_content import Words
 from tailorbird.engage.content import Content
 from tailorbird.engage.definitions import as_text, shown_parts
 from tailorbird.engage.ledger import Entry
+from tailorbird.engage.recommending import Recommender
 from tailorbird.engage.render import Compiled, RenderError
 from tailorbird.engage.retries import Waiting
 from tailorbird.engage.room import Engage
@@ -51,6 +53,7 @@ class Run:
     began: float  # this part of the run
     custom: delivery.Custom | None = None
     others: dict[str, Words] = field(default_factory=dict)  # messages of other channels
+    recommenders: dict[str, Recommender] = field(default_factory=dict)  # by channel
     blocked: str | None = None  # why no mail can be sent at all
     per_second: int | None = None
     until: float | None = None  # MaximumDuration is over
@@ -114,7 +117,7 @@ def rehearse(room: Engage, run: Run, found: list[Member]) -> tuple[Outcome, dict
     outcome = Outcome(0)
     by_id = {member.id: member for member in found}
     ready = _ready(run, outcome, found, room.clock.now())
-    ready = _filtered(room, run, outcome, by_id, ready)
+    ready = _asked(room, run, outcome, by_id, ready)
     return outcome, _sendable(run, outcome, by_id, ready)
 
 
@@ -133,7 +136,7 @@ def settle(room: Engage, run: Run, batch: int, found: list[Member]) -> Outcome:
         return _all(outcome, found, ledger.EXPIRED)
     by_id = {member.id: member for member in found}
     ready = _ready(run, outcome, found, room.clock.now())
-    ready = _filtered(room, run, outcome, by_id, ready)
+    ready = _asked(room, run, outcome, by_id, ready)
     outcome.kept = len(ready)
     ready = _sendable(run, outcome, by_id, ready)
     ready = _delivered(room, run, outcome, by_id, ready)
@@ -188,6 +191,42 @@ def _ready(run: Run, outcome: Outcome, found: list[Member], now: float) -> dict[
         else:
             outcome.entries.append(Entry(member.number, member.id, state))
     return ready
+
+
+def _asked(
+    room: Engage, run: Run, outcome: Outcome, by_id: dict[str, Member], ready: dict[str, Definition]
+) -> dict[str, Definition]:
+    """What hook and recommender leave of the batch; which of them is first is a setting."""
+    steps = [_filtered, _recommended]
+    if room.settings.engage_recommend_before_hook:
+        steps.reverse()
+    for step in steps:
+        ready = step(room, run, outcome, by_id, ready)
+    return ready
+
+
+def _recommended(
+    room: Engage, run: Run, outcome: Outcome, by_id: dict[str, Member], ready: dict[str, Definition]
+) -> dict[str, Definition]:
+    """With recommendations, on channels whose template names a recommender."""
+    filled: dict[str, Definition] = {}
+    for channel, recommender in run.recommenders.items():
+        mine = {key: e for key, e in ready.items() if e.get("ChannelType") == channel}
+        if not mine:
+            continue
+        result = recommending.fill(room, recommender, mine)
+        outcome.attempts = [*outcome.attempts, *result.attempts]
+        filled |= result.endpoints
+        for key, reason in result.refused.items():
+            entry = Entry(by_id[key].number, key, ledger.RECOMMENDATION_FAILED, reason)
+            outcome.entries.append(entry)
+    if not run.recommenders:
+        return ready
+    return {
+        key: filled.get(key, endpoint)
+        for key, endpoint in ready.items()
+        if key in filled or endpoint.get("ChannelType") not in run.recommenders
+    }
 
 
 def _filtered(

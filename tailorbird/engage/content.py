@@ -49,6 +49,7 @@ class Content(NamedTuple):
     compiled: render.Compiled
     from_address: str
     configuration: dict[str, Any]  # DirectMessageConfiguration, unrendered
+    recommender_id: str | None = None  # of its template
 
 
 class Selection(NamedTuple):
@@ -57,6 +58,7 @@ class Selection(NamedTuple):
     compiled: render.Compiled
     message: dict[str, Any]  # every member, under the service's names
     substitutions: Substitutions
+    recommender_id: str | None = None  # of its template
 
 
 def selected(
@@ -80,7 +82,8 @@ def selected(
         template = templates.find(conn, owner, kind, which["Name"], which.get("Version"))
         rest = {name: value for name, value in message.items() if name not in CONTENT_PARTS}
         compiled = template.compile(channel_type, options)
-        return Selection(compiled, {**rest, **template.message(channel_type)}, substitutions)
+        whole = {**rest, **template.message(channel_type)}
+        return Selection(compiled, whole, substitutions, template.recommender_id)
     if not any(message.get(part) for part in CONTENT_PARTS) and not message.get("SilentPush"):
         return None
     return Selection(render.compile_message(message, options=options), message, substitutions)
@@ -171,7 +174,8 @@ def email(
         return Content(compiled, sender, _direct(inline, sender))
     template = templates.find(conn, app, EMAIL, named["Name"], version or named.get("Version"))
     compiled = template.compile(EMAIL, options)
-    return Content(compiled, sender, _direct(template.message(EMAIL), sender))
+    shown = _direct(template.message(EMAIL), sender)
+    return Content(compiled, sender, shown, template.recommender_id)
 
 
 def template_version(conn: Connection, app: App, body: dict[str, Any]) -> str | None:

@@ -28,9 +28,14 @@ def call_of(room: Engage, app: App, campaign_id: str, target: str) -> hooks.Call
     """A function's name or ARN, or a URL, as the Pinpoint service calls it for a campaign."""
     if is_url(target):
         return lambda payload: _post(room, app, target, payload)
+    return for_source(room, app, apps.arn(app, f"campaigns/{campaign_id}"), target)
+
+
+def for_source(room: Engage, app: App, source_arn: str, target: str) -> hooks.Call:
+    """A function's name or ARN, as the Pinpoint service calls it for a campaign or recommender."""
     caller = functions.ServiceCaller(
         service=f"pinpoint.{app.region}.amazonaws.com",
-        source_arn=apps.arn(app, f"campaigns/{campaign_id}"),
+        source_arn=source_arn,
         source_account=app.account,
     )
 

@@ -30,6 +30,7 @@ CAPPED = "capped"
 HOOK_FILTERED = "hook_filtered"
 HOOK_FAILED = "hook_failed"
 RENDER_FAILED = "render_failed"
+RECOMMENDATION_FAILED = "recommendation_failed"
 CHANNEL_FAILED = "channel_failed"
 EXPIRED = "expired"
 CANCELLED = "cancelled"
@@ -68,6 +69,7 @@ STATES = {
     HOOK_FILTERED: State("The hook left it out", "FILTERED_OUT_BY_HOOK"),
     HOOK_FAILED: State("The hook failed", "HOOK_FAILED"),
     RENDER_FAILED: State("The message could not be rendered", "RENDER_FAILED"),
+    RECOMMENDATION_FAILED: State("The recommender had nothing for it", "RECOMMENDATION_FAILED"),
     CHANNEL_FAILED: State("The channel refused the message", "CHANNEL_FAILED"),
     EXPIRED: State(
         "Too late: MaximumDuration was over, or five minutes since the event", "EXPIRED"

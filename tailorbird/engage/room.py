@@ -10,8 +10,15 @@ from typing import Any
 
 from tailorbird.clock import Clock
 from tailorbird.settings import Settings
+from tailorbird.errors import NotFound
 from tailorbird.store import Database, Jobs, Objects
 
+
+Recommend = Callable[[str, str, int, list[str]], list[tuple[str, dict[str, Any]]]]
+
+
+def _nothing_recommends(arn: str, *_: Any) -> list[tuple[str, dict[str, Any]]]:
+    raise NotFound(f"There is no campaign {arn}")
 
 @dataclass
 class Engage:
@@ -27,6 +34,9 @@ class Engage:
     stopping: Event = field(default_factory=Event, repr=False)
 
     @cached_property
+    # The best items for a person (ARN of a Personalize campaign or recommender, its user id, count,
+    # metadata columns): each with the values of those columns, the best first.
+    recommend: Recommend = field(default=_nothing_recommends, repr=False)
     def lanes(self) -> ThreadPoolExecutor:
         """The threads in which batches wait for hooks and channels."""
         return ThreadPoolExecutor(self.settings.engage_hook_concurrency, "engage-batch")

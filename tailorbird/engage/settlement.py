@@ -12,7 +12,10 @@ from tailorbird.engage import tables as t
 from tailorbird.engage.room import Engage
 
 EVERY_MEMBER = 2**62
-FAILURES = (ledger.HOOK_FAILED, ledger.RENDER_FAILED, ledger.CHANNEL_FAILED, ledger.RUN_FAILED)
+FAILURES = (
+    ledger.HOOK_FAILED, ledger.RECOMMENDATION_FAILED, ledger.RENDER_FAILED, ledger.CHANNEL_FAILED,
+    ledger.RUN_FAILED,
+)  # fmt: skip
 
 _COUNT = (
     "UPDATE engage_activities SET settled = settled + ?, sent = sent + ?,"

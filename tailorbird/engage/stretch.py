@@ -29,6 +29,7 @@ from tailorbird.engage import (
     ledger,
     message_events,
     pace,
+    recommending,
     retries,
     schedules,
     settlement,
@@ -115,6 +116,9 @@ def run_of(room: Engage, conn: Connection, activity: dict[str, Any], leg: int) -
     duration = limits.get("MaximumDuration")
     legs = activity["legs"]
     began = max(activity["started"], legs[leg]["due"] if legs else 0.0)
+    others = channel_content.of_campaign(conn, app, body, options)
+    named = {channel: words.selection.recommender_id for channel, words in others.items()}
+    named[CHANNEL] = mail.recommender_id
     return Run(
         app=app,
         activity=activity,
@@ -124,7 +128,12 @@ def run_of(room: Engage, conn: Connection, activity: dict[str, Any], leg: int) -
         from_address=sender,
         hook=_hook(room, app, campaign),
         payload=told,
-        others=channel_content.of_campaign(conn, app, body, options),
+        others=others,
+        recommenders={
+            channel: recommending.of_template(room, conn, app, found, told)
+            for channel, found in named.items()
+            if found
+        },
         custom=delivery.custom_of(room, app, campaign["id"], body, told),
         blocked=channel_settings.blocked(app, channel, sender),
         per_second=limits.get("MessagesPerSecond") or None,

@@ -18,6 +18,7 @@ from tailorbird.access import Caller
 from tailorbird.clock import iso
 from tailorbird.engage import paging
 from tailorbird.engage import template_tables as t
+from tailorbird.engage.recommender_tables import recommenders
 from tailorbird.engage.render import DEFAULT_OPTIONS, Compiled, Options, compile_message
 from tailorbird.engage.room import Engage
 from tailorbird.engage.template_types import (
@@ -105,6 +106,7 @@ def create_template(
     name, wanted = check_name(request["TemplateName"]), dict(request[kind.request])
     tags = wanted.pop("tags", None) or {}
     check_body(kind, wanted)
+    _check_recommender(room, caller, wanted)
     now = room.clock.now()
     row = _identity(caller, kind, name) | {
         "active_version": 1, "latest_version": 1, "tags": tags, "created": now, "modified": now,
@@ -141,6 +143,7 @@ def update_template(
     name, wanted = request["TemplateName"], dict(request[kind.request])
     wanted.pop("tags", None)  # not processed in updates since 2023-05-22 (service model)
     check_body(kind, wanted)
+    _check_recommender(room, caller, wanted)
     with room.db.write() as conn:
         row = _row(conn, caller, kind, name)
         latest, given = row["latest_version"], request.get("Version")
@@ -234,6 +237,17 @@ TEMPLATE_OPERATIONS = {
 }
 
 _KEYS = ("account", "region", "name", "type")
+
+
+def _check_recommender(room: Engage, caller: Caller, body: Mapping[str, Any]) -> None:
+    """Invalid when a template names a recommender that is not there."""
+    wanted, r = body.get("RecommenderId"), recommenders.c
+    if not wanted:
+        return
+    mine = (r.id == wanted, r.account == caller.account, r.region == caller.region)
+    with room.db.read() as conn:
+        if conn.execute(sa.select(r.id).where(*mine)).first() is None:
+            raise Invalid(f"RecommenderId: there is no recommender configuration {wanted}")
 
 
 def _kind(type_name: str) -> TemplateType:

@@ -15,6 +15,7 @@ from tailorbird.engage import (
     import_jobs,
     messages,
     segments,
+    recommenders,
     tags,
     templates,
     users,
@@ -22,6 +23,7 @@ from tailorbird.engage import (
 
 OPERATIONS = {
     "CreateApp": apps.create_app,
+    **recommenders.RECOMMENDER_OPERATIONS,
     "GetApp": apps.get_app,
     "GetApps": apps.get_apps,
     "DeleteApp": apps.delete_app,

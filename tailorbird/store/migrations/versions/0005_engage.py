@@ -36,6 +36,7 @@ def upgrade() -> None:
     _counts()
     _firsts()
     _event_names()
+    _recommenders()
 
 
 def _apps() -> None:
@@ -431,4 +432,19 @@ def _event_names() -> None:
         sa.Column("kind", sa.Text, primary_key=True),
         sa.Column("name", sa.Text, primary_key=True),
         sqlite_with_rowid=False,
+    )
+
+
+def _recommenders() -> None:
+    op.create_table(
+        "engage_recommenders",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("region", sa.Text, nullable=False),
+        sa.Column("body", Document, nullable=False),
+        sa.Column("created", sa.Double, nullable=False),
+        sa.Column("modified", sa.Double, nullable=False),
+    )
+    op.create_index(
+        "ix_engage_recommenders_account_region", "engage_recommenders", ["account", "region"]
     )
