@@ -1,89 +1,120 @@
-"""Which calls become interactions, and from which fields: written once, for every engine."""
+"""Which calls become rows of a dataset, and from which fields: written once, for every engine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Dict
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from tailorbird.errors import Invalid
+from tailorbird.prepare.paths import Path
 
-COLUMNS = ("USER_ID", "ITEM_ID", "EVENT_TYPE", "TIMESTAMP")
-SEED_COLUMNS = ("ANONYMOUS_ID", "USER_ID", "ITEM_ID", "EVENT_TYPE", "TIMESTAMP_ISO", "TIMESTAMP")
+INTERACTIONS, USERS, ITEMS = DATASETS = ("interactions", "users", "items")
 
-# Why a call is no interaction, in the order in which the reasons are looked for.
+# Why a call gives no row, in the order in which the reasons are looked for.
 REASONS = {
     "not_a_call": "the line is not a JSON object with any of the fields looked for",
+    "type_not_wanted": "type is missing or not in the mapping's list",
     "no_event": "event is missing or not a string (identify, page, ... have none)",
     "event_not_wanted": "the event is not in the mapping's list",
-    "no_user_id": "userId is missing, empty, or neither a string nor an integer",
-    "no_anonymous_id": "anonymousId is missing, empty, or neither a string nor an integer",
+    "no_user_id": "no user id that is a non-empty string or an integer",
+    "no_anonymous_id": "no anonymous id that is a non-empty string or an integer",
     "properties_not_object": "properties is missing or not an object",
-    "bad_timestamp": "timestamp is not an ISO 8601 date and time",
+    "bad_timestamp": "the time is not an ISO 8601 date and time",
     "no_item_id": "no item id that is a non-empty string or an integer",
 }
+
+# What of a call that is kept still gives no row.
+LEFT_OUT = {
+    "entry_without_item": "an entry of products[] without an item id, beside others that have one",
+    "duplicate": "a row equal to another in every column",
+    "older": "a call about somebody or something of which a newer one is known too",
+}
+
+SCALARS = ("string", "int", "long", "float", "double", "boolean")  # Avro's words, as in a schema
+OWN = ("user", "item", "event", "seconds", "moment", "anonymous")  # columns with a meaning here
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the output: one of `OWN`, or the first of `paths` that holds a `kind`."""
+
+    name: str
+    kind: str
+    paths: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One output: its filter, its ids, its columns.
+
+    With `latest` a row for each id, of each column the newest value; else a row for each
+    interaction. `literal` takes values and times as the Glue job of the seed does.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    time: Path
+    user: tuple[Path, ...] = ()
+    item: tuple[Path, ...] = ()
+    anonymous: tuple[Path, ...] = ()
+    types: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    event_types: tuple[tuple[str, str], ...] = ()
+    drop_duplicates: bool = False
+    needs_anonymous: bool = False
+    literal: bool = False
+
+    @property
+    def latest(self) -> bool:
+        return self.name != INTERACTIONS
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every field that is looked at."""
+        given = [Path(("event",))] * bool(self.events) + [Path(("type",))] * bool(self.types)
+        given += [*self.user, *self.item, *self.anonymous, self.time]
+        given += [path for column in self.columns for path in column.paths]
+        return tuple(dict.fromkeys(given))
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(path.outer[0] for path in self.paths))
+
+    @property
+    def array(self) -> tuple[str, ...] | None:
+        """Where the array is of which every entry gives a row."""
+        return next((path.outer for path in self.item if path.inner is not None), None)
+
+    @property
+    def needs_properties(self) -> bool:
+        return bool(self.item) and all(
+            path.outer[0] == "properties" and len(path.outer) + (path.inner is not None) > 1
+            for path in self.item
+        )
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """Where the same calls lie as tables, and what the item's column is called there."""
+
+    schema: str = "prod"
+    tables: tuple[tuple[str, str], ...] = ()  # event, table
+    item: tuple[str, ...] = ()  # columns in order of precedence; empty: from the paths
+    event: str = "event_text"
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """The seed's filter and field mapping, and what a shop's calls need beyond it.
+    """The whole file."""
 
-    `item_keys` are tried in order; the first that holds an id wins. With `products`, a call whose
-    properties hold a non-empty array `products` (Segment's Order Completed) gives a row for each.
-    """
+    interactions: Dataset
+    users: Dataset | None = None
+    items: Dataset | None = None
+    warehouse: Warehouse = Warehouse()
 
-    events: tuple[str, ...] = (
-        "Product Viewed",
-        "Product Clicked",
-        "Product Added",
-        "Order Completed",
-    )
-    item_keys: tuple[str, ...] = ("sku", "product_id", "id")
-    products: bool = True
-    needs_anonymous_id: bool = False
-    columns: tuple[str, ...] = COLUMNS
-
-
-# The Glue job of the seed, literally: sku only, anonymousId needed, its extra columns.
-SEED = Mapping(
-    events=("Product Added", "Order Completed", "Product Clicked"),
-    item_keys=("sku",),
-    products=False,
-    needs_anonymous_id=True,
-    columns=SEED_COLUMNS,
-)
-
-
-def from_dict(given: Dict[str, Any]) -> Mapping:
-    """A mapping from its JSON form; Invalid names the field that is wrong."""
-    mapping = SEED if given.get("mode") == "seed" else Mapping()
-    if given.get("mode") not in (None, "seed", "default"):
-        raise Invalid(f'mode is {given["mode"]!r}; "default" or "seed" is right')
-    values = asdict(mapping)
-    for name, value in given.items():
-        if name == "mode":
-            continue
-        if name not in values:
-            known = ", ".join(("mode", *values))
-            raise Invalid(f"a mapping has no field {name!r}; it has {known}")
-        values[name] = _checked(name, value, type(values[name]))
-    unknown = set(values["columns"]) - set(SEED_COLUMNS)
-    if unknown or not values["events"] or not values["item_keys"] or not values["columns"]:
-        raise Invalid(
-            f"events and item_keys may not be empty, and columns are of {', '.join(SEED_COLUMNS)}"
-        )
-    return Mapping(**values)
-
-
-def to_dict(mapping: Mapping) -> dict[str, Any]:
-    return {field.name: getattr(mapping, field.name) for field in fields(mapping)}
-
-
-def _checked(name: str, value: Any, kind: type) -> Any:
-    if kind is bool:
-        if isinstance(value, bool):
-            return value
-        raise Invalid(f"{name} is {value!r}; true or false is right")
-    if isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value):
-        return tuple(value)
-    raise Invalid(f"{name} is {value!r}; a list of texts is right")
+    def dataset(self, name: str) -> Dataset | None:
+        found: Any = getattr(self, name)
+        return found if isinstance(found, Dataset) else None

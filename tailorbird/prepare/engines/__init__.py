@@ -1,6 +1,7 @@
-"""Engines that turn a source's archive into interactions: one file each, one rule for all."""
+"""Engines that turn files of lines into parts: one file each, one rule for all."""
 
-from tailorbird.prepare.engines import duckdb
+from tailorbird.prepare.engines import duckdb, plain
+from tailorbird.prepare.engines.work import Engine
 
-ENGINES = {"duckdb": duckdb.convert}
-DEFAULT = "duckdb"
+ENGINES: dict[str, Engine] = {"duckdb": duckdb.run, "python": plain.run}
+DEFAULT = "python"

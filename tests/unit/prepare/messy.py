@@ -64,6 +64,13 @@ IDS: list[Any] = [
     "a\\b",
     "null",
     "007",
+    "7 ",
+    "=1+1",
+    "\r\n",
+    "\u2028",
+    "'; DROP TABLE x; --",
+    "a\tb",
+    "x" * 300,
 ]
 
 PROPERTIES: list[Any] = [
@@ -85,6 +92,16 @@ PROPERTIES: list[Any] = [
     {"sku": "flat", "products": [{"sku": "p1"}]},
     {"SKU": "upper"},
     {"a.sku": "dotted", "sku": {"sku": "nested"}},
+    {"sku": "s", "price": 19.5, "n": 3, "b": True, "text": "two\nlines"},
+    {"sku": "s", "price": 20, "n": 3.0, "b": "true", "text": 1e21},
+    {"sku": "s", "price": "19.5", "n": "3", "b": 1, "text": False},
+    {"sku": "s", "price": -0.0, "n": 12345678901234567890, "b": None, "text": {"a": 1}},
+    {"sku": "s", "price": 5e-324, "n": -1, "b": False, "text": ""},
+    {
+        "products": [{"sku": "p1", "price": 5, "n": "x"}, {"product_id": 2, "price": "5"}],
+        "price": 9,
+    },
+    {"id": "flat", "products": [{"product_id": "p2"}]},
 ]
 
 EVENTS: list[Any] = [
@@ -109,11 +126,54 @@ RAW = [
     b"{}",
     b'{"other":1}',
     b"garbage{",
+    b'{"event":"Product Added","userId":"u1","userId',
+    b"\xff\xfe",
+    b'{"event":"Product Added","userId":"u1","properties":{"sku":"s","t":"\xff"},'
+    b'"timestamp":"2026-11-01T10:00:00.000Z"}',
+    b'{"event":"Product Added","userId":"u1","properties":{"sku":"s","t":"tab\there"},'
+    b'"timestamp":"2026-11-01T10:00:00.000Z"}',
+    b'{"event":"Product Added","userId":"u1","properties":{"sku":"s","t":"\\ud83d"},'
+    b'"timestamp":"2026-11-01T10:00:00.000Z"}',
+    b'{"\\u0065vent":"Product \\u0041dded","userId":"u1","properties":{"s\\u006bu":"s"},'
+    b'"timestamp":"2026-11-01T10:00:00.000Z"}',
+    b'{"event":"Product Added","userId":"u1","properties":{"sku":"\\ud83d\\ude00","n":1e999},'
+    b'"timestamp":"2026-11-01T10:00:00.000Z"}',
+    b'  {"event" : "Product Added" , "userId":"u1","properties":{"sku":"spaced"},'
+    b'"timestamp":"2026-11-01T10:00:00.000Z"}\r',
     b'{"event":"Product Added","userId":"u1"',
     b'{"event":"caf\\ud800","userId":"u1"}',
     b'{"event":null,"userId":null,"anonymousId":null,"properties":null,"timestamp":null}',
     b'{"type":"identify","userId":"u1","traits":{"a":1},"timestamp":"2026-11-01T10:00:00.000Z"}',
 ]
+
+
+def people() -> list[dict[str, Any]]:
+    """Identify calls: of one person several, out of order, at once, and with odd traits."""
+    traits: list[Any] = [
+        {"age": 31, "plan": "free"},
+        {"plan": "gold"},
+        {"plan": None, "age": None},
+        {"plan": "", "age": "32", "member": True},
+        {"plan": ["a"], "score": 1.5},
+        None,
+        "traits",
+        {"address": {"city": "Zürich"}, "odd.name": "dotted", "plan": 'quote " and, comma'},
+    ]
+    calls = [
+        {
+            "type": "identify",
+            "userId": user,
+            "traits": value,
+            "timestamp": f"2026-11-{day:02}T10:00:00.{day:03}Z",
+        }
+        for day, (user, value) in enumerate(
+            ((user, value) for user in ("ann", "ben", 7, None) for value in traits), 1
+        )
+        if day < 29
+    ]
+    late = {**calls[0], "traits": {"plan": "older"}, "timestamp": "2026-01-01T00:00:00Z"}
+    same = [{**calls[1], "traits": {"plan": plan}} for plan in ("zebra", "apple")]
+    return [*calls, late, *same, {**calls[0], "type": "group"}, {**calls[0], "timestamp": "now"}]
 
 
 def lines() -> list[bytes]:
@@ -126,6 +186,9 @@ def lines() -> list[bytes]:
         *({**GOOD, "properties": value} for value in PROPERTIES),
         *({**GOOD, "event": value} for value in EVENTS),
         *({name: GOOD[name] for name in GOOD if name != missing} for missing in GOOD),
-        {**GOOD, "properties": {"sku": "big", "text": "x" * 40_000}},
+        {**GOOD, "properties": {"sku": "big", "note": "x" * 40_000}},
+        {**GOOD, "properties": {"sku": "huge", "note": "x" * 3_000_000}},
+        *people(),
+        *[GOOD] * 3,  # a call that came three times
     ]
     return [json.dumps(call).encode() for call in calls] + RAW

@@ -1,0 +1,28 @@
+"""What an engine is given: groups of files, each to become one part, in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tailorbird.prepare.counts import Counts
+from tailorbird.prepare.mapping import Dataset
+
+Named = tuple[str, Path]  # what a file is called in reports, and where it lies here
+
+
+@dataclass(frozen=True)
+class Work:
+    dataset: Dataset
+    todo: Sequence[int]  # numbers of the groups that have no part yet
+    open: Callable[[int], AbstractContextManager[list[Named]]]  # a group's files, on this machine
+    part: Callable[[int], Path]  # where its rows go, as CSV without a header
+    scratch: Path
+    processes: int
+    now: float
+    master: str | None = None  # of Spark
+
+
+Engine = Callable[[Work], Iterator[tuple[int, Counts]]]  # each group when its part is whole

@@ -1,0 +1,127 @@
+"""Files of lines, gzip or not, become rows of CSV: the rule over every line, in one process.
+
+A file that is cut short gives the lines before the cut. Standard library only (see rule.py).
+"""
+
+from __future__ import annotations
+
+import csv
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any
+
+from tailorbird.prepare.counts import SAMPLES, Counts
+from tailorbird.prepare.mapping import Dataset
+from tailorbird.prepare.rule import reader, rule
+
+BLOCK_BYTES = 128 * 1024  # of a file, often ten times as much when unpacked
+UNPACKED_BYTES = 4 * 1024 * 1024  # at once, however well it is packed
+LINE_MAX_BYTES = 64 * 1024 * 1024
+TOO_LONG = "not_a_call"
+GZIP = b"\x1f\x8b"
+WBITS = 31  # gzip
+
+
+def converter(dataset: Dataset, now: float) -> Callable[[str, IO[bytes], IO[str]], Counts]:
+    """A function that appends a file's rows to a text file opened with newline=''."""
+    read, convert = reader(dataset), rule(dataset)
+    seconds = [n for n, column in enumerate(dataset.columns) if column.kind == "seconds"]
+    at = seconds[0] if seconds and not dataset.literal else None
+
+    def one_file(name: str, file: IO[bytes], out: IO[str]) -> Counts:
+        counts = Counts()
+        write = writer(out).writerows
+        number = 1
+        for lines in _lines(file, name, counts):
+            rows: list[Any] = []
+            add, kept = rows.append, 0
+            for line in lines:
+                if line:
+                    given = convert(read(line))
+                    if type(given) is str:
+                        if given != "not_a_call" or not line.isspace():
+                            place = _place(lines, line, number, counts.samples.get(given))
+                            counts.reject(given, name, place, line)
+                    elif len(given) == 1:
+                        add(given[0])
+                        kept += 1
+                    else:
+                        some = [row for row in given if row is not None]
+                        rows += some
+                        kept += 1
+                        if len(some) < len(given):
+                            counts.left_out["entry_without_item"] += len(given) - len(some)
+            number += len(lines)
+            counts.kept += kept
+            counts.rows += len(rows)
+            write(rows)
+            if at is not None:
+                counts.seen([row[at] for row in rows], now)
+        counts.read = counts.kept + counts.rejected.total()
+        return counts
+
+    return one_file
+
+
+def writer(out: IO[str]) -> Any:
+    """CSV as Personalize reads it: quotes doubled, backslashes too."""
+    return csv.writer(out, lineterminator="\n", escapechar="\\")
+
+
+def _place(lines: list[bytes], line: bytes, first: int, samples: list[Any] | None) -> int:
+    """The line's number, when it is going to be shown."""
+    return first + lines.index(line) if len(samples or ()) < SAMPLES else 0
+
+
+def _lines(file: IO[bytes], name: str, counts: Counts) -> Iterator[list[bytes]]:
+    """The lines of a file, many at once; one too long is rejected here."""
+    rest = b""
+    number = 1
+    for block in _unpacked(file, name, counts):
+        lines = block.split(b"\n")
+        if len(lines) == 1:
+            rest += block
+            if len(rest) > LINE_MAX_BYTES:
+                rest = rest[: LINE_MAX_BYTES + 1]  # no more of it is kept
+            continue
+        lines[0] = rest + lines[0]
+        rest = lines.pop()
+        if len(lines[0]) > LINE_MAX_BYTES:
+            counts.reject(TOO_LONG, name, number, lines[0])
+            lines[0] = b""
+        number += len(lines)
+        yield lines
+    if len(rest) > LINE_MAX_BYTES:
+        counts.reject(TOO_LONG, name, number, rest)
+    elif rest:
+        yield [rest]
+
+
+def _unpacked(file: IO[bytes], name: str, counts: Counts) -> Iterator[bytes]:
+    """The file's content in blocks, and what is wrong with it in `counts.damaged`."""
+    first = file.read(BLOCK_BYTES)
+    blocks = _blocks(first, file)
+    if not first.startswith(GZIP):
+        yield from blocks
+        return
+    unpack = zlib.decompressobj(WBITS)
+    try:
+        for block in blocks:
+            while block:
+                if unpack.eof:  # one more gzip after the first, or padding
+                    block = block.lstrip(b"\0")
+                    unpack = zlib.decompressobj(WBITS)
+                yield unpack.decompress(block, UNPACKED_BYTES)
+                block = unpack.unconsumed_tail or unpack.unused_data
+    except zlib.error as error:
+        counts.damaged.append({"file": name, "what": f"broken gzip: {error}"})
+        return
+    if not unpack.eof:
+        yield unpack.flush()
+        counts.damaged.append({"file": name, "what": "the gzip ends before its end"})
+
+
+def _blocks(first: bytes, file: IO[bytes]) -> Iterable[bytes]:
+    while first:
+        yield first
+        first = file.read(BLOCK_BYTES)

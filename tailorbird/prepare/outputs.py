@@ -1,0 +1,89 @@
+"""Delivery: a file or a folder that is there whole, or is not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from tailorbird.errors import Invalid
+from tailorbird.prepare.room import Prepare
+
+PARTS = "part-*.csv"
+GLUE_PARTS = "run-*-part-r-*"
+DONE = "_SUCCESS"
+
+
+def check(output_uri: str) -> None:
+    """Invalid when nothing can be delivered there."""
+    if not output_uri.endswith((".csv", "/")):
+        raise Invalid(
+            f"output is {output_uri!r}; an address that ends in .csv (one file) or / (a folder of "
+            "parts) is right"
+        )
+
+
+def is_folder(output_uri: str) -> bool:
+    return output_uri.endswith("/")
+
+
+def file(room: Prepare, csv: Path, output_uri: str) -> None:
+    """Put the finished file where it was asked for."""
+    if output_uri.startswith("s3://"):
+        room.objects.put(output_uri, csv)
+        return
+    target = Path(output_uri)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        shutil.move(csv, unfinished)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def folder(room: Prepare, files: Sequence[tuple[str, Path]], output_uri: str) -> None:
+    """Put finished files, each with its name, into a folder that then holds nothing else.
+
+    A local folder is exchanged at once; in an object store `_SUCCESS` is the last to come.
+    """
+    if output_uri.startswith("s3://"):
+        _into_store(room, files, output_uri)
+        return
+    target = Path(output_uri)
+    _check_ours(target)
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+    old = target.with_name(f".{target.name}.{os.getpid()}.old")
+    unfinished.mkdir(parents=True)
+    for name, path in files:
+        shutil.move(path, unfinished / name)
+    (unfinished / DONE).touch()
+    if target.exists():
+        target.replace(old)
+    unfinished.replace(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _into_store(room: Prepare, files: Sequence[tuple[str, Path]], output_uri: str) -> None:
+    room.objects.delete(output_uri + DONE)
+    names = {output_uri + name for name, _ in files}
+    for name, path in files:
+        room.objects.put(output_uri + name, path)
+    for info in list(room.objects.list(output_uri)):
+        inner = Path(info.uri.removeprefix(output_uri))
+        if _is_ours(inner) and info.uri not in names and len(inner.parts) == 1:
+            room.objects.delete(info.uri)
+    room.objects.put(output_uri + DONE, b"")
+
+
+def _check_ours(target: Path) -> None:
+    if target.exists() and not target.is_dir():
+        raise Invalid(f"{target} is a file; a folder was asked for")
+    strange = [one.name for one in target.glob("*") if not _is_ours(one)]
+    if strange:
+        raise Invalid(f"{target} holds {strange[0]}; a folder of the output's own is right")
+
+
+def _is_ours(name: Path) -> bool:
+    return name.match(PARTS) or name.match(GLUE_PARTS) or name.name == DONE
