@@ -138,6 +138,39 @@ SETTINGS = (
         True,
         "Bounces make endpoints INACTIVE; complaints, unsubscribe links and STOP set OptOut",
     ),
+    Setting(
+        "delivered_on_acceptance",
+        str,
+        "EMAIL",
+        "Of EMAIL and SMS, with commas: a message counts as delivered when its server takes it;"
+        " of the others when a report says so",
+    ),
+    Setting(
+        "sms_price_millicents",
+        float,
+        0.0,
+        "What one part of an SMS costs, in thousandths of a US cent: in events and KPIs",
+    ),
+    Setting(
+        "stream_kinesis_url",
+        str,
+        "",
+        "Kinesis-compatible endpoint that event streams go to; empty writes them to stream_bucket",
+    ),
+    Setting(
+        "stream_firehose_url",
+        str,
+        "",
+        "Firehose-compatible endpoint that event streams go to; empty writes them to stream_bucket",
+    ),
+    Setting("stream_access_key_id", str, "", "Key for these; empty is the environment's own"),
+    Setting("stream_secret_access_key", str, "", "Its secret"),
+    Setting(
+        "stream_bucket",
+        str,
+        "tailorbird-events",
+        "Bucket of the files that event streams are without an endpoint",
+    ),
     Setting("sms_url", str, "", "URL of the SMS provider; empty puts every SMS into the inbox"),
     Setting("sms_headers", str, "{}", "Headers of its requests, as a JSON object"),
     Setting(
@@ -212,6 +245,9 @@ SETTINGS = (
         "engage_max_event_campaigns", int, 25, "Event campaigns of an application; 0 is no limit"
     ),
     Setting(
+        "engage_max_in_app_campaigns", int, 25, "In-app campaigns of an application; 0 is no limit"
+    ),
+    Setting(
         "engage_max_active_transfers",
         int,
         10,
@@ -225,6 +261,12 @@ SETTINGS = (
     ),
     Setting("engage_hook_batch_size", int, 50, "Endpoints that one call of a campaign hook sees"),
     Setting("engage_hook_concurrency", int, 8, "Batches of campaigns worked on at once"),
+    Setting(
+        "engage_recommend_before_hook",
+        bool,
+        False,
+        "A campaign's recommender is asked before its hook, which then sees the recommendations",
+    ),
     Setting("engage_hook_timeout_seconds", float, 15.0, "A campaign hook has this long to answer"),
     Setting(
         "engage_hook_lenient",
@@ -258,12 +300,6 @@ SETTINGS = (
     Setting("warehouse_seconds", float, 3600.0, "Sources are loaded into warehouses this often"),
     Setting(
         "warehouses",
-    Setting(
-        "engage_recommend_before_hook",
-        bool,
-        False,
-        "A campaign's recommender is asked before its hook, which then sees the recommendations",
-    ),
         Path,
         Path(),
         "Folder of warehouses that are files; empty is <data>/warehouses",
@@ -465,6 +501,12 @@ SETTINGS = (
     ),
     Setting("functions_max_environments", int, 64, "Execution environments alive at once"),
     Setting("functions_max_per_function", int, 16, "Execution environments of one function"),
+    Setting(
+        "functions_templates",
+        int,
+        4,
+        "Python interpreters kept loaded with boto3, of which environments are forked; 0 for none",
+    ),
     Setting("functions_idle_seconds", float, 600.0, "An unused environment is ended after this"),
     Setting(
         "functions_wait_seconds",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
+from tailorbird.collect import sources
 from tailorbird.collect.calls import Receipt
-from tailorbird.collect.log import Entry
+from tailorbird.collect.log import Entry, write
 from tailorbird.collect.receive import BATCH_MAX_CALLS, Body, Refused, Taken, parse, take
 from tailorbird.collect.room import Collect
 from tailorbird.collect.sources import UNKNOWN, Source
+
+PORTION_CALLS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,24 @@ async def take_calls(room: Collect, request: Request) -> Outcome:
         entry = Entry(source.id, now, taken.kept, taken.refused, request.function)
     fresh = await room.log.append(entry)
     return Outcome(len(entry.kept), fresh, list(entry.refused))
+
+
+def put_calls(room: Collect, source_id: str, calls: Sequence[dict[str, Any]]) -> None:
+    """Append calls of the house itself to a source's log; one whose id is known is dropped.
+
+    NotFound when there is no such source; with no calls, only that is asked.
+    """
+    source, now = sources.get(room.db, source_id), room.clock.now()
+    received = datetime.fromtimestamp(now, UTC).replace(tzinfo=None)
+    receipt = Receipt(source_id, _key_of(source), received, None, None, None, False, None)
+    for start in range(0, len(calls), PORTION_CALLS):
+        taken = take(Body(calls[start : start + PORTION_CALLS], True), receipt)
+        with room.db.write() as conn:
+            write(room.db, conn, [Entry(source_id, now, taken.kept, taken.refused)], now)
+
+
+def _key_of(source: dict[str, Any]) -> str:
+    return str((source["write_keys"] or [""])[0])
 
 
 def _nobody(request: Request, body: Body, key: str | None, source: Source | None) -> Refused:

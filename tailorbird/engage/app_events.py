@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.clock import parse_iso
-from tailorbird.engage import apps, definitions, endpoints, events
+from tailorbird.engage import app_streams, apps, definitions, endpoints, events
 from tailorbird.engage.apps import App
 from tailorbird.engage.events import Event
 from tailorbird.engage.room import Engage
@@ -52,6 +52,7 @@ def put_events(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[st
                 "EventsItemResponse": answers,
             }
         events.put(room, conn, app, found)
+        app_streams.note(room, conn, app, found)
     return {"EventsResponse": {"Results": results}}
 
 

@@ -21,6 +21,7 @@ from tailorbird.engage import (
     dimensions,
     ledger,
     lists,
+    message_events,
     schedules,
     segments,
     targeting,
@@ -387,4 +388,5 @@ def _number(
         raise LeaseLost(f"activity {activity['id']} is resolved by another worker")
     _MEMBERS.run(room.db, conn, rows)
     ledger.record(room, conn, number, chunk.entries, room.clock.now())
+    message_events.note(room, conn, activity, chunk.entries, room.clock.now())
     return {**activity, **after}

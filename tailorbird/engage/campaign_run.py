@@ -14,16 +14,19 @@ from tailorbird.engage import (
     audience,
     campaigns,
     content,
+    counts,
     event_campaigns,
     event_rules,
     export_jobs,
     import_jobs,
     ledger,
+    outbox,
     planning,
     replay,
     retries,
     schedules,
     settlement,
+    stream_delivery,
     stretch,
     treatments,
 )
@@ -50,7 +53,7 @@ def job_kinds(room: Engage) -> dict[str, Kind]:
         event_rules.CLOSE: Kind(lambda job: event_campaigns.close(room, job), None, QUEUE),
         retries.RETRY: Kind(lambda job: retries.work(room, job), None, QUEUE),
         replay.REPLAY: Kind(lambda job: replay.work(room, job), None, QUEUE),
-        **transfer_kinds(room),
+        **measuring_kinds(room),
         stretch.STRETCH: Kind(
             lambda job: stretch.work(room, job),
             lambda conn, job, reason: stretch.failed(room, conn, job, reason),
@@ -59,11 +62,17 @@ def job_kinds(room: Engage) -> dict[str, Kind]:
     }
 
 
-def transfer_kinds(room: Engage) -> dict[str, Kind]:
-    """Import and export jobs."""
+def measuring_kinds(room: Engage) -> dict[str, Kind]:
+    """Import and export jobs, event streams, counts."""
+    two_sided = {
+        import_jobs.KIND: import_jobs, export_jobs.KIND: export_jobs, outbox.KIND: stream_delivery
+    }  # fmt: skip
     return {
-        deed.KIND: Kind(partial(deed.run, room), partial(deed.failed, room))
-        for deed in (import_jobs, export_jobs)
+        counts.KIND: Kind(partial(counts.sum_up, room)),
+        **{
+            name: Kind(partial(deed.run, room), partial(deed.failed, room))
+            for name, deed in two_sided.items()
+        },
     }
 
 
@@ -108,7 +117,7 @@ def _begin(room: Engage, number: int) -> dict[str, Any] | None:
         if activity["state"] == activities.PENDING:
             if campaign["body"].get("IsPaused"):
                 return None
-            if campaign["frequency"] == schedules.EVENT:  # it waits for its first event
+            if campaign["frequency"] in schedules.WAITING:  # it waits for its first event
                 conn.execute(sa.update(t.campaigns).where(owner).values(state=campaigns.EXECUTING))
                 return None
             planning.follow(room, conn, activity, campaign)

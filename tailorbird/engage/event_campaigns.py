@@ -80,7 +80,9 @@ def fire(
         mine = [
             {"app": app.number, "campaign_id": one.campaign_id, "moment": now, "endpoint": number}
             for event in found
-            if (number := numbers.get(event.endpoint_id)) is not None and one.matches(event)
+            if (number := numbers.get(event.endpoint_id)) is not None
+            and one.matches(event)
+            and not _is_own(event, one)
         ]
         if mine:
             payload = {"campaign": one.campaign_id, "application": app.id}
@@ -111,6 +113,11 @@ def close(room: Engage, job: Job) -> None:
         )  # fmt: skip
         if ended.rowcount:
             activities.cancel(room, conn, campaign_id, (activities.PENDING,))
+
+
+def _is_own(event: Event, one: Listening) -> bool:
+    """Whether it happened to a message of the campaign itself, which must not set itself off."""
+    return event.type.startswith("_") and event.attributes.get("campaign_id") == one.campaign_id
 
 
 def _is_open(schedule: dict[str, Any], now: float) -> bool:

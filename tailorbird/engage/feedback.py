@@ -18,6 +18,7 @@ from tailorbird.channels.feedback import (
     STOPPED,
     UNSUBSCRIBED,
 )
+from tailorbird.engage import happenings
 from tailorbird.engage import tables as t
 from tailorbird.engage.definitions import key_of
 from tailorbird.engage.room import Engage
@@ -34,7 +35,10 @@ BY_PERSON = (COMPLAINT, UNSUBSCRIBED)  # said by a person, whatever address the 
 
 
 def take_feedback(room: Engage, conn: Connection, feedback: Feedback) -> int:
-    """Change the endpoints that a piece of feedback is about; how many they were."""
+    """Tell of a piece of feedback and change the endpoints it is about; how many they were."""
+    found = happenings.of_feedback(feedback)
+    if found is not None:
+        happenings.tell(room, conn, found)
     values = CHANGES.get(feedback.kind)
     if values is None or not room.settings.engage_feedback:
         return 0

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tailorbird.channels import Message
 from tailorbird.clock import iso
 from tailorbird.engage import tables as t
 from tailorbird.engage.bulk import Bulk
@@ -29,8 +30,8 @@ DUPLICATE_ADDRESS = "duplicate_address"
 CAPPED = "capped"
 HOOK_FILTERED = "hook_filtered"
 HOOK_FAILED = "hook_failed"
-RENDER_FAILED = "render_failed"
 RECOMMENDATION_FAILED = "recommendation_failed"
+RENDER_FAILED = "render_failed"
 CHANNEL_FAILED = "channel_failed"
 EXPIRED = "expired"
 CANCELLED = "cancelled"
@@ -68,8 +69,8 @@ STATES = {
     CAPPED: State("A message limit was reached", "ENDPOINT_CAPPED"),
     HOOK_FILTERED: State("The hook left it out", "FILTERED_OUT_BY_HOOK"),
     HOOK_FAILED: State("The hook failed", "HOOK_FAILED"),
-    RENDER_FAILED: State("The message could not be rendered", "RENDER_FAILED"),
     RECOMMENDATION_FAILED: State("The recommender had nothing for it", "RECOMMENDATION_FAILED"),
+    RENDER_FAILED: State("The message could not be rendered", "RENDER_FAILED"),
     CHANNEL_FAILED: State("The channel refused the message", "CHANNEL_FAILED"),
     EXPIRED: State(
         "Too late: MaximumDuration was over, or five minutes since the event", "EXPIRED"
@@ -95,6 +96,7 @@ class Entry(NamedTuple):
     endpoint_id: str
     state: str
     reason: str | None = None
+    message: Message | None = None  # what was handed over, for those who are told of it
 
 
 def record(

@@ -14,7 +14,15 @@ from sqlalchemy.engine import Connection
 from tailorbird import channels, ids
 from tailorbird.access import Caller
 from tailorbird.channels import Message
-from tailorbird.engage import apps, channel_settings, content, endpoints, ledger, targeting
+from tailorbird.engage import (
+    apps,
+    channel_settings,
+    content,
+    endpoints,
+    ledger,
+    message_events,
+    targeting,
+)
 from tailorbird.engage.apps import App
 from tailorbird.engage.content import Selection
 from tailorbird.engage.definitions import definition
@@ -278,6 +286,8 @@ def _deliver(room: Engage, channel: str, messages: dict[str, Message]) -> dict[s
         receipts = channels.send_batch(room.channels, channel, list(messages.values()))
     except Unavailable as away:
         return {key: _away(away) for key in messages}
+    sent = list(messages.values())
+    message_events.note_direct(room, sent[0].application_id, zip(sent, receipts, strict=True))
     return {
         key: _result(_status(receipt.status), receipt.message, receipt.status_code, message.id)
         for (key, message), receipt in zip(messages.items(), receipts, strict=True)

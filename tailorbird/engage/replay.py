@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.clock import iso
-from tailorbird.engage import activities, batches, ledger, settlement, stretch
+from tailorbird.engage import activities, batches, ledger, message_events, settlement, stretch
 from tailorbird.engage import tables as t
 from tailorbird.engage.batches import Outcome
 from tailorbird.engage.ledger import Entry

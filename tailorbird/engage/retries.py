@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird import channels
 from tailorbird.channels import Message, Receipt
-from tailorbird.engage import activities, ledger, settlement, targeting
+from tailorbird.engage import activities, ledger, message_events, settlement, targeting
 from tailorbird.engage import retry_tables as rt
 from tailorbird.engage import tables as t
 from tailorbird.engage.ledger import Entry

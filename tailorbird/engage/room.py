@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,16 +10,16 @@ from threading import Event
 from typing import Any
 
 from tailorbird.clock import Clock
-from tailorbird.settings import Settings
 from tailorbird.errors import NotFound
+from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Objects
-
 
 Recommend = Callable[[str, str, int, list[str]], list[tuple[str, dict[str, Any]]]]
 
 
 def _nothing_recommends(arn: str, *_: Any) -> list[tuple[str, dict[str, Any]]]:
     raise NotFound(f"There is no campaign {arn}")
+
 
 @dataclass
 class Engage:
@@ -30,13 +31,15 @@ class Engage:
     functions: Any
     channels: Any
     learn: Any
+    # Track calls for a source of `collect` (source id, calls); Invalid for a source there is not.
+    calls: Callable[[str, list[dict[str, Any]]], None] | None = None
 
-    stopping: Event = field(default_factory=Event, repr=False)
-
-    @cached_property
     # The best items for a person (ARN of a Personalize campaign or recommender, its user id, count,
     # metadata columns): each with the values of those columns, the best first.
     recommend: Recommend = field(default=_nothing_recommends, repr=False)
+    stopping: Event = field(default_factory=Event, repr=False)
+
+    @cached_property
     def lanes(self) -> ThreadPoolExecutor:
         """The threads in which batches wait for hooks and channels."""
         return ThreadPoolExecutor(self.settings.engage_hook_concurrency, "engage-batch")

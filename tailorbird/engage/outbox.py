@@ -1,0 +1,111 @@
+"""The outbox of an application's event streams: records wait here until each has arrived.
+
+They are written in the transaction of what they tell. A reader goes by transaction and number and
+takes only what no transaction under way could still come before, so none is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tailorbird.engage import measure_tables as mt
+from tailorbird.engage.room import Engage
+
+KIND = "engage.stream"
+ROW_RECORDS = 250
+GRAIN_SECONDS = 1.0  # at most one job a stream and second
+_ADD = {
+    "sqlite": "INSERT INTO engage_outbox (app, xid, count, arrived, lines) VALUES (?,0,?,?,?)",
+    "postgresql": "INSERT INTO engage_outbox (app, xid, count, arrived, lines)"
+    " VALUES (?,pg_current_xact_id()::text::bigint,?,?,?)",
+}
+_SETTLED = {"sqlite": "", "postgresql": " AND xid < pg_snapshot_xmin(pg_current_snapshot())::text"
+            "::bigint"}  # fmt: skip
+_READ = (
+    "SELECT xid, number, count, lines FROM engage_outbox WHERE app = ?{settled}"
+    " AND (xid > ? OR (xid = ? AND number > ?)) ORDER BY xid, number LIMIT ?"
+)
+
+
+class Place(NamedTuple):
+    """How far a stream has come."""
+
+    xid: int
+    number: int
+
+
+class Waiting(NamedTuple):
+    """One row of the outbox."""
+
+    place: Place
+    records: int
+    lines: str
+
+
+def streams(conn: Connection, app: int) -> Sequence[int]:
+    """Numbers of the streams that an application's records go to."""
+    return (
+        conn.execute(sa.select(mt.streams.c.number).where(mt.streams.c.app == app)).scalars().all()
+    )
+
+
+def add(
+    room: Engage, conn: Connection, app: int, to: Sequence[int], records: Sequence[dict[str, Any]]
+) -> None:
+    """Keep records for the streams, in the caller's transaction."""
+    if not records:
+        return
+    now, text = room.clock.now(), room.db.sql(_ADD[room.db.dialect])
+    for start in range(0, len(records), ROW_RECORDS):
+        portion = records[start : start + ROW_RECORDS]
+        lines = b"\n".join(orjson.dumps(one) for one in portion).decode()
+        lines = lines.replace("\\u0000", "")  # no database keeps it as text inside text
+        conn.exec_driver_sql(text, (app, len(portion), now, lines))
+    wake(room, conn, to)
+
+
+def wake(room: Engage, conn: Connection, to: Sequence[int]) -> None:
+    """A job for each stream, at the next full second."""
+    turn = int(room.clock.now() // GRAIN_SECONDS) + 1
+    for number in to:
+        key = f"{KIND}:{number}:{turn}"
+        room.jobs.enqueue(conn, KIND, {"stream": number}, key=key, due=turn * GRAIN_SECONDS)
+
+
+def after(room: Engage, conn: Connection, app: int, place: Place, limit: int) -> list[Waiting]:
+    """The next rows behind a place."""
+    text = room.db.sql(_READ.format(settled=_SETTLED[room.db.dialect]))
+    rows = conn.exec_driver_sql(text, (app, place.xid, place.xid, place.number, limit))
+    return [Waiting(Place(row[0], row[1]), row[2], row[3]) for row in rows]
+
+
+def is_empty(conn: Connection, app: int, place: Place) -> bool:
+    """Whether nothing waits behind a place, also nothing that may not be read yet."""
+    c = mt.outbox.c
+    behind = sa.or_(c.xid > place.xid, sa.and_(c.xid == place.xid, c.number > place.number))
+    query = sa.select(c.number).where(c.app == app, behind).limit(1)
+    return conn.execute(query).first() is None
+
+
+def end(conn: Connection, app: int) -> Place:
+    """Behind the last record there is."""
+    c = mt.outbox.c
+    query = sa.select(c.xid, c.number).where(c.app == app)
+    row = conn.execute(query.order_by(c.xid.desc(), c.number.desc()).limit(1)).first()
+    return Place(row[0], row[1]) if row else Place(0, 0)
+
+
+def prune(conn: Connection, app: int) -> None:
+    """Drop what has arrived at every stream."""
+    s, c = mt.streams.c, mt.outbox.c
+    rows = conn.execute(sa.select(s.xid, s.at).where(s.app == app)).all()
+    gone = sa.delete(mt.outbox).where(c.app == app)
+    if rows:
+        xid, number = min((row.xid, row.at) for row in rows)
+        gone = gone.where(sa.or_(c.xid < xid, sa.and_(c.xid == xid, c.number <= number)))
+    conn.execute(gone)
