@@ -9,8 +9,11 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
+from typing import Any
 
-from tailorbird.access import rights
+from tailorbird.access import rights, roles
+from tailorbird.access.documents import parsed
+from tailorbird.access.patterns import as_list
 from tailorbird.access.policies import Decision, role_of_session
 from tailorbird.access.room import Access, Caller, Held, Rights
 from tailorbird.errors import Denied
@@ -73,6 +76,38 @@ def create_role_command(name: str, service: str = LAMBDA) -> str:
     trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
     words = ["aws", "iam", "create-role", "--role-name", name, "--assume-role-policy-document"]
     return shlex.join([*words, trust])
+
+
+def trust_command(room: Access, role_arn: str, principal: str, external_id: str | None) -> str:
+    """The command that lets the principal take the role on: whom it trusts already, it still does.
+
+    A role that is not there is made by it.
+    """
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": {"AWS": _trusted(room, principal)},
+        "Action": "sts:AssumeRole",
+    }
+    if external_id is not None:
+        statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
+    account, _, path_and_name = role_arn.split(":", 4)[4].partition(":role")
+    path, _, name = path_and_name.rpartition("/")
+    role = roles.find_role(room, account, name)
+    words = ["aws", "iam", "create-role", "--role-name", name]
+    words += ["--path", f"{path}/"] if path else []
+    option, old = "--assume-role-policy-document", []
+    if role is not None:
+        words = ["aws", "iam", "update-assume-role-policy", "--role-name", name]
+        option, old = "--policy-document", as_list(parsed(role.trust)["Statement"])
+    trust = {"Version": "2012-10-17", "Statement": [*old, statement]}
+    return shlex.join([*words, option, json.dumps(trust, separators=(",", ":"))])
+
+
+def _trusted(room: Access, principal: str) -> str:
+    """A session is trusted by its role, so that the next one is too."""
+    session = role_of_session(principal)
+    role = roles.find_role(room, *session) if session else None
+    return roles.arn_of(role) if role is not None else principal
 
 
 def _denying(held: Rights, decision: Decision) -> str:

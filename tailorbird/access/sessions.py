@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.engine import Row
 
-from tailorbird.access import rights, roles
+from tailorbird.access import refusals, rights, roles
 from tailorbird.access.documents import parsed
 from tailorbird.access.keys import create_session_key
 from tailorbird.access.patterns import as_list
@@ -105,7 +105,11 @@ def _check_trusted(
 ) -> None:
     decision = trusts(room, role_arn, principal, external_id=external_id, session_name=session_name)
     if not decision.allowed:
-        raise _not_authorized(principal, role_arn, "; ".join(decision.trace))
+        why = "; ".join(decision.trace)
+        if decision.explicit_deny:
+            raise _not_authorized(principal, role_arn, why)
+        remedy = refusals.trust_command(room, role_arn, principal, external_id)
+        raise _not_authorized(principal, role_arn, why, remedy)
     session = role_of_session(principal)
     if session is None:
         return
@@ -116,7 +120,9 @@ def _check_trusted(
     # A trust policy that names this role, in its own account, is enough; else both must allow it.
     same_account = session[0] == _account(role_arn)
     if not own.allowed and not (same_account and names(decision.statement, principal)):
-        raise _not_authorized(principal, role_arn, f"role {held.name} does not allow it")
+        why = f"role {held.name} does not allow it"
+        remedy = refusals.allow_command(held, "sts:AssumeRole", role_arn)
+        raise _not_authorized(principal, role_arn, why, remedy)
 
 
 def names(statement: Mapping[str, Any] | None, principal: str) -> bool:
@@ -173,9 +179,9 @@ def _account(role_arn: str) -> str:
     return role_arn.split(":")[4]
 
 
-def _not_authorized(principal: str, role_arn: str, reason: str) -> Denied:
+def _not_authorized(principal: str, role_arn: str, reason: str, remedy: str = "") -> Denied:
     return Denied(
         f"User: {principal} is not authorized to perform: sts:AssumeRole on resource: {role_arn} "
-        f"({reason})",
+        f"({reason})" + (f". To allow it: {remedy}" if remedy else ""),
         code="AccessDenied",
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -19,7 +18,7 @@ from sqlalchemy.engine import Connection, Row
 from tailorbird import access, ids
 from tailorbird.access import Caller, Decision, Request, refusals
 from tailorbird.errors import Conflict, Denied, Invalid, NotFound
-from tailorbird.functions import stored
+from tailorbird.functions import remedies, stored
 from tailorbird.functions.callers import RoleCaller, ServiceCaller
 from tailorbird.functions.names import LATEST, FunctionRef
 from tailorbird.functions.room import Functions
@@ -136,7 +135,7 @@ def _check_service(
     on_behalf = f" for {caller.source_arn}" if caller.source_arn else ""
     raise Denied(
         f"{caller.service}{on_behalf} may not invoke {ref.guarded_arn}: {_why(decision)}."
-        f" To allow it: {_add_permission_command(ref, caller, decision)}",
+        f" To allow it: {remedies.add_permission(ref, caller, policy, decision)}",
         code="AccessDeniedException",
     )
 
@@ -166,13 +165,15 @@ def _check_role(
         room.access, caller.role_arn, caller.principal, external_id=caller.external_id
     )
     if not trusted.allowed:
-        missing = any("does not exist" in line for line in trusted.trace)
-        raise Denied(
+        said = (
             f"{caller.principal} may not take on {caller.role_arn} with external id"
             f" {caller.external_id!r}: {_why(trusted)}."
-            f" To allow it: {_trust_command(caller, missing)}",
-            code="AccessDeniedException",
         )
+        if not trusted.explicit_deny:
+            said += " To allow it: " + refusals.trust_command(
+                room.access, caller.role_arn, caller.principal, caller.external_id
+            )
+        raise Denied(said, code="AccessDeniedException")
     by_policy = access.evaluate([policy], Request(caller.role_arn, INVOKE, ref.guarded_arn, {}))
     if by_policy.explicit_deny:
         raise _denied_by_policy(ref, caller.role_arn, by_policy)
@@ -209,7 +210,7 @@ def _check_signed(
     raise Denied(
         f"User: {caller.principal} is not authorized to perform: {INVOKE} on resource:"
         f" {ref.guarded_arn} because no resource-based policy allows the {INVOKE} action."
-        f" To allow it: {_cross_account_command(ref, caller)}",
+        f" To allow it: {remedies.add_account(ref, caller, policy)}",
         code="AccessDeniedException",
     )
 
@@ -218,7 +219,7 @@ def _denied_by_policy(ref: FunctionRef, principal: str, decision: Decision) -> D
     return Denied(
         f"User: {principal} is not authorized to perform: {INVOKE} on resource: {ref.guarded_arn}"
         f" with an explicit deny in a resource-based policy: {_why(decision)}."
-        f" To take it away: {_remove_command(ref, decision)}",
+        f" To take it away: {remedies.remove_permission(ref, decision)}",
         code="AccessDeniedException",
     )
 
@@ -325,64 +326,6 @@ def check_size(policy: Mapping[str, Any]) -> None:
             f"The final policy size ({size}) is bigger than the limit ({POLICY_MAX_BYTES}).",
             code="PolicyLengthExceededException",
         )
-
-
-def _add_permission_command(ref: FunctionRef, caller: ServiceCaller, decision: Decision) -> str:
-    words = ["aws", "lambda", "add-permission", "--function-name", ref.name]
-    if ref.qualifier and ref.qualifier != LATEST:
-        words += ["--qualifier", ref.qualifier]
-    words += ["--statement-id", _statement_id(caller), "--action", INVOKE]
-    words += ["--principal", caller.service]
-    if caller.source_arn:
-        words += ["--source-arn", caller.source_arn]
-    if caller.source_account:
-        words += ["--source-account", caller.source_account]
-    command = shlex.join(words)
-    if decision.explicit_deny and decision.statement is not None:
-        return f"{_remove_command(ref, decision)} && {command}"
-    return command
-
-
-def _remove_command(ref: FunctionRef, decision: Decision) -> str:
-    """What takes the deciding statement, or without a name the policy, away from the function."""
-    sid = (decision.statement or {}).get("Sid")
-    if sid is None:
-        words = ["aws", "lambda", "delete-resource-policy", "--resource-arn", ref.guarded_arn]
-        return shlex.join(words)
-    words = ["aws", "lambda", "remove-permission", "--function-name", ref.name]
-    if ref.qualifier and ref.qualifier != LATEST:
-        words += ["--qualifier", ref.qualifier]
-    return shlex.join([*words, "--statement-id", str(sid)])
-
-
-def _statement_id(caller: ServiceCaller) -> str:
-    """A statement id that says who it lets in: the service and its resource."""
-    tail = (caller.source_arn or "").split(":", 5)[-1]
-    parts = [caller.service.split(".")[0], tail]
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", "-".join(filter(None, parts))).strip("-")[:100]
-
-
-def _cross_account_command(ref: FunctionRef, caller: Caller) -> str:
-    words = ["aws", "lambda", "add-permission", "--function-name", ref.name, "--statement-id"]
-    words += [f"account-{caller.account}", "--action", INVOKE, "--principal", caller.account]
-    return shlex.join(words)
-
-
-def _trust_command(caller: RoleCaller, missing: bool) -> str:
-    statement: dict[str, Any] = {
-        "Effect": "Allow",
-        "Principal": {"AWS": caller.principal},
-        "Action": "sts:AssumeRole",
-    }
-    if caller.external_id is not None:
-        statement["Condition"] = {"StringEquals": {"sts:ExternalId": caller.external_id}}
-    trust = _compact({"Version": "2012-10-17", "Statement": [statement]})
-    name = caller.role_arn.rpartition("/")[2]
-    if missing:
-        words = ["aws", "iam", "create-role", "--role-name", name, "--assume-role-policy-document"]
-        return shlex.join([*words, trust])
-    words = ["aws", "iam", "update-assume-role-policy", "--role-name", name]
-    return shlex.join([*words, "--policy-document", trust])
 
 
 def _why(decision: Decision) -> str:
