@@ -39,6 +39,7 @@ def findings(settings: Settings) -> list[Finding]:
         bubblewrap(),
         memory_limits(),
         python_functions(),
+        python_templates(settings),
         legacy_bundle(),
         node(),
         postgres(),
@@ -142,6 +143,14 @@ def python_functions() -> Finding:
 
     use = "Python functions: the interpreter behind each runtime's name"
     return Finding("Python runtimes", runtime.describe(), True, use)
+
+
+def python_templates(settings: Settings) -> Finding:
+    most, use = settings.functions_templates, "Python functions start as forks with boto3 loaded"
+    if most and shutil.which("bwrap"):
+        return Finding("loaded Pythons", f"at most {most}", True, use)
+    remedy = "each environment imports boto3 anew: bubblewrap and functions_templates above 0"
+    return Finding("loaded Pythons", "none", False, use, remedy)
 
 
 def legacy_bundle() -> Finding:

@@ -69,6 +69,7 @@ def create_function(room: Functions, caller: Caller, request: dict[str, Any]) ->
             "modified": now,
         }
         conn.execute(functions_versions.insert().values(**stored.key(ref), **version))
+        room.expect(request["Runtime"])
         if _publishes(request):
             return versions.publish(room, conn, ref, {"PublishTo": request.get("PublishTo")})
         return configuration.pending(configuration.describe(ref, stored.version(conn, ref)))

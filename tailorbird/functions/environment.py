@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -42,6 +43,7 @@ class Launched:
     channel: socket.socket | None
     others: list[socket.socket] = field(default_factory=list)
     output_bytes: int = 0  # what the output's pipe holds
+    handle: int | None = None  # a pidfd of its first process, when the launcher does not know it
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,16 @@ class Environment:
     def kill(self) -> None:
         """End the process and everything it started, and free what it held."""
         if self.exit_code is None:
-            self._kill(self.pid)
+            self.interrupt()
             self._pump(lambda: False, time.monotonic() + DEATH_SECONDS)
+
+    def interrupt(self) -> None:
+        """End the process from outside; whoever holds the environment finds it dead."""
+        if self._launched.handle is None:
+            self._kill(self.pid)
+            return
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self._launched.handle, signal.SIGKILL)
 
     def close(self) -> None:
         self.kill()
@@ -165,8 +175,9 @@ class Environment:
         for connection in list(self._connections.values()):
             self._drop(connection)
         launched = self._launched
-        for fd in (launched.output, launched.status):
-            os.close(fd)
+        for fd in (launched.output, launched.status, launched.handle):
+            if fd is not None:
+                os.close(fd)
         for sock in (launched.listener, *launched.others):
             if sock is not None:
                 sock.close()

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
 from tailorbird.access import Access
 from tailorbird.clock import Clock
 from tailorbird.functions.names import FunctionRef
+from tailorbird.functions.tables import functions_versions
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Objects
 
@@ -79,12 +82,24 @@ class Functions:
         return supervisor.caller_at(address[1])
 
     def start(self) -> None:
-        """Start the launcher, so that the first invocation does not wait for it, and set the alarm
-        for the sweep of zips."""
+        """Start the launcher and what the functions there are would wait for at their first use,
+        and set the alarm for the sweep of zips."""
         from tailorbird.functions import shelf
 
         shelf.schedule(self)
-        _ = self.supervisor
+        supervisor = self.supervisor
+        with self.db.read() as conn:
+            asked = sa.select(functions_versions.c.configuration["Runtime"].as_string()).distinct()
+            named = [row[0] for row in conn.execute(asked)]
+        for runtime in named:
+            supervisor.prepare(runtime)
+
+    def expect(self, runtime: str) -> None:
+        """A function of this runtime is there: its first invocation may come any moment."""
+        with self._lock:
+            supervisor = self._supervisor
+        if supervisor is not None:
+            supervisor.prepare(runtime)
 
     def stop(self) -> None:
         """End every environment."""

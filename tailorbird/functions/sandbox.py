@@ -26,6 +26,9 @@ OUTSIDE_UID = (
 )
 SLOTS = 512  # environments of one process at most
 SECCOMP_FD = "{seccomp}"  # in a command: the launcher puts the open file's number here
+TEMPLATE_CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_SETUID",
+                         "CAP_SETGID", "CAP_SETPCAP")  # fmt: skip
+PROC_READ_ONLY = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")  # as bubblewrap's
 LED = "only Node.js and clients that heed proxy variables are led to this house"
 MIB = 1024 * 1024
 
@@ -101,6 +104,24 @@ def command(
     return line
 
 
+def template_command(walls: Walls, inner: Sequence[str], mounts: Sequence[Mount]) -> list[str]:
+    """The command line of a process that makes the other walls itself, for each of its forks.
+
+    It can do what that takes and nothing beyond, and it runs none of a function's code.
+    """
+    line = [walls.bwrap, "--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-uts",
+            "--unshare-cgroup-try", "--hostname", "169-254-0-1"]  # fmt: skip
+    if not walls.setpriv:
+        line += ["--unshare-user", "--uid", str(INSIDE_UID), "--gid", str(INSIDE_GID)]
+    line += ["--cap-drop", "ALL"]
+    for capability in TEMPLATE_CAPABILITIES:
+        line += ["--cap-add", capability]
+    line += _base_mounts("--bind", "/proc", "/proc")
+    for mount in mounts:
+        line += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
+    return [*line, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--", *inner]
+
+
 def limits(walls: Walls, file_bytes: int) -> dict[str, int]:
     """Resource limits set before the environment starts."""
     if walls.level == "none":
@@ -148,7 +169,7 @@ def _drop(walls: Walls, slot: int) -> list[str]:
             "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"]  # fmt: skip
 
 
-def _base_mounts() -> list[str]:
+def _base_mounts(*proc: str) -> list[str]:
     line = ["--ro-bind", "/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         path = Path("/") / name
@@ -156,7 +177,7 @@ def _base_mounts() -> list[str]:
             line += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
             line += ["--ro-bind", str(path), str(path)]
-    line += ["--proc", "/proc", "--dev", "/dev", "--dir", "/var", "--dir", "/opt"]
+    line += [*(proc or ("--proc", "/proc")), "--dev", "/dev", "--dir", "/var", "--dir", "/opt"]
     return line
 
 

@@ -40,6 +40,53 @@ class Plan:
     seccomp: str = ""  # file of a filter program for bubblewrap
 
 
+@dataclass
+class Channels:
+    """The pipes and the socket of one environment: our ends, and `given`, those it inherits."""
+
+    output: int
+    status: int
+    channel: socket.socket | None
+    given: list[int]
+
+    @classmethod
+    def open(cls, *, channel: bool) -> Channels:
+        """Output, the Runtime API's socket where wanted, and the exit status, in this order."""
+        output_read, output_write = os.pipe2(os.O_CLOEXEC)
+        status_read, status_write = os.pipe2(os.O_CLOEXEC)
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(output_read, F_SETPIPE_SZ, PIPE_BYTES)
+        given, ours = [output_write], None
+        if channel:
+            ours, theirs = socket.socketpair()
+            given.append(theirs.detach())
+        return cls(output_read, status_read, ours, [*given, status_write])
+
+    def launched(
+        self,
+        pid: int,
+        listener: socket.socket | None,
+        others: list[socket.socket],
+        handle: int | None = None,
+    ) -> Launched:
+        output_bytes = fcntl.fcntl(self.output, F_GETPIPE_SZ)
+        return Launched(
+            pid, self.output, self.status, listener, self.channel, others, output_bytes, handle
+        )
+
+    def close_given(self) -> None:
+        """Leave the environment's ends to it; at once, so that its end is seen here."""
+        while self.given:
+            os.close(self.given.pop())
+
+    def close(self) -> None:
+        self.close_given()
+        for fd in (self.output, self.status):
+            os.close(fd)
+        if self.channel is not None:
+            self.channel.close()
+
+
 class Launcher:
     """A launcher process. It and all it started end when this process does, however it ends."""
 
@@ -65,17 +112,7 @@ class Launcher:
 
     def spawn(self, plan: Plan) -> Launched:
         """Start an environment; Unavailable says what the system refused."""
-        output_read, output_write = os.pipe2(os.O_CLOEXEC)
-        status_read, status_write = os.pipe2(os.O_CLOEXEC)
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(output_read, F_SETPIPE_SZ, PIPE_BYTES)
-        output_bytes = fcntl.fcntl(output_read, F_GETPIPE_SZ)
-        ours = theirs = None
-        given = [output_write]
-        if plan.channel:
-            ours, theirs = socket.socketpair()
-            given.append(theirs.fileno())
-        given.append(status_write)
+        channels = Channels.open(channel=plan.channel)
         request = {
             "argv": list(plan.argv),
             "env": dict(plan.env),
@@ -87,22 +124,14 @@ class Launcher:
             "seccomp": plan.seccomp,
         }
         try:
-            reply, sockets = self._ask(request, given)
+            reply, sockets = self._ask(request, channels.given)
         except BaseException:
-            os.close(output_read)
-            os.close(status_read)
-            if ours is not None:
-                ours.close()
+            channels.close()
             raise
         finally:
-            os.close(output_write)
-            os.close(status_write)
-            if theirs is not None:
-                theirs.close()
+            channels.close_given()
         listener, others = (sockets[0], sockets[1:]) if sockets else (None, [])
-        return Launched(
-            reply["pid"], output_read, status_read, listener, ours, others, output_bytes
-        )
+        return channels.launched(reply["pid"], listener, others)
 
     def kill(self, pid: int) -> None:
         """Kill an environment's processes; one that has ended already is left alone."""

@@ -42,6 +42,7 @@ from tailorbird.functions.runtimes import interpreters
 from tailorbird.functions.runtimes.runtime import BOOT, Places, Runtime
 from tailorbird.functions.sandbox import HOUSE_PORT, RUNTIME_API_PORT, Mount, Walls
 from tailorbird.functions.spawn import Launcher, Plan
+from tailorbird.functions.templates import Templates
 from tailorbird.functions.unpacking import code_folder, layers_folder
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class Starter:
         _prepare_folders(room.root, authority)
         self.cgroups = cgroups.find() if room.settings.functions_memory_limit else Cgroups()
         self._launcher, self.walls = _raise_walls(room.settings.functions_sandbox, room.root)
+        most = room.settings.functions_templates
+        self.templates = Templates(self._launcher, self.walls, room.root, most)
         allowed = [host.strip() for host in room.settings.functions_egress.split(",")]
         self._egress = Egress(room.house, authority, [host for host in allowed if host])
         self._doors: Path | None = None
@@ -125,7 +128,9 @@ class Starter:
         env = variables.of(version, runtime, places, key, house, address, stream.name, led)
         group = self.cgroups.make(number, version.memory_mb) if walls.level != "none" else None
         plan = self._plan(version, runtime, places, code, layers, tmp, number, env)
-        launched = self._launcher.spawn(replace(plan, cgroups=group.members if group else ()))
+        plan = replace(plan, cgroups=group.members if group else ())
+        launched = self._fork(version, runtime, plan, code, layers, tmp, number)
+        launched = launched or self._launcher.spawn(plan)
         launched.listener = listener or launched.listener
         way_out = self._way_out(launched, doors, ref.arn, written)
         environment = Environment(launched, self._launcher.kill)
@@ -153,7 +158,7 @@ class Starter:
         """End an environment from outside; whoever holds it finds it dead. Its /tmp is not kept."""
         slot.retired = True
         slot.log.write(int(time.time() * 1000), f"Tailorbird ended the environment: {why}\n")
-        self._launcher.kill(slot.environment.pid)
+        slot.environment.interrupt()
 
     def forget(self, ref: FunctionRef) -> None:
         """Drop what ended environments of the function left for its next ones."""
@@ -163,8 +168,18 @@ class Starter:
         for folder in spare:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def prepare(self, runtime: str) -> None:
+        """Expect functions of this runtime: what their first one would wait for is made now."""
+        with contextlib.suppress(Unavailable):
+            self.templates.prepare(runtimes.find(runtime))
+
+    def is_prepared(self, runtime: str) -> bool:
+        """True when environments of the runtime are forked."""
+        return self.templates.is_ready(runtimes.find(runtime))
+
     def stop(self) -> None:
         """End the launcher and everything it started."""
+        self.templates.stop()
         self._launcher.stop()
         self.cgroups.close()
         self._egress.stop()
@@ -175,6 +190,23 @@ class Starter:
     def caller_at(self, port: int) -> str | None:
         """The ARN of the function that a connection from this port of ours comes from."""
         return self._egress.callers.get(port)
+
+    def _fork(
+        self,
+        version: FunctionVersion,
+        runtime: Runtime,
+        plan: Plan,
+        code: Path,
+        layers: Path | None,
+        tmp: Path,
+        number: int,
+    ) -> Launched | None:
+        """The environment as a fork of a loaded interpreter, where that changes nothing for it."""
+        template = self.templates.find(runtime, version.variables, code, layers)
+        if template is None:
+            return None
+        folders = {"/var/task": code, "/opt": layers, "/tmp": tmp}
+        return self.templates.fork(template, plan, folders, number)
 
     def _way_out(
         self, launched: Launched, doors: Doors | None, function: str, log: logs.Writer

@@ -106,6 +106,14 @@ class Supervisor:
             self.discard(slot)
         self._starter.forget(ref)
 
+    def prepare(self, runtime: str) -> None:
+        """Make what the first environment of a runtime would wait for."""
+        self._starter.prepare(runtime)
+
+    def is_prepared(self, runtime: str) -> bool:
+        """True when environments of the runtime are forked from now on."""
+        return self._starter.is_prepared(runtime)
+
     def stop(self) -> None:
         """End every environment and the launcher."""
         self._stopped.set()

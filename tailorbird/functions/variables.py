@@ -13,6 +13,8 @@ from tailorbird.functions.runtimes.runtime import Places, Runtime
 
 BUNDLE = "ssl/certs/ca-certificates.crt"
 AUTHORITY = "tailorbird/authority.pem"
+LANG = "en_US.UTF-8"
+TZ = ":UTC"
 PATH = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"
 
 
@@ -32,10 +34,10 @@ def of(
     """
     region = version.ref.region
     variables = {
-        "LANG": "en_US.UTF-8",
-        "TZ": ":UTC",
+        "LANG": LANG,
+        "TZ": TZ,
         "PATH": PATH,
-        "LD_LIBRARY_PATH": _library_path(places),
+        "LD_LIBRARY_PATH": library_path(places),
         "PWD": places.task,
         "HOME": places.tmp,
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
@@ -89,6 +91,7 @@ def _credentials(key: AccessKey) -> Mapping[str, str]:
     return found | ({"AWS_SESSION_TOKEN": key.session_token} if key.session_token else {})
 
 
-def _library_path(places: Places) -> str:
+def library_path(places: Places) -> str:
+    """Where the loader of shared libraries looks, in Lambda's order."""
     folders = ["/var/lang/lib", "/lib64", "/usr/lib64", places.runtime, f"{places.runtime}/lib"]
     return ":".join([*folders, places.task, f"{places.task}/lib", f"{places.layers}/lib"])
