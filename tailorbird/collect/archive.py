@@ -10,12 +10,13 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tailorbird.collect import cursors, log, tables
+from tailorbird.collect import catalog, cursors, log, tables
 from tailorbird.collect.log import SECONDS_PER_DAY
 from tailorbird.collect.room import Collect
 from tailorbird.errors import NotFound
@@ -27,6 +28,7 @@ GZIP_FORMAT = (
     31  # zlib's word for a gzip header; its time is 0, so the same calls make the same file
 )
 ROWS_AT_ONCE = 64
+MOMENT = "%Y%m%dT%H%M%SZ"
 
 
 def location(room: Collect, source_id: str) -> str:
@@ -52,6 +54,25 @@ def files(room: Collect, source_id: str, first: int = 0) -> list[dict[str, Any]]
     query = sa.select(a).where(*mine).order_by(a.c.first)
     with room.db.read() as conn:
         return [dict(row) for row in conn.execute(query).mappings()]
+
+
+def written(conn: Connection, source_id: str, start: int, limit: int) -> list[Any]:
+    """Files of a source that hold calls from number `start` on, up to the first that is not yet
+    written."""
+    a = tables.archives
+    query = sa.select(a).where(a.c.source_id == source_id, a.c.last >= start).order_by(a.c.first)
+    return list(takewhile(lambda file: file.written is not None, conn.execute(query.limit(limit))))
+
+
+def as_call(uri: str, calls: int) -> dict[str, Any]:
+    """A file as destinations of files are given it."""
+    return {"type": "", "messageId": uri, "uri": uri, "calls": calls}
+
+
+def received(uri: str) -> float:
+    """When the first call of a file was received, by the file's name."""
+    name = uri.rpartition("/")[2].partition(".")[0]
+    return datetime.strptime(name, MOMENT).replace(tzinfo=UTC).timestamp()
 
 
 def lines(room: Collect, file: dict[str, Any], start: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -105,7 +126,7 @@ def tidy(room: Collect) -> None:
     before = now - room.settings.log_hours * 3600
     for source in _sources(room, None):
         with room.db.write() as conn:
-            log.prune(conn, source, before, cursors.slowest(conn, source))
+            log.prune(conn, source, before, cursors.slowest(conn, source, catalog.OF_FILES))
     d = tables.deliveries.c
     with room.db.write() as conn:
         conn.execute(sa.delete(tables.deliveries).where(d.state > 0, d.finished < before))
@@ -214,5 +235,5 @@ def _day(received: float) -> int:
 
 
 def _name(received: float, first: int, last: int) -> str:
-    moment = datetime.fromtimestamp(received, UTC).strftime("%Y%m%dT%H%M%SZ")
+    moment = datetime.fromtimestamp(received, UTC).strftime(MOMENT)
     return f"{_day(received) * SECONDS_PER_DAY * 1000}/{moment}.{first:012d}-{last:012d}.gz"

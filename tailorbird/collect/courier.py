@@ -19,7 +19,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tailorbird.collect import counts, cursors, filters, log, retries
+from tailorbird.collect import archive, counts, cursors, filters, log, retries
 from tailorbird.collect.catalog.definition import (
     Destination,
     DestinationType,
@@ -33,6 +33,7 @@ from tailorbird.collect.room import Collect
 from tailorbird.collect.tables import deliveries, destinations
 
 QUEUE_CALLS = 1_000  # taken from the log ahead of delivery
+QUEUE_FILES = 100
 RETRYING_CALLS = 50_000  # beyond it no more are taken until some have ended
 ROWS_AT_ONCE = 16
 LEASE_SECONDS = 10.0
@@ -144,6 +145,8 @@ class Courier:
 
     def _take(self) -> int:
         """Move calls from the log into the queue, or count why they are not for it."""
+        if self.kind.takes_files:
+            return self._take_files()
         with self.room.db.read() as conn:
             fresh, again = self._waiting(conn)
             start = cursors.get(conn, self._cursor)
@@ -169,6 +172,26 @@ class Courier:
                 conn.exec_driver_sql(self.room.db.sql(ADD), added)
             counts.write(self.room.db, conn, tally, now)
         return end - start
+
+    def _take_files(self) -> int:
+        """Move files that the archive has written into the queue, in their order."""
+        with self.room.db.read() as conn:
+            start = cursors.get(conn, self._cursor)
+            if self._waiting(conn)[0] >= QUEUE_FILES or not self._is_on(conn):
+                return 0
+            files = archive.written(conn, self.to.source_id, start, QUEUE_FILES)
+        if not files:
+            return 0
+        now = self.room.clock.now()
+        added = []
+        for file in files:
+            told = orjson.dumps(archive.as_call(file.uri, file.calls))
+            added.append((self.to.id, file.first, now, now, file.written, file.uri, None, told))
+        with self.room.db.write() as conn:
+            if not cursors.advance(conn, self._cursor, start, files[-1].last + 1):
+                return 0
+            conn.exec_driver_sql(self.room.db.sql(ADD), added)
+        return len(files)
 
     def _addressed(
         self, number: int, line: bytes, row: log.Row, now: float, tally: Tally
@@ -304,7 +327,7 @@ class Courier:
         """
         if self._stopping and result.state is State.FAILED:
             return replace(result, state=State.WAITING)
-        hours = self.room.settings.delivery_retry_hours
+        hours = self.kind.retry_hours or self.room.settings.delivery_retry_hours
         if result.state is State.WAITING and retries.is_over(parcel.queued, now, hours):
             why = f"given up after {hours:g} hours; the last reason: {result.message}"
             return Result(State.FAILED, f"{retries.EXPIRED}: {result.reason}", why)
@@ -316,7 +339,8 @@ class Courier:
             State.FAILED: counts.FAILED_DELIVERY,
             State.WAITING: counts.RETRIED,
         }
-        tally.add(self.to.id, steps[result.state], result.reason, parcel.call["type"])
+        calls = parcel.call["calls"] if self.kind.takes_files else 1
+        tally.add(self.to.id, steps[result.state], result.reason, parcel.call["type"], calls)
         if result.state is not State.DELIVERED:
             tally.sample(self.to.id, result.reason, result.message, parcel.line.decode())
 

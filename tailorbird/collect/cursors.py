@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -38,10 +40,11 @@ def drop(conn: Connection, name: str) -> None:
     conn.execute(sa.delete(tables.cursors).where(tables.cursors.c.name == name))
 
 
-def slowest(conn: Connection, source_id: str) -> int:
-    """What every reader of a source has passed: archive, profiles and enabled destinations."""
+def slowest(conn: Connection, source_id: str, of_files: Sequence[str] = ()) -> int:
+    """What every reader of a source has passed: archive, profiles and enabled destinations, but
+    not those of the types that take files."""
     d = tables.destinations.c
-    mine = sa.select(d.id).where(d.source_id == source_id, d.enabled)
+    mine = sa.select(d.id).where(d.source_id == source_id, d.enabled, d.type.not_in(of_files))
     readers = [f"destination:{name}" for name in conn.execute(mine).scalars()]
     a = tables.archives.c
     planned = sa.select(sa.func.min(a.first)).where(a.source_id == source_id, a.written.is_(None))

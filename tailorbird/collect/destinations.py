@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -116,7 +117,7 @@ def overview(room: Collect, destination_id: str, since: float = 0.0) -> dict[str
             counts.FAILED_ON_INGEST: source.get(counts.FAILED_ON_INGEST, 0),
             counts.FILTERED_AT_SOURCE: source.get(counts.FILTERED_AT_SOURCE, 0),
             counts.FILTERED_AT_DESTINATION: steps.get(counts.FILTERED_AT_DESTINATION, 0),
-            "pending": _pending(room, destination_id),
+            "pending": _pending(room, destination_id, destination["type"]),
             counts.RETRIED: steps.get(counts.RETRIED, 0),
             counts.FAILED_DELIVERY: steps.get(counts.FAILED_DELIVERY, 0),
             counts.DELIVERED: steps.get(counts.DELIVERED, 0),
@@ -127,15 +128,17 @@ def overview(room: Collect, destination_id: str, since: float = 0.0) -> dict[str
     }
 
 
-def _pending(room: Collect, destination_id: str) -> int:
-    d = tables.deliveries.c
-    query = (
-        sa.select(sa.func.count())
-        .select_from(tables.deliveries)
-        .where(d.destination_id == destination_id, d.state == State.WAITING)
-    )
+def _pending(room: Collect, destination_id: str, kind: str) -> int:
+    """Calls that are neither delivered nor given up, also those inside files."""
+    d = tables.deliveries
+    mine = (d.c.destination_id == destination_id, d.c.state == State.WAITING)
     with room.db.read() as conn:
-        return int(conn.execute(query).scalar_one())
+        if catalog.find(kind).takes_files:
+            files = conn.execute(sa.select(d.c.call).where(*mine)).scalars()
+            return sum(orjson.loads(bytes(file))["calls"] for file in files)
+        return int(
+            conn.execute(sa.select(sa.func.count()).select_from(d).where(*mine)).scalar_one()
+        )
 
 
 def _latency(room: Collect, destination_id: str, since: float) -> float | None:

@@ -48,6 +48,8 @@ def start(room: Collect, given: dict[str, Any]) -> dict[str, Any]:
         raise Invalid(f"A replay has no field {sorted(unknown)[0]!r}; it has {', '.join(FIELDS)}")
     destination = destinations.get(room, str(given.get("destinationId")))
     wanted = _wanted(given)
+    if wanted["events"] and catalog.find(destination["type"]).takes_files:
+        raise Invalid(f"events cannot be chosen: {destination['type']} takes whole files")
     archive.flush(room, destination["source_id"])
     replay_id = ids.hex32()[:24]
     zeros = {"looked_at": 0, "delivered": 0, "failed": 0, "filtered": 0}
@@ -102,6 +104,9 @@ def run(room: Collect, job: Job) -> None:
     counts = dict(row["counts"])
     batch: list[Line] = []
     began, sent = time.monotonic(), 0
+    if kind.takes_files:
+        _send_files(room, job, row, to, kind, counts)
+        return
     try:
         for line in _lines(room, to.source_id, row["first"], row["line"]):
             batch.append(line)
@@ -167,6 +172,43 @@ def _send(
             if result.state is not State.DELIVERED:
                 counts[f"failed: {result.reason}"] = counts.get(f"failed: {result.reason}", 0) + 1
     return len(parcels)
+
+
+def _send_files(
+    room: Collect,
+    job: Job,
+    row: dict[str, Any],
+    to: Destination,
+    kind: catalog.DestinationType,
+    counts: dict[str, int],
+) -> None:
+    """To a destination that takes files: those whose calls were received in the time range."""
+    files = archive.files(room, to.source_id, row["first"] + 1)
+    wanted = [file for file in files if _in_range(row["wanted"], file)]
+    try:
+        for file in wanted:
+            told = archive.as_call(file["uri"], file["calls"])
+            parcel = Parcel(file["first"], told, orjson.dumps(told))
+            ended = _delivered(room, to, kind, [parcel])[0]
+            counts["looked_at"] += file["calls"]
+            step = "delivered" if ended.state is State.DELIVERED else "failed"
+            counts[step] += file["calls"]
+            if step == "failed":
+                why = f"failed: {ended.reason}"
+                counts[why] = counts.get(why, 0) + file["calls"]
+            _commit(room, row["id"], (file["first"], -1, b""), counts)
+            job.progress(counts["looked_at"], sum(one["calls"] for one in wanted), "calls")
+    except Cancelled:
+        return
+    with room.db.write() as conn:
+        _end(room, conn, row["id"], DONE, None)
+        job.finish(conn, counts)
+
+
+def _in_range(wanted: dict[str, Any], file: dict[str, Any]) -> bool:
+    received = archive.received(file["uri"])
+    late = wanted["end"] is not None and received >= wanted["end"]
+    return not late and (wanted["start"] is None or received >= wanted["start"])
 
 
 def _delivered(

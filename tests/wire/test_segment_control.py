@@ -77,13 +77,6 @@ def test_a_wrong_question_about_delivery_is_refused(server: Server, wrong: str) 
     assert answer.status == 422
 
 
-def test_warehouses_say_that_they_are_not_built(server: Server) -> None:
-    for method, path in (("GET", "/warehouses"), ("POST", "/warehouses"), ("GET", "/warehouses/x")):
-        answer = ask(server, method, path, {} if method == "POST" else None)
-        assert answer.status == 501
-        assert "warehouses" in answer.body["errors"][0]["message"]
-
-
 def test_the_commands_do_the_same(server: Server) -> None:
     source, to = connected(server, "by-command")
     call = json.dumps({"userId": "ann", "event": "e"})

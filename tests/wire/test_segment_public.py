@@ -93,6 +93,7 @@ def test_the_catalogue_names_every_setting(server: Server) -> None:
         "Amazon Personalize",
         "Amazon Personalize (direct)",
         "Amazon Pinpoint",
+        "AWS S3",
         "Webhooks",
     }
     catalogued = {"function", "roleAddress", "region", "externalId", "logType", "clientContext"}

@@ -23,7 +23,10 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One call on its way: its number in the log, what it says, and its bytes."""
+    """One call on its way: its number in the log, what it says, and its bytes.
+
+    A file of the archive is a parcel too: its `call` has the file's `uri` and number of `calls`.
+    """
 
     number: int
     call: dict[str, Any]
@@ -81,6 +84,9 @@ class DestinationType:
     batch: int = 1
     concurrency: int | None = None  # None is the setting delivery_concurrency
     check: Callable[[dict[str, Any]], None] = field(default=lambda settings: None)
+    takes_files: bool = False  # a parcel is a file of the archive, not a call
+    retry_hours: float | None = None  # None is the setting delivery_retry_hours
+    old_name: str = ""
 
     def checked(self, settings: dict[str, Any]) -> dict[str, Any]:
         """The settings with their types and required ones checked; Invalid names the wrong one."""
