@@ -13,7 +13,7 @@ from tailorbird.learn.models.popular import Popular
 GRID = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 SEEN_GRID = (0.0, 0.5, 2.0, 8.0)
 PASSES = 2
-CANDIDATES_PER_SCORER = 150
+CANDIDATES_PER_SCORER = 100
 MIN_GAIN = 0.002  # relative; smaller gains are noise
 WITHOUT_CASES = {"rules": 1.0, "popular": 0.4}  # too little data to choose by
 FALLBACK_WEIGHT = 1e-3  # popularity orders what no chosen scorer knows
@@ -94,23 +94,22 @@ def search(scorers: dict[str, Scorer], cases: list[Case], fallback: str = "popul
         chosen = {name: weight for name, weight in WITHOUT_CASES.items() if name in scorers}
         return Blend({name: scorers[name] for name in {*chosen, fallback}}, chosen, 0.0, fallback)
     table = _Table.of(scorers, cases)
-    alone = {name: table.quality(np.eye(len(names))[n], 0.0) for n, name in enumerate(names)}
+    one = np.eye(len(names))
+    alone = {name: table.quality(table.total(one[n], 0.0)) for n, name in enumerate(names)}
     order = sorted(range(len(names)), key=lambda n: -alone[names[n]])
-    weights = np.zeros(len(names))
-    weights[order[0]] = 1.0
-    best, penalty = alone[names[order[0]]], 0.0
+    weights, penalty, best = one[order[0]], 0.0, alone[names[order[0]]]
     for _ in range(PASSES):
         for n in order:
             for value in GRID:
                 trial = weights.copy()
                 trial[n] = value
-                if not trial.any():
+                if value == weights[n] or not trial.any():
                     continue
-                quality = table.quality(trial, penalty)
+                quality = table.quality(table.total(trial, penalty))
                 if quality > best * (1 + MIN_GAIN):
                     best, weights = quality, trial
         for value in SEEN_GRID:
-            quality = table.quality(weights, value)
+            quality = table.quality(table.total(weights, value))
             if quality > best * (1 + MIN_GAIN):
                 best, penalty = quality, value
     chosen = {name: float(w) for name, w in zip(names, weights, strict=True) if w}
@@ -129,6 +128,7 @@ def hold_out(data: Interactions, limit: int, seed: int) -> tuple[np.ndarray, lis
 TIME_CUT_QUANTILE = 0.9
 MIN_CASES = 50
 MIN_CASE_SHARE = 0.1
+NEXT_ROWS = 3  # what comes next: so many rows, and what came in the moment of the last of them
 MAX_TARGET_ROWS = 20
 
 
@@ -146,8 +146,7 @@ def _cut_in_time(data: Interactions, limit: int, seed: int) -> tuple[np.ndarray,
     cases = []
     for user in _sample(users, limit, seed):
         end = int(data.offsets[user] + known[user])
-        stop = min(int(data.offsets[user + 1]), end + MAX_TARGET_ROWS)
-        cases.append(Case(int(user), data.history(user, end, cut), np.unique(data.item[end:stop])))
+        cases.append(Case(int(user), data.history(user, end, cut), _next(data, user, end)))
     return before, cases
 
 
@@ -160,8 +159,16 @@ def _newest_tenth(data: Interactions, limit: int, seed: int) -> tuple[np.ndarray
         stop = int(data.offsets[user + 1])
         end = stop - max(1, round(0.1 * int(lengths[user])))
         keep[end:stop] = False
-        cases.append(Case(int(user), data.history(user, end), np.unique(data.item[end:stop])))
+        cases.append(Case(int(user), data.history(user, end), _next(data, user, end)))
     return keep, cases
+
+
+def _next(data: Interactions, user: int, row: int) -> np.ndarray:
+    """The items a user came to next, from this row on."""
+    stop = min(int(data.offsets[user + 1]), row + MAX_TARGET_ROWS)
+    third = min(row + NEXT_ROWS, stop) - 1
+    stop = row + int(np.searchsorted(data.time[row:stop], data.time[third], side="right"))
+    return np.unique(data.item[row:stop])
 
 
 def _sample(users: np.ndarray, limit: int, seed: int) -> np.ndarray:
@@ -174,52 +181,56 @@ def _sample(users: np.ndarray, limit: int, seed: int) -> np.ndarray:
 class _Table:
     """Standardised scores of the items worth ranking, for every case and scorer."""
 
-    scores: np.ndarray  # [case, candidate, scorer]
-    relevant: np.ndarray  # [case, candidate]
+    scores: np.ndarray  # [scorer, case, candidate]
     seen: np.ndarray  # [case, candidate]
+    target: np.ndarray  # [case, place]: a target's candidate, or the one that is worst by far
     ideal: np.ndarray  # [case]
 
     @classmethod
     def of(cls, scorers: dict[str, Scorer], cases: list[Case]) -> "_Table":
         rows = [_row(scorers, case) for case in cases]
-        width = max((len(row[1]) for row in rows), default=1)
-        scores = np.full((len(rows), width, len(scorers)), -1e3, dtype=np.float32)
-        relevant = np.zeros((len(rows), width), dtype=bool)
+        width = 1 + max(len(row[1]) for row in rows)
+        most = max(len(row[2]) for row in rows)
+        scores = np.full((len(scorers), len(rows), width), -1e3, dtype=np.float32)
         seen = np.zeros((len(rows), width), dtype=bool)
-        for n, (values, hit, old) in enumerate(rows):
-            scores[n, : len(hit)] = values
-            relevant[n, : len(hit)] = hit
-            seen[n, : len(hit)] = old
+        target = np.full((len(rows), most), width - 1)
+        for n, (values, old, wanted) in enumerate(rows):
+            scores[:, n, : len(old)] = values
+            seen[n, : len(old)] = old
+            target[n, : len(wanted)] = wanted
         gains = np.cumsum(DISCOUNT)
-        wanted = [min(len(case.targets), len(DISCOUNT)) for case in cases]
-        return cls(scores, relevant, seen, gains[np.array(wanted, dtype=int) - 1])
+        count = [min(len(case.targets), len(DISCOUNT)) for case in cases]
+        return cls(scores, seen, target, gains[np.array(count, dtype=int) - 1])
 
-    def quality(self, weights: np.ndarray, penalty: float) -> float:
-        """Mean NDCG@10."""
-        used = np.flatnonzero(weights)
-        total = self.scores[:, :, used] @ weights[used].astype(np.float32)
+    def total(self, weights: np.ndarray, penalty: float) -> np.ndarray:
+        found = np.zeros(self.seen.shape, dtype=np.float32)
+        for n in np.flatnonzero(weights).tolist():
+            found += np.float32(weights[n]) * self.scores[n]
         if penalty:
-            total = total - penalty * len(used) * self.seen
-        top = _top(total, len(DISCOUNT))
-        hits = np.take_along_axis(self.relevant, top, axis=1)
-        return float(((hits * DISCOUNT[: hits.shape[1]]).sum(axis=1) / self.ideal).mean())
+            found -= np.float32(penalty * np.count_nonzero(weights)) * self.seen
+        return found
+
+    def quality(self, total: np.ndarray) -> float:
+        """Mean NDCG@10."""
+        own = np.take_along_axis(total, self.target, axis=1)
+        gain = np.zeros(len(total))
+        real = self.target < total.shape[1] - 1
+        for place in range(self.target.shape[1]):
+            ahead = (total >= own[:, place, None]).sum(axis=1) - 1  # equals stand ahead
+            gain += real[:, place] * GAIN_AT[np.minimum(ahead, len(GAIN_AT) - 1)]
+        return float((gain / self.ideal).mean())
 
 
 DISCOUNT = 1.0 / np.log2(np.arange(2, 12))
-
-
-def _top(scores: np.ndarray, count: int) -> np.ndarray:
-    count = min(count, scores.shape[1])
-    best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
-    order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(best, order, axis=1)
+GAIN_AT = np.append(DISCOUNT, 0.0)
 
 
 def _row(scorers: dict[str, Scorer], case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores of one case's candidates: the best of every scorer, and the targets."""
+    """One case's candidates (the best of every scorer, and the targets): their scores, which of
+    them were seen, and where the targets are."""
     vectors = [standard(scorer.score(case.history)) for scorer in scorers.values()]
     count = min(CANDIDATES_PER_SCORER, len(vectors[0]))
     best = [np.argpartition(-vector, count - 1)[:count] for vector in vectors]
     candidates = np.unique(np.concatenate([*best, case.targets]))
-    values = np.stack([vector[candidates] for vector in vectors], axis=1)
-    return values, np.isin(candidates, case.targets), np.isin(candidates, case.history.item)
+    values = np.stack([vector[candidates] for vector in vectors])
+    return values, np.isin(candidates, case.history.item), np.searchsorted(candidates, case.targets)

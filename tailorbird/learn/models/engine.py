@@ -1,23 +1,31 @@
 """From interactions to a blend: fit all scorers, choose weights on held-out rows, refit."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from tailorbird.learn.models import linear
+from tailorbird.learn.models import linear, transformer_training
 from tailorbird.learn.models.blend import Blend, Fit, Scorer, hold_out, search
 from tailorbird.learn.models.interactions import Interactions
 from tailorbird.learn.models.neighbours import ItemNeighbours, SessionNeighbours
 from tailorbird.learn.models.personal import Personal, Repeat
 from tailorbird.learn.models.popular import Popular
 from tailorbird.learn.models.rules import Rules
+from tailorbird.learn.models.transformer import Transformer
+from tailorbird.learn.models.transformer_training import Budget
 
-CASES = 600  # held-out users that choose the weights
+TRANSFORMER = "transformer"
+CASES = 1_000  # held-out users that choose the weights
 SEARCH_DENSE_ITEMS = 4_000  # the dense models are smaller while weights are chosen
+BUDGET_SHARES = {"choose": 0.8, "refit": 0.2}  # of a transformer's seconds
 Progress = Callable[[str], None]
 
 LOADERS: dict[str, Callable[[dict[str, np.ndarray]], Scorer]] = {
     "popular": Popular.load,
+    "objective": Popular.load,
     "personal": Personal.load,
     "repeat": Repeat.load,
     "rules": Rules.load,
@@ -25,6 +33,7 @@ LOADERS: dict[str, Callable[[dict[str, np.ndarray]], Scorer]] = {
     "ease": linear.Linear.load,
     "items": ItemNeighbours.load,
     "sessions": SessionNeighbours.load,
+    TRANSFORMER: Transformer.load,
 }
 
 
@@ -47,26 +56,67 @@ def scorers(dense_items: int) -> dict[str, Fit]:
     }
 
 
-def choose(data: Interactions, dense_items: int, seed: int, progress: Progress) -> Blend:
-    """A blend fitted on the rows not held out, with the weights that ranked the others best."""
+def choose(
+    data: Interactions,
+    dense_items: int,
+    seed: int,
+    progress: Progress,
+    budget: Budget | None = None,
+) -> Blend:
+    """A blend fitted on the rows not held out, with the weights that ranked the others best.
+
+    With a budget the transformer is one of the scorers.
+    """
     keep, cases = hold_out(data, CASES, seed)
     rest = data.keep(keep)
     fitted: dict[str, Scorer] = {}
     for name, fit in scorers(min(dense_items, SEARCH_DENSE_ITEMS)).items():
         progress(f"fit {name}")
         fitted[name] = fit(rest)
+    if budget:
+        progress(f"fit {TRANSFORMER}")
+        fitted[TRANSFORMER] = transformer_training.fit(rest, _share(budget, "choose"))
     progress("search weights")
     return search(fitted, cases)
 
 
-def refit(blend: Blend, data: Interactions, dense_items: int, progress: Progress) -> Blend:
-    """The same weights with every chosen scorer fitted on all of the data."""
+def refit(
+    blend: Blend,
+    data: Interactions,
+    dense_items: int,
+    progress: Progress,
+    budget: Budget | None = None,
+) -> Blend:
+    """The same weights with every chosen scorer fitted on all of the data.
+
+    The transformer goes on from what it knows; an update without a budget keeps it as it is.
+    """
     every = scorers(dense_items)
     fitted: dict[str, Scorer] = {}
     for name in blend.scorers:
         progress(f"refit {name}")
-        fitted[name] = every[name](data)
+        fitted[name] = _again(blend, data, budget) if name == TRANSFORMER else every[name](data)
     return Blend(fitted, blend.weights, blend.seen_penalty, blend.fallback, blend.alone)
+
+
+def _again(blend: Blend, data: Interactions, budget: Budget | None) -> Scorer:
+    before = blend.scorers[TRANSFORMER]
+    if not budget:
+        return before
+    assert isinstance(before, Transformer)
+    return transformer_training.fit(data, _share(budget, "refit"), before)
+
+
+def _share(budget: Budget, phase: str) -> Budget:
+    """The part of a budget that a phase has, with a checkpoint of its own."""
+    share = BUDGET_SHARES[phase]
+    checkpoint = budget.checkpoint and budget.checkpoint / f"{phase}.npz"
+    return replace(
+        budget,
+        seconds=budget.seconds * share,
+        epochs=budget.epochs * share,
+        checkpoint=checkpoint,
+    )
 
 
 def top(scores: np.ndarray, count: int) -> np.ndarray:

@@ -118,5 +118,23 @@ def from_numbers(
     )
 
 
+def joined(data: Interactions) -> Interactions:
+    """One row for each item a user had at one moment, its heaviest (of equals the newest).
+
+    A watch and a click of one film in one second are one deed: split between input and truth, the
+    one would give the other away.
+    """
+    order = np.lexsort((np.arange(len(data)), data.weight, data.item, data.time, data.user))
+    user, item, time = data.user[order], data.item[order], data.time[order]
+    newest = np.ones(len(data), dtype=bool)
+    same = (user[1:] == user[:-1]) & (time[1:] == time[:-1]) & (item[1:] == item[:-1])
+    newest[:-1] = ~same
+    if newest.all():
+        return data
+    rows = np.zeros(len(data), dtype=bool)
+    rows[order[newest]] = True
+    return data.keep(rows)
+
+
 def _offsets(user: np.ndarray, count: int) -> np.ndarray:
     return np.searchsorted(user, np.arange(count + 1)).astype(np.int64)

@@ -18,7 +18,6 @@ WINDOW = 40  # rows apart that still count as together
 BACKWARD = 0.5  # what came before an item, against what came after it
 NEWEST = 7  # items of a history whose lists are joined
 NEWEST_DECAY = 0.75
-AGAIN = 0.5  # how much an item speaks for itself
 SESSIONS = 100  # neighbour sessions that vote
 SESSION_SAMPLE = 1_000  # newest sessions looked at
 SESSION_LAST = 20  # newest items of a history that look for neighbours
@@ -83,11 +82,10 @@ class ItemNeighbours:
         return self.rows.add(items, self.decay ** np.arange(len(items)), self.size)
 
     def beside_newest(self, history: History) -> np.ndarray:
-        """The lists of the newest items joined; the items themselves may come again."""
+        """The lists of the newest items joined, without those items: no answer holds its own."""
         items = history.item[-NEWEST:][::-1]
-        weights = NEWEST_DECAY ** np.arange(len(items))
-        scores = self.rows.add(items, weights, self.size)
-        np.add.at(scores, items, (AGAIN * weights).astype(np.float32))
+        scores = self.rows.add(items, NEWEST_DECAY ** np.arange(len(items)), self.size)
+        scores[items] = 0.0
         return scores
 
     def similar(self, item: int) -> np.ndarray:

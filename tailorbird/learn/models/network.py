@@ -1,0 +1,108 @@
+"""The transformer as torch trains it, its weights named as the numpy side reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import linalg
+
+DIMENSION, BLOCKS, HEADS, WIDER, DROPOUT = 64, 2, 2, 2, 0.2
+START_WINDOW = 3  # rows apart that count as together for the first item vectors
+START_SPREAD = 0.7  # length of a first item vector; a random one has 1
+
+
+def network(items: int, longest: int, kinds: int) -> Any:
+    """A fresh torch module; `kinds` counts 0, an event type that nobody knows."""
+    import torch
+    from torch import nn
+    from torch.nn import functional as f
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm1, self.norm2 = nn.LayerNorm(DIMENSION), nn.LayerNorm(DIMENSION)
+            self.qkv = nn.Linear(DIMENSION, 3 * DIMENSION)
+            self.out = nn.Linear(DIMENSION, DIMENSION)
+            self.up = nn.Linear(DIMENSION, 2 * WIDER * DIMENSION)
+            self.down = nn.Linear(WIDER * DIMENSION, DIMENSION)
+            self.gate1, self.gate2 = (nn.Linear(DIMENSION, DIMENSION) for _ in range(2))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            rows, length, _ = x.shape
+            parts = self.qkv(self.norm1(x)).view(rows, length, 3, HEADS, DIMENSION // HEADS)
+            q, k, v = parts.permute(2, 0, 3, 1, 4)
+            told = f.scaled_dot_product_attention(q, k, v, is_causal=True)
+            told = self.out(told.transpose(1, 2).reshape(rows, length, DIMENSION))
+            x = x + torch.sigmoid(self.gate1(x)) * f.dropout(told, DROPOUT, self.training)
+            gate, up = self.up(self.norm2(x)).chunk(2, dim=-1)
+            told = self.down(f.silu(gate) * up)
+            return x + torch.sigmoid(self.gate2(x)) * f.dropout(told, DROPOUT, self.training)
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.items, self.longest = items, longest
+            spread = DIMENSION**-0.5
+            self.item = nn.Parameter(torch.randn(items, DIMENSION) * spread)
+            self.place = nn.Parameter(torch.randn(longest, DIMENSION) * 0.1)
+            self.kind = nn.Parameter(torch.zeros(kinds, DIMENSION))
+            self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
+            self.norm = nn.LayerNorm(DIMENSION)
+
+        def forward(self, code: torch.Tensor, kind: torch.Tensor) -> torch.Tensor:
+            x = (
+                f.embedding(code, self.item) * DIMENSION**0.5
+                + self.place[: code.shape[1]]
+                + self.kind[kind]
+            )
+            x = f.dropout(x, DROPOUT, self.training)
+            for block in self.blocks:
+                x = block(x)
+            return self.norm(x)
+
+        def plain(self, name: str) -> str:
+            """`blocks.0.qkv.weight` is `0.qkv.w` in a stored model."""
+            name = name.removeprefix("blocks.").removesuffix("eight")
+            return name.removesuffix("ias") if name.endswith(".bias") else name
+
+        def load(self, arrays: dict[str, np.ndarray]) -> None:
+            """Take the weights that are named, leave the others."""
+            with torch.no_grad():
+                for name, one in self.named_parameters():
+                    if self.plain(name) in arrays:
+                        one.copy_(torch.from_numpy(np.array(arrays[self.plain(name)])))
+
+        def arrays(self) -> dict[str, np.ndarray]:
+            return {
+                self.plain(name): one.detach().cpu().numpy()
+                for name, one in self.named_parameters()
+            }
+
+    return Network()
+
+
+def start_vectors(code: np.ndarray, offsets: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """[count, DIMENSION] from a truncated SVD of positive pointwise mutual information."""
+    random = np.random.default_rng(seed)
+    noise = random.normal(0.0, 0.1 * DIMENSION**-0.5, (count, DIMENSION)).astype(np.float32)
+    user = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    pairs = sparse.csr_matrix((count, count), dtype=np.float32)
+    for lag in range(1, START_WINDOW + 1):
+        same = user[lag:] == user[: max(len(user) - lag, 0)]
+        left, right = code[: max(len(code) - lag, 0)][same], code[lag:][same]
+        ones = np.full(len(left), 1.0 / lag, dtype=np.float32)
+        pairs = pairs + sparse.coo_matrix((ones, (left, right)), shape=(count, count)).tocsr()
+    pairs = (pairs + pairs.T).tocsr()
+    if count <= DIMENSION + 1 or pairs.nnz == 0:
+        return noise * np.float32(10.0)
+    uses = np.asarray(pairs.sum(axis=1)).ravel()
+    left = np.repeat(np.arange(count), np.diff(pairs.indptr))
+    expected = uses[left] * uses[pairs.indices] / uses.sum()
+    pairs.data = np.maximum(np.log(pairs.data / expected), 0.0).astype(np.float32)
+    first = random.normal(size=count)
+    u, s, _ = linalg.svds(pairs, k=DIMENSION, v0=first, tol=1e-2)
+    vectors = u * np.sqrt(s)[None, :]
+    length = np.sqrt(np.square(vectors).sum(axis=1).mean())
+    return (noise + vectors * (START_SPREAD / max(length, 1e-9))).astype(np.float32)
