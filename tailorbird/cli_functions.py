@@ -1,4 +1,4 @@
-"""Commands for functions: invoke, read the log, see how long they take, record and replay."""
+"""Commands for functions: invoke, see how long they take, record and replay."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
+from tailorbird import cli_logs
 from tailorbird.errors import Invalid
 from tailorbird.terminal import Data, Url, asking, parse_json, remote, show
 
@@ -21,13 +22,22 @@ if TYPE_CHECKING:
 DIFFERENT = 1
 BAR_WIDTH = 40
 REPORTED = re.compile(r"\t(Duration|Init Duration|Max Memory Used): ([0-9.]+ (?:ms|MB))")
-FRAME = ("START RequestId:", "END RequestId:", "REPORT RequestId:")
+FRAME = ("START RequestId:", "END RequestId:", "REPORT RequestId:", '{"time":')
+# The same of a log in JSON: the event platform.report.
+MEASURED = re.compile(r'"(durationMs|initDurationMs|maxMemoryUsedMB)":([0-9.]+)')
+NAMES = {
+    "durationMs": "duration",
+    "initDurationMs": "init duration",
+    "maxMemoryUsedMB": "max memory used",
+}
+UNITS = {"durationMs": "ms", "initDurationMs": "ms", "maxMemoryUsedMB": "MB"}
 
 
 def add_to(app: App) -> None:
     """Make these commands of the front door."""
-    for command in (invoke, logs, functions, record, replay):
+    for command in (invoke, functions, record, replay):
         app.command(command)
+    cli_logs.add_to(app)
 
 
 def invoke(
@@ -62,23 +72,8 @@ def invoke(
     text = answer["Payload"].read().decode(errors="replace")
     sys.stdout.write((_indented(text) if event else text) + "\n")
     if answer.get("FunctionError"):
+        sys.stderr.write(_failure(text))
         sys.exit(1)
-
-
-def logs(function: str, *, last: int = 100, data: Data = None, url: Url = None) -> None:
-    """Print the last lines a function has logged.
-
-    Args:
-        function: Name of the function.
-        last: How many lines.
-    """
-    server = remote(data, url)
-    with asking(server):
-        answer = server.client("logs").filter_log_events(
-            logGroupName=f"/aws/lambda/{function}", limit=10_000
-        )
-    for event in answer["events"][-last:]:
-        sys.stdout.write(event["message"].rstrip("\n") + "\n")
 
 
 def functions(name: str = "", *, data: Data = None, url: Url = None) -> None:
@@ -160,8 +155,20 @@ def _for_people(log: str) -> str:
     if not log:
         return ""
     own = [line for line in log.splitlines() if line and not line.startswith(FRAME)]
-    took = ", ".join(f"{name.lower()} {value}" for name, value in REPORTED.findall(log))
+    reported = REPORTED.findall(log) or [
+        (NAMES[name], f"{value} {UNITS[name]}") for name, value in MEASURED.findall(log)
+    ]
+    took = ", ".join(f"{name.lower()} {value}" for name, value in reported)
     return "".join(f"  {line}\n" for line in own) + (f"[{took}]\n" if took else "")
+
+
+def _failure(text: str) -> str:
+    """What went wrong in one line, where the result says it as Lambda's runtimes do."""
+    try:
+        found = json.loads(text)
+        return f"tailorbird: the function failed: {found['errorType']}: {found['errorMessage']}\n"
+    except (ValueError, KeyError, TypeError):
+        return "tailorbird: the function failed\n"
 
 
 def _indented(text: str) -> str:
