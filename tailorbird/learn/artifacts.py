@@ -50,6 +50,7 @@ class Trained:
     contexts: dict[str, Context] = field(default_factory=dict)
     extra: Arrays = field(default_factory=dict)  # what one recipe needs beside its scorers
     actions: Propensity | None = None
+    content: Any = None  # the opened content_arrays.Content
 
     @cached_property
     def newest(self) -> float:

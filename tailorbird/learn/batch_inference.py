@@ -5,6 +5,8 @@ A job knows what was imported and trained; live events count from the next train
 
 from __future__ import annotations
 
+import zlib
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,15 +14,17 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid, NotBuilt
-from tailorbird.learn import artifacts, batch, catalogue, records
+from tailorbird.learn import artifacts, batch, catalogue, exploration, influence, records, related
 from tailorbird.learn.artifacts import Trained
 from tailorbird.learn.asking import Asking
 from tailorbird.learn.deployed import Deployed
 from tailorbird.learn.models.engine import top
 from tailorbird.learn.recipes.recipe import (
+    PERSONALIZED_ACTIONS,
     PERSONALIZED_RANKING,
     POPULAR_ITEMS,
     RELATED_ITEMS,
+    USER_PERSONALIZATION,
     USER_SEGMENTATION,
     Recipe,
 )
@@ -51,11 +55,12 @@ def create_batch_inference_job(
     """Start a job; it is PENDING until a worker takes it."""
     if request.get("batchInferenceJobMode") == THEMES or request.get("themeGenerationConfig"):
         raise NotBuilt("batchInferenceJobMode THEME_GENERATION is not built")
-    _check_config(request.get("batchInferenceJobConfig") or {})
     count = request.get("numResults", DEFAULT_RESULTS)
     if not 0 <= count <= MAX_RESULTS:
         raise Invalid(f"numResults is {count}; 0 to {MAX_RESULTS} is right")
-    arn = batch.create(room, caller, request, TABLE, KIND, WHAT, _check_version)
+    arn = batch.create(
+        room, caller, request, TABLE, KIND, WHAT, partial(_check_version, room, request)
+    )
     return {"batchInferenceJobArn": arn}
 
 
@@ -90,12 +95,17 @@ def _answering(room: Learn, row: records.Row, version: records.Row) -> batch.Ans
     definition = row["definition"]
     count = definition.get("numResults") or DEFAULT_RESULTS
 
+    config = definition.get("batchInferenceJobConfig") or {}
     deployed = Deployed(
-        version["arn"], version["group_arn"], recipe, trained, version["artifact"], {}
+        version["arn"], version["group_arn"], recipe, trained, version["artifact"], config
     )
     filter_arn = definition.get("filterArn")
+    explores = recipe.type == USER_PERSONALIZATION and exploration.read(room, config)[0] > 0
+    wide = explores or recipe.whole_catalogue
 
     def answer(given: dict[str, Any]) -> dict[str, Any]:
+        if wide and not given.get("itemList"):
+            return _wide(room, deployed, given, filter_arn, count)
         scores = _scores(recipe, trained, given)
         passes = None if filter_arn is None else _mask(room, deployed, filter_arn, given)
         if recipe.type == PERSONALIZED_RANKING or given.get("itemList"):
@@ -183,24 +193,63 @@ def _text(given: dict[str, Any], member: str) -> str:
     return str(value)
 
 
-def _check_version(_conn: Connection, version: records.Row) -> None:
+def _check_version(
+    room: Learn, request: dict[str, Any], conn: Connection, version: records.Row
+) -> None:
     recipe = catalogue.find(version["recipe_arn"])
+    if recipe.type == PERSONALIZED_ACTIONS:
+        raise Invalid(f"{recipe.name} has no batch jobs; GetActionRecommendations asks it")
     if recipe.type == USER_SEGMENTATION:
         raise Invalid(f"{recipe.name} makes user segments; use CreateBatchSegmentJob")
     if recipe.name.endswith("trending-now"):
         raise Invalid(f"{recipe.name} has no batch jobs: what is trending is true for the moment")
+    _check_config(room, conn, version, recipe, request.get("batchInferenceJobConfig") or {})
 
 
-def _check_config(config: dict[str, Any]) -> None:
-    exploration = config.get("itemExplorationConfig") or {}
-    influence = config.get("rankingInfluence") or {}
-    for text in (exploration.get("explorationWeight", "0"), *influence.values()):
-        try:
-            weight = float(text)
-        except ValueError:
-            raise Invalid(f"batchInferenceJobConfig: {text!r} is not a number") from None
-        if weight:
-            raise NotBuilt("batchInferenceJobConfig is not built; a weight of 0 is accepted")
+def _wide(
+    room: Learn, one: Deployed, given: dict[str, Any], filter_arn: str | None, count: int
+) -> dict[str, Any]:
+    """A line answered over all items of today, with exploration or ranking influence."""
+    related_to = one.recipe.type == RELATED_ITEMS
+    names = [
+        _text(given, member) if wanted or given.get(member) is not None else None
+        for member, wanted in (("userId", not related_to), ("itemId", related_to))
+    ]
+    values = given.get("filterValues") or {}
+    with room.db.read() as conn:
+        asking = Asking(room, conn, one, *names)
+        shelf = asking.shelf
+        if related_to:
+            found = related.beside(one.trained, shelf, names[1] or "")
+            scores = influence.ordered(found, shelf, one.config)
+        else:
+            plain = shelf.widened(one.trained.blend.score(one.trained.history(names[0] or "")))
+            weight, days = exploration.read(room, one.config)
+            random = np.random.default_rng(zlib.crc32((names[0] or "").encode()))
+            scores = exploration.mixed(asking, plain, weight, days, random)
+        if filter_arn is not None:
+            scores = np.where(asking.passes(filter_arn, values)[:-1], scores, -np.inf)
+    if related_to:
+        scores = np.where(scores > 0, scores, -np.inf)
+        own = shelf.find(names[1] or "")
+        if own >= 0:
+            scores[own] = -np.inf
+    best = top(scores, count)
+    best = best[np.isfinite(scores[best])]
+    output: dict[str, Any] = {"recommendedItems": [shelf.id(n) for n in best.tolist()]}
+    if one.recipe.scored:
+        output["scores"] = _rounded(shares(scores)[best])
+    return output
+
+
+def _check_config(
+    room: Learn, conn: Connection, version: records.Row, recipe: Recipe, config: dict[str, Any]
+) -> None:
+    """Invalid names what a job of this recipe cannot do."""
+    weight, _ = exploration.read(room, config)
+    if config.get("itemExplorationConfig") and weight > 0 and recipe.type != USER_PERSONALIZATION:
+        raise Invalid(f"batchInferenceJobConfig: {recipe.name} does not explore")
+    influence.check(conn, version["group_arn"], recipe, config)
 
 
 def _summary(row: records.Row) -> dict[str, Any]:

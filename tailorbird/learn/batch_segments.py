@@ -13,8 +13,8 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
-from tailorbird.errors import Invalid, NotBuilt
-from tailorbird.learn import artifacts, batch, catalogue, records, rows, schemas
+from tailorbird.errors import Invalid
+from tailorbird.learn import artifacts, batch, catalogue, records, rows, schemas, user_filters
 from tailorbird.learn.artifacts import Trained
 from tailorbird.learn.models.engine import top
 from tailorbird.learn.recipes.recipe import USER_SEGMENTATION
@@ -41,8 +41,6 @@ def create_batch_segment_job(
     room: Learn, caller: Caller, request: dict[str, Any]
 ) -> dict[str, Any]:
     """Start a job; it is PENDING until a worker takes it."""
-    if request.get("filterArn"):
-        raise NotBuilt("filterArn: filters on batch segment jobs are not built")
     count = request.get("numResults", DEFAULT_RESULTS)
     if not 0 <= count <= MAX_RESULTS:
         raise Invalid(f"numResults is {count}; 0 to {MAX_RESULTS} is right")
@@ -94,6 +92,7 @@ def _answering(room: Learn, job: Job, row: records.Row, version: records.Row) ->
     by_attribute = version["recipe_arn"].endswith(ATTRIBUTES)
     attributes = _attributes(room, version["group_arn"]) if by_attribute else {}
     count = row["definition"].get("numResults") or DEFAULT_RESULTS
+    filter_arn = row["definition"].get("filterArn")
 
     def answer(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
         queries: list[Query | str] = []
@@ -102,9 +101,13 @@ def _answering(room: Learn, job: Job, row: records.Row, version: records.Row) ->
                 queries.append(_query(trained, attributes, one, by_attribute))
             except Invalid as error:
                 queries.append(error.message)
-        segments = iter(
-            _segments(job, trained, [q for q in queries if not isinstance(q, str)], count)
-        )
+        passes = [
+            _passes(room, version["group_arn"], trained, filter_arn, one)
+            for one, query in zip(given, queries, strict=True)
+            if not isinstance(query, str)
+        ]
+        wanted = [query for query in queries if not isinstance(query, str)]
+        segments = iter(_segments(job, trained, wanted, passes, count))
         return [
             {"input": one, "output": None, "error": query}
             if isinstance(query, str)
@@ -115,7 +118,13 @@ def _answering(room: Learn, job: Job, row: records.Row, version: records.Row) ->
     return answer
 
 
-def _segments(job: Job, trained: Trained, queries: list[Query], count: int) -> list[list[str]]:
+def _segments(
+    job: Job,
+    trained: Trained,
+    queries: list[Query],
+    passes: list[np.ndarray | None],
+    count: int,
+) -> list[list[str]]:
     """For each query the users with the greatest share of their score on its items."""
     found = np.zeros((len(queries), len(trained.users)), dtype=np.float32)
     for user, name in enumerate(trained.users):
@@ -124,7 +133,24 @@ def _segments(job: Job, trained: Trained, queries: list[Query], count: int) -> l
         share = shares(trained.blend.score(trained.history(name)))
         for n, items in enumerate(queries):
             found[n, user] = share[items].sum()
-    return [[trained.users[u] for u in top(one, count).tolist()] for one in found]
+    segments = []
+    for one, mask in zip(found, passes, strict=True):
+        scores = one if mask is None else np.where(mask, one, -np.inf)
+        best = top(scores, count)
+        segments.append([trained.users[u] for u in best[np.isfinite(scores[best])].tolist()])
+    return segments
+
+
+def _passes(
+    room: Learn, group: str, trained: Trained, filter_arn: str | None, given: dict[str, Any]
+) -> np.ndarray | None:
+    """Which users the job's filter of UserID lets by, with the line's own filterValues."""
+    if filter_arn is None:
+        return None
+    with room.db.read() as conn:
+        return user_filters.passes(
+            room, conn, group, list(trained.users), filter_arn, given.get("filterValues") or {}
+        )
 
 
 def _query(

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
-from tailorbird.errors import InUse, Invalid, NotBuilt, NotFound
-from tailorbird.learn import catalogue, exploration, quotas, records
+from tailorbird.errors import InUse, Invalid, NotFound
+from tailorbird.learn import catalogue, exploration, influence, quotas, records
 from tailorbird.learn.recipes.recipe import USER_PERSONALIZATION, Recipe
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_campaigns, learn_solution_versions, learn_solutions
@@ -27,7 +27,8 @@ def create_campaign(room: Learn, caller: Caller, request: dict[str, Any]) -> dic
     arn = records.arn_of(caller, f"campaign/{request['name']}")
     with room.db.write() as conn:
         version = _version(conn, caller, request["solutionVersionArn"], request)
-        _check_config(room, request, catalogue.find(version["recipe_arn"]))
+        recipe = catalogue.find(version["recipe_arn"])
+        _check_config(room, conn, version["group_arn"], request, recipe)
         of_group = sa.select(learn_solutions.c.arn).where(
             learn_solutions.c.group_arn == version["group_arn"]
         )
@@ -82,7 +83,8 @@ def update_campaign(room: Learn, caller: Caller, request: dict[str, Any]) -> dic
         given = {name: request[name] for name in UPDATED if name in request}
         definition = {**row["definition"], **given}
         version = _version(conn, caller, definition["solutionVersionArn"], definition)
-        _check_config(room, definition, catalogue.find(version["recipe_arn"]))
+        recipe = catalogue.find(version["recipe_arn"])
+        _check_config(room, conn, version["group_arn"], definition, recipe)
         if version["solution_arn"] != row["solution_arn"]:
             raise Invalid(
                 f"The campaign {arn} is of the solution {row['solution_arn']}; "
@@ -157,8 +159,10 @@ def _version(
     return row
 
 
-def _check_config(room: Learn, request: dict[str, Any], recipe: Recipe) -> None:
-    """Invalid or NotBuilt names what a campaign of this recipe cannot do."""
+def _check_config(
+    room: Learn, conn: Connection, group: str, request: dict[str, Any], recipe: Recipe
+) -> None:
+    """Invalid names what a campaign of this recipe cannot do."""
     config = request.get("campaignConfig") or {}
     weight, _ = exploration.read(room, config)
     given = config.get("itemExplorationConfig") or {}
@@ -166,9 +170,7 @@ def _check_config(room: Learn, request: dict[str, Any], recipe: Recipe) -> None:
         raise Invalid(
             f"{recipe.name} does not explore; itemExplorationConfig is for user personalization"
         )
-    influence = config.get("rankingInfluence") or {}
-    if any(float(value) > 0 for value in influence.values()):
-        raise NotBuilt("campaignConfig.rankingInfluence is not built; a weight of 0 is accepted")
+    influence.check(conn, group, recipe, config)
 
 
 def _summary(row: records.Row) -> dict[str, Any]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tailorbird.access import Caller
-from tailorbird.errors import Invalid, NotBuilt, NotFound
+from tailorbird.errors import Invalid, NotFound
 from tailorbird.learn.recipes import RECIPES
-from tailorbird.learn.recipes.listed import LISTED, Listed
 from tailorbird.learn.recipes.recipe import (
     CREATED,
     POPULAR_ITEMS,
@@ -37,12 +36,9 @@ FEATURE_TRANSFORMATIONS: dict[str, dict[str, str]] = {
 
 
 def find(recipe_arn: str) -> Recipe:
-    """The recipe; NotFound lists what there is, NotBuilt names what cannot be trained."""
+    """The recipe; NotFound lists what there is."""
     if recipe_arn in RECIPES:
         return RECIPES[recipe_arn]
-    if recipe_arn in LISTED:
-        listed = LISTED[recipe_arn]
-        raise NotBuilt(f"The recipe {listed.name} is not built; {listed.instead}")
     names = ", ".join(recipe.name for recipe in RECIPES.values())
     raise NotFound(f"The given recipe does not exist: {recipe_arn}. Built are: {names}")
 
@@ -60,7 +56,7 @@ def list_recipes(_room: Learn, _caller: Caller, request: dict[str, Any]) -> dict
     domain = request.get("domain")
     if request.get("recipeProvider", SERVICE) != SERVICE:
         raise Invalid(f"recipeProvider is {request['recipeProvider']!r}; SERVICE is right")
-    rows = [one for one in _all().values() if domain is None or one.domain == domain]
+    rows = [one for one in RECIPES.values() if domain is None or one.domain == domain]
     start = place(request.get("nextToken"), len(rows))
     answer: dict[str, Any] = {"recipes": [_summary(one) for one in rows[start : start + size]]}
     if start + size < len(rows):
@@ -69,12 +65,9 @@ def list_recipes(_room: Learn, _caller: Caller, request: dict[str, Any]) -> dict
 
 
 def describe_recipe(_room: Learn, _caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    recipe = _all().get(request["recipeArn"])
+    recipe = RECIPES.get(request["recipeArn"])
     if recipe is None:
         raise NotFound(f"The given recipe does not exist: {request['recipeArn']}")
-    description = recipe.description
-    if isinstance(recipe, Listed):
-        description += f" Not built here: {recipe.instead}."
     return {
         "recipe": {
             "name": recipe.name,
@@ -82,7 +75,7 @@ def describe_recipe(_room: Learn, _caller: Caller, request: dict[str, Any]) -> d
             "algorithmArn": recipe.algorithm_arn,
             "featureTransformationArn": recipe.feature_transformation_arn,
             "status": ACTIVE,
-            "description": description,
+            "description": recipe.description,
             "recipeType": recipe.type,
             **MOMENTS,
         }
@@ -92,10 +85,10 @@ def describe_recipe(_room: Learn, _caller: Caller, request: dict[str, Any]) -> d
 def describe_algorithm(_room: Learn, _caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     """An algorithm's hyperparameters: defaults, ranges, and whether HPO may tune them."""
     arn = request["algorithmArn"]
-    recipe = next((one for one in _all().values() if one.algorithm_arn == arn), None)
+    recipe = next((one for one in RECIPES.values() if one.algorithm_arn == arn), None)
     if recipe is None:
         raise NotFound(f"The given algorithm does not exist: {arn}")
-    known = recipe.hyperparameters if isinstance(recipe, Recipe) else {}
+    known = recipe.hyperparameters
     ranges: dict[str, list[dict[str, Any]]] = {
         f"{kind}HyperParameterRanges": [
             _range(name, one) for name, one in known.items() if one.kind == kind
@@ -118,7 +111,7 @@ def describe_feature_transformation(
 ) -> dict[str, Any]:
     arn = request["featureTransformationArn"]
     name = arn.rpartition("/")[2]
-    used = {one.feature_transformation_arn for one in _all().values()}
+    used = {one.feature_transformation_arn for one in RECIPES.values()}
     if arn not in used:
         raise NotFound(f"The given feature transformation does not exist: {arn}")
     return {
@@ -132,10 +125,6 @@ def describe_feature_transformation(
     }
 
 
-def _all() -> dict[str, Recipe | Listed]:
-    return RECIPES | {arn: one for arn, one in LISTED.items() if arn not in RECIPES}
-
-
 def _range(name: str, one: Parameter) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": name, "isTunable": one.tunable}
     if one.kind == "categorical":
@@ -145,6 +134,6 @@ def _range(name: str, one: Parameter) -> dict[str, Any]:
     return shown | {"minValue": whole(one.low), "maxValue": whole(one.high)}
 
 
-def _summary(recipe: Recipe | Listed) -> dict[str, Any]:
+def _summary(recipe: Recipe) -> dict[str, Any]:
     shown = {"name": recipe.name, "recipeArn": recipe.arn, "status": ACTIVE, **MOMENTS}
     return shown | ({"domain": recipe.domain} if recipe.domain else {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,13 @@ def read(paths: list[Path], choice: dict[str, Any]) -> Interactions:
     users, user = _numbered(user_ids, user[rows])
     items, item = _numbered(item_ids, item[rows])
     return from_numbers(users, items, kinds, user, item, kind[rows], time[rows], weight[rows])
+
+
+def widened(data: Interactions, names: list[str]) -> Interactions:
+    """The same rows over a catalogue that holds these items as well."""
+    items = Ids.of([*data.items, *names])
+    place = np.array([items.find(one) for one in data.items], dtype=np.int32)
+    return replace(data, items=items, item=place[data.item] if len(data) else data.item)
 
 
 def check(data: Interactions, minimum: Minimum, choice: dict[str, Any]) -> None:

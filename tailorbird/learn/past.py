@@ -26,6 +26,10 @@ LIVE = (
     " WHERE group_arn = ? AND person = ? AND unusable IS NULL"
 )
 
+PEOPLE = (
+    "SELECT DISTINCT person, event_type FROM learn_events WHERE group_arn = ? AND unusable IS NULL"
+)
+
 
 @dataclass
 class Past:
@@ -68,6 +72,12 @@ class Past:
         fits = np.array([wanted(kind) for kind in self.kinds], dtype=bool)
         return [self.items[n] for n in self.item[rows][fits[self.kind[rows]]].tolist()]
 
+    def users_with(self, wanted: Callable[[str], bool]) -> list[str]:
+        fits = np.array([wanted(kind) for kind in self.kinds], dtype=bool)
+        lengths = np.diff(self.starts)
+        owner = np.repeat(np.arange(len(lengths)), lengths)
+        return [self.users[n] for n in np.unique(owner[fits[self.kind]]).tolist()]
+
 
 def items_of(
     room: Learn, conn: Connection, group_arn: str, person: str, wanted: Callable[[str], bool]
@@ -79,6 +89,19 @@ def items_of(
     for item, kind in conn.exec_driver_sql(room.db.sql(LIVE), (group_arn, person)).fetchall():
         if wanted(kind):
             found.add(item)
+    return found
+
+
+def users_of(
+    room: Learn, conn: Connection, group_arn: str, wanted: Callable[[str], bool]
+) -> set[str]:
+    """The people who have interactions of a wanted event type."""
+    found: set[str] = set()
+    for (uri,) in conn.exec_driver_sql(room.db.sql(IMPORTED), (group_arn,)).fetchall():
+        found.update(_part(room, uri).users_with(wanted))
+    for person, kind in conn.exec_driver_sql(room.db.sql(PEOPLE), (group_arn,)).fetchall():
+        if wanted(kind):
+            found.add(person)
     return found
 
 

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
-from tailorbird.errors import InUse, Invalid, NotBuilt
-from tailorbird.learn import artifacts, catalogue, quotas, records, training
+from tailorbird.errors import InUse, Invalid
+from tailorbird.learn import artifacts, catalogue, quotas, records, solutions, training
 from tailorbird.learn.recipes.recipe import Recipe
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
@@ -151,10 +151,7 @@ def _check_group(conn: Connection, group: records.Row, recipe: Recipe) -> None:
 
 
 def _check_config(config: dict[str, Any]) -> None:
-    training_data = config.get("trainingDataConfig") or {}
-    for member in ("excludedDatasetColumns", "includedDatasetColumns"):
-        if training_data.get(member):
-            raise NotBuilt(f"recommenderConfig.trainingDataConfig.{member} is not built")
+    solutions.check_columns(config.get("trainingDataConfig") or {})
 
 
 def _summary(row: records.Row) -> dict[str, Any]:

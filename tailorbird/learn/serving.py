@@ -18,7 +18,9 @@ from tailorbird.learn import (
     contexts,
     deployed,
     exploration,
+    influence,
     promotions,
+    related,
     served,
     showing,
     sources,
@@ -253,14 +255,10 @@ def _scores(asking: Asking, request: dict[str, Any]) -> np.ndarray:
 
 
 def _similar(asking: Asking) -> np.ndarray:
-    """Scores beside an item; by categories, else by popularity, for one the model lacks."""
+    """Scores beside an item, in the order that the campaign's ranking influence asks for."""
     item, trained = asking.item_id or "", asking.one.trained
-    number = trained.items.find(item)
-    if number >= 0:
-        scores = trained.blend.scorers["items"].similar(number)  # type: ignore[attr-defined]
-        return np.concatenate([scores, np.zeros(len(asking.shelf.cold), dtype=scores.dtype)])
-    alike = asking.shelf.beside(item)
-    return shelves.popular(asking.shelf) if alike is None else alike
+    found = related.beside(trained, asking.shelf, item)
+    return influence.ordered(found, asking.shelf, asking.one.config)
 
 
 def _share(shares: np.ndarray | None, number: int) -> float | None:

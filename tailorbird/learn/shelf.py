@@ -31,6 +31,7 @@ class Shelf:
     seen: int = 0  # added records of the table taken in
     revision: int = -1
     ages: np.ndarray | None = field(default=None, repr=False)  # days; exploration fills it in
+    cold_vectors: np.ndarray | None = field(default=None, repr=False)  # related.py fills it in
     _numbers: dict[str, int] | None = field(default=None, repr=False)
     _content: Content | None = field(default=None, repr=False)
 

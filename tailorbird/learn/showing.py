@@ -28,7 +28,7 @@ def columns(one: Deployed, request: dict[str, Any], items: int) -> list[str]:
         return []
     if len(names) > MAX_COLUMNS:
         raise Invalid(f"metadataColumns.ITEMS has {len(names)} columns; {MAX_COLUMNS} are allowed")
-    if not one.config.get(SWITCH):
+    if not one.config.get(SWITCH) and not one.recipe.by_texts:
         raise Invalid(
             f"{one.arn} does not return metadata; create or update it with {SWITCH} = true"
         )

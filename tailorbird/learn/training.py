@@ -63,11 +63,13 @@ def begin(
     """Add a version in the caller's transaction and the job that trains it; its ARN."""
     name = request.get("name") or ids.hex8()
     arn = f"{solution['arn']}/{name}"
-    if not _dataset(conn, solution["group_arn"], "INTERACTIONS"):
+    given = solution["definition"].get("recipeArn")
+    free = given is not None and catalogue.find(given).by_texts
+    if not free and not _dataset(conn, solution["group_arn"], "INTERACTIONS"):
         raise Invalid(
             f"The dataset group {solution['group_arn']} has no Interactions dataset to train on"
         )
-    training_tables.check(conn, solution["group_arn"], solution["definition"].get("recipeArn"))
+    training_tables.check(conn, solution["group_arn"], given, solution["definition"])
     if request.get("trainingMode") == UPDATE:
         _check_update(conn, solution)
     quotas.check_busy_trainings(room, conn, caller)

@@ -15,6 +15,7 @@ from tailorbird.learn import (
     action_training,
     artifacts,
     automl,
+    content_arrays,
     contexts,
     evaluation,
     event_rewards,
@@ -78,7 +79,11 @@ def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
     progress("read interactions")
     choice = spec["choice"]
     data = material.read([Path(path) for path in spec["parts"]], choice)
-    material.check(data, material.Minimum(**spec["minimum"]), choice)
+    recipe = RECIPES[spec["recipes"][0]]
+    if not recipe.by_texts:
+        material.check(data, material.Minimum(**spec["minimum"]), choice)
+    if recipe.whole_catalogue and options.items is not None:
+        data = material.widened(data, options.items.strings["ITEM_ID"][1])
     data = joined(data)
     kept = percentiles.keep(data, spec["features"])
     worth = _worth(spec, options, data)
@@ -149,6 +154,8 @@ def _chosen(
 
 def _more(spec: dict[str, Any], data: Interactions, found: Fitted) -> tuple[Arrays, dict[str, Any]]:
     """Arrays and entries of the manifest that one recipe needs beside its blend."""
+    if found.recipe.whole_catalogue:
+        return content_arrays.of(data, found.blend, found.options)
     if found.recipe.type != PERSONALIZED_ACTIONS:
         return {}, {}
     days = float(spec["features"].get(action_training.PERIOD, action_training.DEFAULT_DAYS))

@@ -20,14 +20,49 @@ from tailorbird.learn.tables import learn_datasets, learn_parts
 NAME, TEXTUAL, CATEGORICAL = "name", "textual", "categorical"
 
 
-def check(conn: Connection, group: str, recipe_arn: str | None) -> None:
-    """Invalid when the group lacks a dataset that the recipe needs."""
+def check(conn: Connection, group: str, recipe_arn: str | None, definition: dict[str, Any]) -> None:
+    """Invalid when the group lacks a dataset or a column that the training is to use."""
+    _check_named(conn, group, definition)
     recipe = None if recipe_arn is None else catalogue.find(recipe_arn)
     if recipe is None:
         return
     for kind in recipe.needs:
         if datasets.schema_of(conn, group, kind) is None:
             raise Invalid(f"{recipe.name} needs a dataset of {kind} in the dataset group {group}")
+    schema = datasets.schema_of(conn, group, "ITEMS")
+    if recipe.by_texts and schema is not None:
+        found = set(roles(schema, [column.name for column in schema.columns]).values())
+        for role, flag in ((NAME, "itemName"), (TEXTUAL, "textual")):
+            if role not in found:
+                raise Invalid(
+                    f'{recipe.name} needs a string field of Items with "{flag}": true; the schema '
+                    "has none (UpdateDataset gives the dataset another schema)"
+                )
+
+
+def _check_named(conn: Connection, group: str, definition: dict[str, Any]) -> None:
+    """Columns that are left out or let in, and the objective's, have to be there."""
+    config = definition.get("solutionConfig") or definition.get("recommenderConfig") or {}
+    for member in solutions.COLUMN_MEMBERS:
+        given = (config.get("trainingDataConfig") or {}).get(member) or {}
+        for dataset, names in given.items():
+            known = datasets.columns_of(conn, group, datasets.dataset_type(dataset))
+            for name in names:
+                if name.upper() not in known:
+                    raise Invalid(
+                        f"trainingDataConfig.{member}: {dataset} has no column {name}; it has "
+                        f"{', '.join(sorted(known)) or 'no schema in this group'}"
+                    )
+    column = ((config.get("optimizationObjective") or {}).get("itemAttribute") or "").upper()
+    schema = datasets.schema_of(conn, group, "ITEMS") if column else None
+    if column and not any(
+        one.name == column and one.type in NUMERIC and not one.nullable
+        for one in (schema.columns if schema else ())
+    ):
+        raise Invalid(
+            f"optimizationObjective.itemAttribute: Items needs a column of numbers {column} that "
+            "does not allow null"
+        )
 
 
 def of(

@@ -76,6 +76,8 @@ class Recipe:
     hides: tuple[str, ...] = ()  # event types whose items are not shown to the same user again
     needs_user: bool = False  # a use case that asks for userId where the engine needs none
     needs: tuple[str, ...] = ()  # datasets beside Interactions that it cannot do without
+    whole_catalogue: bool = False  # whether items without interactions are in its model
+    by_texts: bool = False  # whether it goes by names and texts, and needs no interactions
     incremental: bool = False  # whether performIncrementalUpdate is for it
     origin: str = ""  # the file of a recipe of one's own
 

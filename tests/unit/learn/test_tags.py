@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tailorbird.errors import InUse, Invalid, LimitExceeded, NotBuilt, NotFound
+from tailorbird.errors import InUse, Invalid, LimitExceeded, NotFound
 from tailorbird.learn import (
     catalogue,
     datasets,
@@ -175,14 +175,3 @@ def test_an_algorithm_shows_its_hyperparameters(study: Study):
     assert {"name": "bptt", "minValue": 2, "maxValue": 32, "isTunable": True} in ranges
     with pytest.raises(NotFound):
         study(catalogue.describe_algorithm, algorithmArn=arn + "-v9")
-
-
-def test_a_listed_recipe_that_is_not_built_is_refused_by_name(study: Study):
-    study.interactions()
-    with pytest.raises(NotBuilt, match="aws-next-best-action"):
-        study(
-            solutions.create_solution,
-            name="s",
-            datasetGroupArn=study.group,
-            recipeArn=RECIPE + "aws-next-best-action",
-        )
