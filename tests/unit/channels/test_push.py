@@ -184,7 +184,8 @@ def test_without_credentials_push_goes_into_the_inbox(stored_room: OpenRoom) -> 
 
 
 @pytest.fixture
-def ios(stored_room: OpenRoom, apple: Apple, certificate_files: Path) -> Channels:
+def ios(apple: Apple, stored_room: OpenRoom, certificate_files: Path) -> Channels:
+    """`apple` comes first, so that its clients are gone when it ends: it waits for them."""
     room = stored_room(
         apns_url=apple.url,
         apns_sandbox_url=apple.url,
