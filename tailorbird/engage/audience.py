@@ -197,7 +197,8 @@ def _select(member: Membership, rest: str) -> str:
         person = "u.attributes"
         join = " LEFT JOIN engage_users u ON u.app = e.app AND u.user_id = e.user_id"
     return (
-        "SELECT e.number, e.id, e.channel, e.address, e.opt_out, e.status, e.cohort, e.effective,"
+        "SELECT e.number, e.id, e.channel, e.address, e.opt_out, e.status, e.cohort,"
+        " CASE WHEN e.active > e.effective THEN e.active ELSE e.effective END,"
         f" {body}, {person} FROM engage_endpoints e{join} WHERE e.app = ? AND {rest}"
     )
 

@@ -20,21 +20,21 @@ from tailorbird.engage import (
     ledger,
     recommending,
     retries,
+    returned,
     schedules,
     targeting,
 )
 from tailorbird.engage.apps import App
 from tailorbird.engage.channel_content import Words
 from tailorbird.engage.content import Content
-from tailorbird.engage.definitions import as_text, shown_parts
+from tailorbird.engage.definitions import shown_parts
 from tailorbird.engage.ledger import Entry
 from tailorbird.engage.recommending import Recommender
-from tailorbird.engage.render import Compiled, RenderError
+from tailorbird.engage.render import Compiled, Rendered, RenderError
 from tailorbird.engage.retries import Waiting
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Unavailable
 
-ADDRESS_TEXT_PARTS = ("Address", "ChannelType", "OptOut", "EndpointStatus")
 Definition = dict[str, Any]
 
 
@@ -58,6 +58,7 @@ class Run:
     per_second: int | None = None
     until: float | None = None  # MaximumDuration is over
     quiet: tuple[int, int] | None = None  # QuietTime, minutes of the day
+    mail_data: dict[str, Any] = field(default_factory=dict)  # what mails carry besides
 
 
 class Member(NamedTuple):
@@ -258,7 +259,7 @@ def _sendable(
     sendable: dict[str, Definition] = {}
     addresses: set[str] = set()
     for key, endpoint in ready.items():
-        endpoint = textual(endpoint) if run.hook else endpoint
+        endpoint = returned.textual(endpoint) if run.hook or run.recommenders else endpoint
         state = _refusal(endpoint, run.channels)
         if state is None and endpoint["Address"] in addresses:
             state = ledger.DUPLICATE_ADDRESS
@@ -329,7 +330,7 @@ def _send(
             headers=result.headers,
             activity_id=activity_id,
             treatment_id=treatment_id,
-            data=content.data_of(channel, other.selection.message, result) if other else {},
+            data=_data(run, channel, result),
         )
     if not messages:
         return
@@ -342,6 +343,13 @@ def _send(
             outcome.waiting.append(Waiting(member.number, member.id, message, reason, run.until))
         else:
             outcome.entries.append(retries.entry(member.number, member.id, receipt, message))
+
+
+def _data(run: Run, channel: str, rendered: Rendered) -> dict[str, Any]:
+    other = run.others.get(channel)
+    if other is None:
+        return run.mail_data
+    return content.data_of(channel, other.selection.message, rendered)
 
 
 def _hand_over(
@@ -366,36 +374,3 @@ def _refusal(endpoint: Definition, wanted: frozenset[str]) -> str | None:
 def _is_quiet(quiet: tuple[int, int], endpoint: Definition, now: float) -> bool:
     zone = (endpoint.get("Demographic") or {}).get("Timezone")
     return schedules.is_quiet(quiet, zone, now)
-
-
-def textual(endpoint: Definition) -> Definition:
-    """A definition from a hook in the stored form: lists of text, whatever the function put
-    there.
-    """
-    endpoint = dict(endpoint)
-    for name in ADDRESS_TEXT_PARTS:
-        value = endpoint.get(name)
-        if value is not None and type(value) is not str:
-            endpoint[name] = as_text(value)
-    if endpoint.get("Attributes"):
-        endpoint["Attributes"] = _texts(endpoint["Attributes"])
-    user = endpoint.get("User") or {}
-    if isinstance(user.get("UserAttributes"), dict):
-        endpoint["User"] = {**user, "UserAttributes": _texts(user["UserAttributes"])}
-    return endpoint
-
-
-def _texts(attributes: dict[str, Any]) -> dict[str, list[str]]:
-    return {
-        name: value if _is_one_text(value) else _list_of_text(value)
-        for name, value in attributes.items()
-        if value is not None
-    }
-
-
-def _is_one_text(value: Any) -> bool:
-    return type(value) is list and len(value) == 1 and type(value[0]) is str
-
-
-def _list_of_text(value: Any) -> list[str]:
-    return [as_text(one) for one in (value if isinstance(value, list) else [value])]

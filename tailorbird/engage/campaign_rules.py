@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tailorbird.engage import channel_content, delivery, hook_calls, schedules, treatments
+from tailorbird.engage import (
+    channel_content,
+    delivery,
+    hook_calls,
+    in_app_rules,
+    schedules,
+    treatments,
+)
 from tailorbird.errors import Invalid, NotBuilt
 
 MAX_CAP = 100  # messages, Limits.Daily and Limits.Total
@@ -16,7 +23,6 @@ MAX_MESSAGES_PER_SECOND = 20_000
 MIN_DURATION_SECONDS = 60
 MESSAGES_BUILT = ("EmailMessage", "CustomMessage", *channel_content.MESSAGES)
 TEMPLATES_BUILT = ("EmailTemplate", *channel_content.TEMPLATES)
-FREQUENCIES_BUILT = (schedules.ONCE, *schedules.RECURRING, schedules.EVENT)
 
 
 def check(body: dict[str, Any]) -> None:
@@ -48,6 +54,8 @@ def check_limits(limits: dict[str, Any] | None) -> None:
     for name in ("Daily", "Total"):
         if not 0 <= given.get(name, 0) <= MAX_CAP:
             raise Invalid(f"Limits.{name} is {given[name]}; 0 to {MAX_CAP} messages are right")
+    if given.get("Session", 0) < 0:
+        raise Invalid(f"Limits.Session is {given['Session']}; messages of a session from 0")
     if not 0 <= given.get("MessagesPerSecond", 0) <= MAX_MESSAGES_PER_SECOND:
         raise Invalid(
             f"Limits.MessagesPerSecond is {given['MessagesPerSecond']};"
@@ -62,10 +70,10 @@ def check_limits(limits: dict[str, Any] | None) -> None:
 
 def _check_treatment(body: dict[str, Any]) -> None:
     schedule = body.get("Schedule") or {}
-    if schedules.frequency(schedule) not in FREQUENCIES_BUILT:
-        raise NotBuilt(f"Schedule.Frequency {schedule['Frequency']}")
     schedules.check(schedule)
-    _check_message(body)
+    in_app_rules.check(body)
+    if not in_app_rules.is_in_app(body):
+        _check_message(body)
 
 
 def channels(body: dict[str, Any]) -> list[str]:

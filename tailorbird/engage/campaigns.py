@@ -21,6 +21,7 @@ from tailorbird.engage import (
     content,
     delivery,
     event_rules,
+    in_app_rules,
     paging,
     planning,
     schedules,
@@ -250,6 +251,7 @@ def _check_content(room: Engage, conn: Connection, app: App, body: dict[str, Any
         own = treatments.body_of(body, treatment_id)
         content.check(conn, app, own, options_of(room.settings))
         channel_content.of_campaign(conn, app, own, options_of(room.settings))
+        in_app_rules.find_template(conn, app, own)
 
 
 def _replan(
@@ -260,13 +262,13 @@ def _replan(
     waiting = activities.waiting(conn, held["id"])
     schedule = after["body"]["Schedule"]
     rescheduled = "Schedule" in wanted and not (waiting and schedule == held["body"]["Schedule"])
-    executing = held["state"] == EXECUTING and held["frequency"] != schedules.EVENT
+    executing = held["state"] == EXECUTING and held["frequency"] not in schedules.WAITING
     if rescheduled:
         _check_not_past(after["body"], now)
         if executing and not waiting:
             raise Invalid(f"Campaign {held['id']} is running; its Schedule cannot change now")
     if not waiting and not rescheduled:
-        if held["frequency"] == schedules.EVENT and held["state"] in ALIVE:
+        if held["frequency"] in schedules.WAITING and held["state"] in ALIVE:
             return PAUSED if after["body"].get("IsPaused") else EXECUTING
         return str(held["state"])
     planning.again(room, conn, after, waiting, rescheduled=rescheduled)

@@ -191,6 +191,13 @@ def of_row(room: Engage, row: Any) -> Endpoint:
     return endpoint
 
 
+def last_active(room: Engage, conn: Connection, app: App, endpoint: Endpoint) -> float:
+    """When an endpoint was last written, or its person last did something."""
+    text = room.db.sql("SELECT active FROM engage_endpoints WHERE app = ? AND key = ?")
+    active = conn.exec_driver_sql(text, (app.number, endpoint.key)).scalar()
+    return max(endpoint.effective, active or 0.0)
+
+
 def _by_keys(room: Engage, conn: Connection, app: App, keys: list[str]) -> list[Endpoint]:
     if not keys:
         return []

@@ -34,21 +34,23 @@ def check(
 ) -> None:
     """Invalid or LimitExceeded when an event campaign like this cannot be."""
     body = campaign["body"]
-    if schedules.frequency(body["Schedule"]) != schedules.EVENT:
+    kind = schedules.frequency(body["Schedule"])
+    if kind not in schedules.WAITING:
         return
     matcher(body["Schedule"]["EventFilter"], room.clock.now())
     if any(treatment.get("Schedule") for treatment in body.get("AdditionalTreatments") or []):
         raise Invalid("Treatments of an event campaign share its Schedule")
-    c, most = t.campaigns.c, room.settings.engage_max_event_campaigns
+    c, settings = t.campaigns.c, room.settings
+    most, words, name = settings.engage_max_event_campaigns, "event", "engage_max_event_campaigns"
+    if kind == schedules.IN_APP_EVENT:
+        most, words = settings.engage_max_in_app_campaigns, "in-app"
+        name = "engage_max_in_app_campaigns"
     others = sa.select(sa.func.count()).where(
-        c.application_id == app.id, c.frequency == schedules.EVENT, c.state.in_(alive),
+        c.application_id == app.id, c.frequency == kind, c.state.in_(alive),
         c.id != campaign["id"],
     )  # fmt: skip
     if most and (conn.execute(others).scalar() or 0) >= most:
-        raise LimitExceeded(
-            f"An application has at most {most} event campaigns"
-            " (setting engage_max_event_campaigns)"
-        )
+        raise LimitExceeded(f"An application has at most {most} {words} campaigns (setting {name})")
 
 
 def matcher(event_filter: dict[str, Any], now: float) -> Matches:
@@ -78,7 +80,7 @@ def close_at_end(room: Engage, conn: Connection, campaign: dict[str, Any]) -> No
     """Plan the end of an event campaign."""
     schedule = campaign["body"]["Schedule"]
     end = schedules.ends_at(schedule)
-    if schedules.frequency(schedule) == schedules.EVENT and end is not None:
+    if schedules.frequency(schedule) in schedules.WAITING and end is not None:
         payload = {"campaign": campaign["id"], "version": campaign["version"]}
         key = f"{CLOSE}:{campaign['id']}:{campaign['version']}"
         room.jobs.enqueue(conn, CLOSE, payload, queue=QUEUE, key=key, due=end)

@@ -47,6 +47,8 @@ def put(
         for e in found
     ]
     _INSERT.run(room.db, conn, rows)
+    if not system:
+        _mark_active(room, conn, app, found, now)
     listening = event_campaigns.listening(room, conn, app, now, system=system)
     if not listening:
         return 0
@@ -56,6 +58,16 @@ def put(
 def _document(room: Engage, event: Event) -> str:
     body = {"Attributes": event.attributes, "Metrics": event.metrics, **event.rest}
     return str(room.db.dump({name: value for name, value in body.items() if value}))
+
+
+def _mark_active(
+    room: Engage, conn: Connection, app: App, found: Sequence[Event], now: float
+) -> None:
+    """Recency of a segment goes by what people do, and not only by updates of their endpoints."""
+    keys = sorted({definitions.key_of(event.endpoint_id) for event in found})
+    marks = ",".join("?" for _ in keys)
+    text = f"UPDATE engage_endpoints SET active = ? WHERE app = ? AND key IN ({marks})"
+    conn.exec_driver_sql(room.db.sql(text), (now, app.number, *keys))
 
 
 def _numbers(room: Engage, conn: Connection, app: App, found: Sequence[Event]) -> dict[str, int]:

@@ -138,7 +138,8 @@ def _one(room: Engage, conn: Connection, app: App, root: Step, endpoint_id: str)
     people = endpoints.read_users(room, conn, app, [endpoint.user_id])
     person = people.get(endpoint.user_id or "") or NOTHING
     number = endpoints.number_of(room, conn, app, endpoint)
-    candidate = Candidate(number, endpoint.channel, endpoint.effective, endpoint.body, person)
+    moment = endpoints.last_active(room, conn, app, endpoint)
+    candidate = Candidate(number, endpoint.channel, moment, endpoint.body, person)
     shown = []
     for depth, step in root.all():
         line = {"step": step.label, "depth": depth, "passes": step.test(candidate)}

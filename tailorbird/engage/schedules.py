@@ -21,6 +21,8 @@ from tailorbird.errors import Invalid
 IMMEDIATE = "IMMEDIATE"
 ONCE, HOURLY, DAILY, WEEKLY, MONTHLY = "ONCE", "HOURLY", "DAILY", "WEEKLY", "MONTHLY"
 EVENT, IN_APP_EVENT = "EVENT", "IN_APP_EVENT"
+WAITING = (EVENT, IN_APP_EVENT)  # for events, in place of a time
+FREQUENCIES = (ONCE, HOURLY, DAILY, WEEKLY, MONTHLY, EVENT, IN_APP_EVENT)
 RECURRING = (HOURLY, DAILY, WEEKLY, MONTHLY)
 EASTMOST_SECONDS = 14 * 3600.0  # the first time zone that reaches a wall time
 WESTMOST_SECONDS = 12 * 3600.0  # the last one, after UTC
@@ -33,17 +35,19 @@ _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 def check(schedule: dict[str, Any]) -> None:
     """Invalid when no run could come of it."""
     kind = frequency(schedule)
+    if kind not in FREQUENCIES:
+        raise Invalid(f"Schedule.Frequency is {kind!r}; right are {', '.join(FREQUENCIES)}")
     start = starts_at(schedule)
     end = ends_at(schedule)
     if end is not None and start is not None and end < start:
         raise Invalid("Schedule.EndTime lies before StartTime")
     if is_local(schedule) and start is None:
         raise Invalid("Schedule.IsLocalTime needs a StartTime; IMMEDIATE has no wall time")
-    if is_local(schedule) and kind == EVENT:
-        raise Invalid("Schedule.IsLocalTime does not go with Frequency EVENT")
-    if kind == EVENT and not (schedule.get("EventFilter") or {}).get("Dimensions"):
-        raise Invalid("Schedule.EventFilter is missing: the events that Frequency EVENT waits for")
-    if kind != EVENT and schedule.get("EventFilter"):
+    if is_local(schedule) and kind in WAITING:
+        raise Invalid(f"Schedule.IsLocalTime does not go with Frequency {kind}")
+    if kind in WAITING and not (schedule.get("EventFilter") or {}).get("Dimensions"):
+        raise Invalid(f"Schedule.EventFilter is missing: the events Frequency {kind} waits for")
+    if kind not in WAITING and schedule.get("EventFilter"):
         raise Invalid(f"Schedule.EventFilter goes with Frequency EVENT, not with {kind}")
     quiet_minutes(schedule.get("QuietTime"))
 

@@ -55,6 +55,7 @@ endpoints = sa.Table(
     sa.Column("cohort", sa.SmallInteger, nullable=False),
     sa.Column("effective", sa.Double, nullable=False),
     sa.Column("created", sa.Double, nullable=False),
+    sa.Column("active", sa.Double),  # its last app event
     sa.Column("body", Document, nullable=False),  # the rest of the definition
     sa.UniqueConstraint("app", "key"),
     sa.Index(None, "app", "number"),

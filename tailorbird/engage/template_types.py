@@ -22,6 +22,8 @@ ADM_CHARACTERS_MAX = 6_000
 IN_APP_CHARACTERS_MAX = 200_000
 VOICE_CHARACTERS_MAX = 10_000
 HEADERS_MAX = 15
+MAX_CONTENTS = 5  # modals of an in-app message
+CAROUSEL = "CAROUSEL"
 
 # Channel types and the member of a push template that is theirs; else Default is used.
 PUSH_PLATFORMS = {
@@ -80,10 +82,26 @@ def check_body(kind: TemplateType, body: Mapping[str, Any]) -> None:
         size = _characters(message)
         if size > most:
             raise TooLarge(f"{where} has {size} characters; at most {most} are allowed")
-        if kind.name != "INAPP":  # in-app texts take no variables
+        if kind.name == "INAPP":  # in-app texts take no variables
+            check_in_app(body, "")
+        else:
             compile_message(message, defaults=defaults(body))
     if len(body.get("Headers") or ()) > HEADERS_MAX:
         raise TooLarge(f"Headers has {len(body['Headers'])} headers; at most {HEADERS_MAX}")
+
+
+def check_in_app(message: Mapping[str, Any], where: str) -> None:
+    """Invalid unless there is something to show."""
+    contents = message.get("Content") or []
+    if not contents:
+        raise Invalid(f"{where}Content is missing: what the message shows")
+    if len(contents) > MAX_CONTENTS:
+        raise Invalid(f"{where}Content has {len(contents)} parts; {MAX_CONTENTS} are allowed")
+    if len(contents) > 1 and message.get("Layout") not in (None, CAROUSEL):
+        raise Invalid(f"{where}Layout {message['Layout']} shows one part; {CAROUSEL} shows more")
+    for number, content in enumerate(contents):
+        for name in ("PrimaryBtn", "SecondaryBtn"):
+            _check_button(content.get(name) or {}, f"{where}Content[{number}].{name}")
 
 
 def defaults(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,3 +154,9 @@ def _characters(message: Mapping[str, Any]) -> int:
     return sum(len(message.get(name) or "") for name in ("Subject", "HtmlPart", "TextPart")) + sum(
         len(message.get(name) or "") for name in ("Title", "Body")
     )
+
+
+def _check_button(button: dict[str, Any], where: str) -> None:
+    for name, config in button.items():
+        if (config or {}).get("ButtonAction") in ("LINK", "DEEP_LINK") and not config.get("Link"):
+            raise Invalid(f"{where}.{name}.Link is missing; {config['ButtonAction']} goes there")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tailorbird.engage import Engage, apps, audience, segments
+from tailorbird.clock import TestClock
+from tailorbird.engage import Engage, app_events, apps, audience, segments
 from tailorbird.errors import Invalid, NotFound
 from tests.unit.engage.conftest import CALLER, put
 
@@ -48,6 +49,22 @@ def people(engage: Engage, app_id: str) -> None:
         {"Id": "c", "Attributes": {"likes": ["rum"]}, "User": {"UserId": "u"}},
         {"Id": "d"},
     )  # fmt: skip
+
+
+def test_recency_goes_by_what_people_do_and_by_updates_of_their_endpoints(
+    engage: Engage, app_id: str, clock: TestClock
+) -> None:
+    active = {"Behavior": {"Recency": {"Duration": "DAY_7", "RecencyType": "ACTIVE"}}}
+    made = create(engage, app_id, Dimensions=active)
+    put(engage, app_id, {"Id": "a"}, {"Id": "b"}, {"Id": "c"})
+    clock.advance(8 * 86_400)
+    assert count(engage, made) == 0
+    put(engage, app_id, {"Id": "a"})
+    cart = {"e": {"EventType": "cart", "Timestamp": "2026-11-29T12:00:00Z"}}
+    batch = {"B": {"Endpoint": {}, "Events": cart}}
+    wanted = {"ApplicationId": app_id, "EventsRequest": {"BatchItem": batch}}
+    app_events.put_events(engage, CALLER, wanted)
+    assert count(engage, made) == 2
 
 
 @pytest.mark.usefixtures("people")

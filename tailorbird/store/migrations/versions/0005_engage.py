@@ -87,6 +87,7 @@ def _endpoints() -> None:
         sa.Column("cohort", sa.SmallInteger, nullable=False),
         sa.Column("effective", sa.Double, nullable=False),
         sa.Column("created", sa.Double, nullable=False),
+        sa.Column("active", sa.Double),
         sa.Column("body", Document, nullable=False),
         sa.UniqueConstraint("app", "key", name="uq_engage_endpoints_app_key"),
         sqlite_autoincrement=True,
