@@ -76,6 +76,7 @@ class Environment:
         self._parked: _Connection | None = None
         self._request_id: str | None = None
         self._answer: Answer | None = None
+        self._take: Callable[[bytes], None] | None = None
         self._output = bytearray()
         self._cut = 0
         self._inner: int | None = None
@@ -104,10 +105,19 @@ class Environment:
     def is_ready(self) -> bool:
         return self._parked is not None and self.exit_code is None
 
-    def invoke(self, request_id: str, message: bytes, deadline: float) -> Answer | None:
-        """Hand one invocation to the parked runtime; None when it died or the deadline passed."""
+    def invoke(
+        self,
+        request_id: str,
+        message: bytes,
+        deadline: float,
+        take: Callable[[bytes], None] | None = None,
+    ) -> Answer | None:
+        """Hand one invocation to the parked runtime; None when it died or the deadline passed.
+
+        `take` gets the pieces of a streamed result as they come, and the answer is then empty.
+        """
         assert self._parked is not None
-        self._request_id, self._answer = request_id, None
+        self._request_id, self._answer, self._take = request_id, None, take
         parked, self._parked = self._parked, None
         self._send(parked, message)
         return self.wait_answer(deadline)
@@ -117,7 +127,7 @@ class Environment:
         self._pump(lambda: self._answer is not None, deadline)
         answer = self._answer
         if answer is not None:
-            self._request_id = self._answer = None
+            self._request_id = self._answer = self._take = None
         return answer
 
     def check(self) -> bool:
@@ -230,7 +240,8 @@ class Environment:
 
     def _adopt(self, sock: socket.socket, *, acknowledged: bool = True) -> None:
         sock.setblocking(False)
-        self._connections[sock.fileno()] = _Connection(sock, acknowledged=acknowledged)
+        reader = Reader(stream=self._streams)
+        self._connections[sock.fileno()] = _Connection(sock, reader, acknowledged=acknowledged)
         self._epoll.register(sock, select.EPOLLIN)
 
     def _receive(self, connection: _Connection) -> bool:
@@ -324,6 +335,13 @@ class Environment:
             self._on_answer(connection, path, request)
         else:
             self._send(connection, runtime_api.refusal(404, "NotFound", f"no such call: {path}"))
+
+    def _streams(self, path: str, headers: Mapping[str, str]) -> Callable[[bytes], None] | None:
+        """What takes the pieces of this body: the invocation's caller, when it is the result."""
+        is_result = path == f"{BASE}invocation/{self._request_id}/response"
+        if is_result and headers.get(runtime_api.RESPONSE_MODE, "").lower() == "streaming":
+            return self._take
+        return None
 
     def _on_init_error(self, connection: _Connection, request: ApiRequest) -> None:
         error_type = request.headers.get(runtime_api.ERROR_TYPE, "Runtime.Unknown")

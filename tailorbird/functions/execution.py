@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import math
+import queue
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -38,6 +40,7 @@ class Invocation:
     executed_version: str
     request_id: str
     duration_ms: float
+    error_type: str | None = None
 
 
 @dataclass
@@ -52,6 +55,7 @@ class _Run:
     init_ms: float | None = None
     text: str = ""
     recorded_event: bytes | None = None
+    take: Callable[[bytes], None] | None = None  # of the pieces of a streamed result
 
     def write(self, text: str) -> None:
         self.text += log_lines.system(text, self.slot.version.logging)
@@ -74,6 +78,54 @@ def execute(
     """Run the function once. A caller that waits less long than the function may run gets an error
     when its patience ends; the function goes on."""
     run = _ready(supervisor, version, request_id)
+    return _execute(run, supervisor, invoked, payload, patience_seconds, client_context, record)
+
+
+def stream(
+    supervisor: Supervisor,
+    version: FunctionVersion,
+    invoked: FunctionRef,
+    payload: bytes,
+    request_id: str,
+    *,
+    client_context: str | None = None,
+) -> Iterator[bytes | Invocation]:
+    """Run the function once: the pieces of its result as they come, then how it ended.
+
+    It has begun when this returns, and runs to its end though nobody takes the pieces.
+    """
+    run = _ready(supervisor, version, request_id)
+    came: queue.SimpleQueue[bytes | Invocation] = queue.SimpleQueue()
+
+    def work() -> None:
+        run.take = came.put
+        done = _execute(run, supervisor, invoked, payload, None, client_context, record=True)
+        if done.payload and done.error_type is None:
+            came.put(done.payload)
+        came.put(done)
+
+    threading.Thread(target=work, name="functions-streaming", daemon=True).start()
+    return _until_the_end(came)
+
+
+def _until_the_end(
+    came: queue.SimpleQueue[bytes | Invocation],
+) -> Iterator[bytes | Invocation]:
+    while isinstance(piece := came.get(), bytes):
+        yield piece
+    yield piece
+
+
+def _execute(
+    run: _Run,
+    supervisor: Supervisor,
+    invoked: FunctionRef,
+    payload: bytes,
+    patience_seconds: float | None,
+    client_context: str | None,
+    record: bool,
+) -> Invocation:
+    version = run.slot.version
     if record and supervisor.records.wanted(version.ref, version.variables):
         run.recorded_event = payload
     if run.slot.environment.is_ready:
@@ -144,7 +196,7 @@ def _invoke(
     wait = run.timeout_seconds
     if patience_seconds is not None:
         wait = min(wait, patience_seconds)
-    return slot.environment.invoke(run.request_id, message, run.started + wait)
+    return slot.environment.invoke(run.request_id, message, run.started + wait, run.take)
 
 
 def _conclude(supervisor: Supervisor, run: _Run, answer: Answer | None) -> Invocation:
@@ -179,6 +231,7 @@ def _conclude(supervisor: Supervisor, run: _Run, answer: Answer | None) -> Invoc
         executed_version=slot.version.version,
         request_id=run.request_id,
         duration_ms=duration_ms,
+        error_type=answer.error_type,
     )
     if run.recorded_event is not None:
         supervisor.records.keep(slot.version.ref, _record(run, run.recorded_event, done))
@@ -255,9 +308,15 @@ def _gave_up(run: _Run, patience_seconds: float) -> Invocation:
         f"RequestId: {run.request_id} Error: no answer within the caller's {patience_seconds:.2f}"
         f" seconds; the function may run for {run.timeout_seconds:.2f}",
     )
-    version = run.slot.version.version
     return Invocation(
-        200, answer.payload, "Unhandled", None, version, run.request_id, patience_seconds * 1000
+        200,
+        answer.payload,
+        "Unhandled",
+        None,
+        run.slot.version.version,
+        run.request_id,
+        patience_seconds * 1000,
+        answer.error_type,
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -18,7 +19,7 @@ from tailorbird.access import Caller
 from tailorbird.errors import Invalid
 from tailorbird.functions import deliveries, names, permissions, shelf
 from tailorbird.functions.callers import RoleCaller, ServiceCaller
-from tailorbird.functions.execution import Invocation, execute
+from tailorbird.functions.execution import Invocation, execute, stream
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.resolve import FunctionVersion, resolve
 from tailorbird.functions.room import Functions
@@ -101,6 +102,53 @@ def invoke_function(room: Functions, caller: Caller, request: dict[str, Any]) ->
     return answer
 
 
+def invoke_with_response_stream(
+    room: Functions, caller: Caller, request: dict[str, Any]
+) -> dict[str, Any]:
+    """The operation InvokeWithResponseStream: `EventStream` yields its events as they come.
+
+    A result that the function does not stream is one chunk. An error, before or amid the chunks, is
+    told by the last event: ErrorCode is the error's type, ErrorDetails what Invoke's payload were.
+    """
+    ref = names.parse(
+        request["FunctionName"], caller.account, caller.region, request.get("Qualifier")
+    )
+    version = _allowed(room, ref, caller)
+    if request.get("InvocationType") == "DryRun":
+        return {"StatusCode": 204, "EventStream": ()}
+    payload = request.get("Payload") or b""
+    _check_json(payload)
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise deliveries.too_large(len(payload), "RequestResponse", MAX_PAYLOAD_BYTES)
+    pieces = stream(
+        room.supervisor,
+        version,
+        ref,
+        payload or b"{}",
+        caller.request_id or ids.uuid4(),
+        client_context=_client_context(request.get("ClientContext")),
+    )
+    return {
+        "StatusCode": 200,
+        "ExecutedVersion": version.version,
+        "EventStream": _events(pieces, with_log=request.get("LogType") == "Tail"),
+    }
+
+
+def _events(pieces: Iterator[bytes | Invocation], *, with_log: bool) -> Iterator[dict[str, Any]]:
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            yield {"PayloadChunk": {"Payload": piece}}
+            continue
+        end: dict[str, str] = {}
+        if piece.error_type is not None:
+            end["ErrorCode"] = piece.error_type
+            end["ErrorDetails"] = piece.payload.decode(errors="replace")
+        if with_log and piece.log_tail is not None:
+            end["LogResult"] = base64.b64encode(piece.log_tail.encode(errors="replace")).decode()
+        yield {"InvokeComplete": end}
+
+
 def invoke_async(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     """The older operation InvokeAsync: an event by another name."""
     event = {
@@ -167,12 +215,4 @@ def _client_context(encoded: str | None) -> str | None:
 
 
 def _without_log(done: Invocation) -> Invocation:
-    return Invocation(
-        done.status,
-        done.payload,
-        done.function_error,
-        None,
-        done.executed_version,
-        done.request_id,
-        done.duration_ms,
-    )
+    return replace(done, log_tail=None)

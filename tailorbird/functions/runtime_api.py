@@ -7,12 +7,14 @@ Source: Lambda developer guide, "Using the Lambda runtime API for custom runtime
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 MAX_RESPONSE_BYTES = 6_291_556
+MAX_STREAMED_BYTES = 20_971_520  # what a streamed result may hold when it is not kept whole
 MAX_HEAD_BYTES = 1_114_112  # the X-Ray cause of an error travels in a header of up to 1 MB
 BASE = "/2018-06-01/runtime/"
+RESPONSE_MODE = "lambda-runtime-function-response-mode"
 ERROR_TYPE = "lambda-runtime-function-error-type"
 ERROR_BODY = "lambda-runtime-function-error-body"  # base64, in the trailers of a streamed result
 _REASONS = {200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found",
@@ -39,6 +41,10 @@ class Reader:
     buffer: bytearray = field(default_factory=bytearray)
     _head: tuple[str, str, dict[str, str]] | None = None
     _chunks: bytearray | None = None
+    # asked at the first chunk of a body: what takes its pieces as they come, None to keep them
+    stream: Callable[[str, dict[str, str]], Callable[[bytes], None] | None] | None = None
+    _take: Callable[[bytes], None] | None = None
+    _size: int = 0
     _to_discard: int | None = None
     _continued: bool = False
 
@@ -90,7 +96,9 @@ class Reader:
     def _chunked(self, method: str, path: str, headers: dict[str, str]) -> ApiRequest | None:
         """A streamed response: chunks, then trailers that may hold the function's error."""
         if self._chunks is None:
-            self._chunks = bytearray()
+            self._chunks, self._size = bytearray(), 0
+            self._take = self.stream(path, headers) if self.stream is not None else None
+        most = MAX_STREAMED_BYTES if self._take is not None else MAX_RESPONSE_BYTES
         while True:
             end = self.buffer.find(b"\r\n")
             if end < 0:
@@ -102,13 +110,22 @@ class Reader:
             if size == 0:
                 return self._trailers(end, method, path, headers)
             if len(self.buffer) < end + 2 + size + 2:
-                if size > MAX_RESPONSE_BYTES:
+                if size > most:
                     raise BadRequest("chunk too long")
                 return None
-            self._chunks += self.buffer[end + 2 : end + 2 + size]
+            self._keep(bytes(self.buffer[end + 2 : end + 2 + size]), most)
             del self.buffer[: end + 2 + size + 2]
-            if len(self._chunks) > MAX_RESPONSE_BYTES:
+            if self._size > most:
                 return self._done(ApiRequest(method, path, headers, b"", too_large=True))
+
+    def _keep(self, piece: bytes, most: int) -> None:
+        """Hand the piece on, up to the limit, or keep it for the whole."""
+        before, self._size = self._size, self._size + len(piece)
+        if self._take is None:
+            assert self._chunks is not None
+            self._chunks += piece
+        elif before < most:
+            self._take(piece[: most - before])
 
     def _trailers(
         self, at: int, method: str, path: str, headers: dict[str, str]
@@ -123,7 +140,7 @@ class Reader:
 
     def _done(self, request: ApiRequest) -> ApiRequest:
         self._head = None
-        self._chunks = self._to_discard = None
+        self._chunks = self._to_discard = self._take = None
         self._continued = False
         return request
 

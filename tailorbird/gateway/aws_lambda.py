@@ -89,6 +89,7 @@ OPERATIONS: dict[str, Operation] = {
     "GetLayerVersionByArn": layers.get_layer_version_by_arn,
     "GetLayerVersionPolicy": layer_permissions.get_layer_version_policy,
     "Invoke": invocations.invoke_function,  # asks the policy itself
+    "InvokeWithResponseStream": invocations.invoke_with_response_stream,  # the same
     "InvokeAsync": invocations.invoke_async,
     "ListFunctions": catalog.list_functions,
     "ListLayerVersions": layers.list_layer_versions,
@@ -97,4 +98,7 @@ OPERATIONS: dict[str, Operation] = {
     "RemoveLayerVersionPermission": layer_permissions.remove_layer_version_permission,
 }
 
-SLOW = {"Invoke"}  # waits for the customer's code, so it gets a thread of its own
+SLOW = {
+    "Invoke",
+    "InvokeWithResponseStream",
+}  # waits for the customer's code, so it gets a thread of its own

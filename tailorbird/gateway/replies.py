@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from tailorbird.gateway.wire import Reply
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 FILE_PIECE_BYTES = 1024 * 1024
+PIECE_THREADS = 256  # replies that wait for their next piece
+_WAITING = ThreadPoolExecutor(PIECE_THREADS, "reply-piece")
 
 
 async def send_reply(send: Send, reply: Reply, request_id: str, *, head: bool) -> None:
@@ -38,7 +41,8 @@ async def send_reply(send: Send, reply: Reply, request_id: str, *, head: bool) -
 
 
 async def _send_pieces(send: Send, pieces: Iterator[bytes]) -> None:
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+    loop = asyncio.get_running_loop()
+    while (piece := await loop.run_in_executor(_WAITING, next, pieces, None)) is not None:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from tailorbird.gateway.wire import json_in, query_in, rest, xml_in, xml_out
+from tailorbird.gateway.wire import event_stream, json_in, query_in, rest, xml_in, xml_out
 from tailorbird.gateway.wire.check import text
 from tailorbird.gateway.wire.json_in import JsonReader
 from tailorbird.gateway.wire.json_out import JsonWriter
@@ -183,6 +183,8 @@ class Api:
             self._payload_renderer(shape) if "payload" in shape else self._body_renderer(operation)
         )
         content_type = _content_type(self.model)
+        if self._is_event_stream(shape):
+            content_type = event_stream.CONTENT_TYPE
         if content_type == b"application/xml" and self._is_raw(shape):
             content_type = b"binary/octet-stream"  # S3's for objects put without one
 
@@ -198,6 +200,10 @@ class Api:
             return reply
 
         return render
+
+    def _is_event_stream(self, shape: Shape) -> bool:
+        name = shape.get("payload")
+        return bool(name) and bool(self.model.shape(shape["members"][name]).get("eventstream"))
 
     def _is_raw(self, shape: Shape) -> bool:
         name = shape.get("payload")
@@ -229,6 +235,8 @@ class Api:
         inner = self.model.shape(ref)
         if inner["type"] in ("blob", "string"):
             return lambda answer: _raw(answer.get(name))
+        if inner.get("eventstream"):
+            return lambda answer: event_stream.encode(self.model, inner, _payload(answer, name))
         if self.model.protocol == "rest-json":
             render = self._json_writer.renderer(ref)
             return lambda answer: orjson.dumps(render(_payload(answer, name)))
