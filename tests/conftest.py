@@ -210,14 +210,18 @@ class Server:
             self.process.wait(timeout=30)
 
 
+def environment_of(database_url: str, settings: dict[str, Any]) -> dict[str, str]:
+    """What a process of the house needs to be told besides its data folder."""
+    given = {f"TAILORBIRD_{name.upper()}": str(value) for name, value in settings.items()}
+    return os.environ | given | ({"TAILORBIRD_DATABASE_URL": database_url} if database_url else {})
+
+
 def start_server(
     data: Path, database_url: str = "", port: int | None = None, **settings: Any
 ) -> Server:
     """Start `tailorbird up` on a free port and wait until it is healthy."""
     port = port or free_port()
-    environment = os.environ | {f"TAILORBIRD_{k.upper()}": str(v) for k, v in settings.items()}
-    if database_url:
-        environment["TAILORBIRD_DATABASE_URL"] = database_url
+    environment = environment_of(database_url, settings)
     data.mkdir(parents=True, exist_ok=True)
     with (data / "server.log").open("ab") as log:
         process = subprocess.Popen(
