@@ -87,6 +87,13 @@ def candidates(wanted: str, filters: Path | None = None) -> list[Walls]:
     return found
 
 
+def libraries(folder: Path, shown: Sequence[str], target: str) -> list[Mount]:
+    """What a runtime's libraries are shown as: the whole folder, or what is named of it."""
+    if not shown:
+        return [Mount(folder, target)]
+    return [Mount(folder / name, f"{target}/{name}") for name in shown]
+
+
 def command(
     walls: Walls, inner: Sequence[str], mounts: Sequence[Mount], chdir: str, slot: int
 ) -> list[str]:
@@ -177,7 +184,17 @@ def _base_mounts(*proc: str) -> list[str]:
             line += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
             line += ["--ro-bind", str(path), str(path)]
-    line += [*(proc or ("--proc", "/proc")), "--dev", "/dev", "--dir", "/var", "--dir", "/opt"]
+    line += [
+        *(proc or ("--proc", "/proc")),
+        "--dev",
+        "/dev",
+        "--dir",
+        "/var",
+        "--dir",
+        "/var/runtime",
+        "--dir",
+        "/opt",
+    ]
     return line
 
 

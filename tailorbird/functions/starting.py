@@ -231,7 +231,7 @@ class Starter:
         walls = self.walls
         interpreter, mounts = sandbox.interpreter(runtime.binary, walls)
         if runtime.libraries:
-            mounts.append(Mount(runtime.libraries, places.runtime))
+            mounts += sandbox.libraries(runtime.libraries, runtime.shown, places.runtime)
         mounts += [
             Mount(code, places.task),
             Mount(BOOT, places.boot),

@@ -172,7 +172,7 @@ class Templates:
         interpreter, mounts = sandbox.interpreter(runtime.binary, self._walls)
         assert runtime.libraries is not None
         mounts += [
-            Mount(runtime.libraries, places.runtime),
+            *sandbox.libraries(runtime.libraries, runtime.shown, places.runtime),
             Mount(root / "empty" / "full", places.task),  # with lib/: the loader remembers absence
             Mount(root / "empty" / "full", places.layers),
             Mount(BOOT, places.boot),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from functools import cache
 from pathlib import Path
 
 from tailorbird.errors import Unavailable
@@ -46,6 +47,7 @@ def find(name: str, bundle: str = "") -> Runtime:
         _env,
         binary=found.binary,
         libraries=shown,
+        shown=house_names() if shown == libraries() else (),
         channel=True,
     )
 
@@ -89,7 +91,19 @@ def packages() -> tuple[str, ...]:
         "jmespath",
         "dateutil",
         "urllib3",
+        "six",
     )
+
+
+@cache
+def house_names() -> tuple[str, ...]:
+    """The files and folders among the house's libraries that are the runtime's: nothing else of the
+    server's own is shown to functions."""
+    found = [entry for name in packages() for entry in libraries().glob(f"{name}*")]
+    wanted = {name + end for name in packages() for end in ("", ".py")}
+    names = {entry.name for entry in found if entry.name in wanted}
+    dated = {entry.name for entry in found if entry.match("boto*.dist-info")}
+    return tuple(sorted(names | dated))
 
 
 def _for_legacy(minor: int) -> Interpreter:

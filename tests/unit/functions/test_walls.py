@@ -203,3 +203,20 @@ time.sleep(2)
 print(marker[-9:], flush=True)
 time.sleep(60)
 """
+
+
+def test_of_the_servers_libraries_it_sees_only_the_runtimes(workshop: Workshop):
+    source = """
+import importlib.util, os
+def handler(event, context):
+    import boto3, dateutil.parser, six, urllib3
+    found = [name for name in event if importlib.util.find_spec(name)]
+    return [found, sorted(n for n in os.listdir("/var/runtime") if not n.endswith("-info"))]
+"""
+    name = workshop.create(source, Timeout=10)
+    done = workshop.invoke(name, ["tailorbird", "sqlalchemy", "starlette", "numpy", "pip"])
+    assert json.loads(done.payload) == [
+        [],
+        ["awslambdaric", "boto3", "botocore", "dateutil", "jmespath", "s3transfer", "simplejson",
+         "six.py", "snapshot_restore_py.py", "urllib3"],
+    ]  # fmt: skip
