@@ -121,6 +121,19 @@ SETTINGS = (
         "Address of this house as people outside see it; empty leaves out unsubscribe links",
     ),
     Setting(
+        "email_tracking",
+        bool,
+        True,
+        "With public_url: a pixel and rewritten links tell who opened a mail and clicked in it",
+    ),
+    Setting(
+        "tracking_ignore",
+        str,
+        "bot,crawler,spider,scanner,slurp,facebookexternalhit,headlesschrome,barracuda,mimecast,"
+        "proofpoint,safelinks",
+        "Opens and clicks of user agents with one of these words are not counted",
+    ),
+    Setting(
         "dkim_keys",
         str,
         "",
@@ -246,6 +259,12 @@ SETTINGS = (
     ),
     Setting(
         "engage_max_in_app_campaigns", int, 25, "In-app campaigns of an application; 0 is no limit"
+    ),
+    Setting(
+        "engage_kpi_days",
+        int,
+        31,
+        "Days of one KPI question, the oldest 90 days ago; 0 is no limit",
     ),
     Setting(
         "engage_max_active_transfers",
@@ -485,10 +504,48 @@ SETTINGS = (
         "Days for which campaigns that explore remember the lists they have shown",
     ),
     Setting(
+        "learn_automatic_update_hours",
+        float,
+        2.0,
+        "Hours between automatic updates of deployed versions (Personalize: 2); 0 turns off all "
+        "automatic updates",
+    ),
+    Setting(
+        "learn_trend_minutes",
+        float,
+        0.0,
+        "Minutes between updates of what is trending; 0 goes by the recipe's frequency, "
+        "at most 2 hours",
+    ),
+    Setting(
+        "learn_recommender_days",
+        float,
+        7.0,
+        "Days between trainings of a recommender when something came in (Personalize: 7); 0: never",
+    ),
+    Setting(
         "learn_attribution_minutes",
         float,
         15.0,
         "Minutes between metric attribution reports of live events; 0 writes none of them",
+    ),
+    Setting(
+        "learn_transformer_seconds",
+        float,
+        60.0,
+        "Seconds the transformer of a -v2 recipe learns where torch is installed; 0: it has none",
+    ),
+    Setting(
+        "learn_transformer_rows",
+        int,
+        50_000,
+        "Interactions from which on such a recipe gets a transformer unasked",
+    ),
+    Setting(
+        "learn_transformer_device",
+        str,
+        "auto",
+        "Where it learns: cpu, cuda, mps, or auto, which takes cuda where there is one",
     ),
     Setting("learn_training_threads", int, 2, "Threads of linear algebra in one training"),
     Setting("learn_seed", int, 0, "Seed of the split into training and test users"),

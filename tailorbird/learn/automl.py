@@ -51,7 +51,7 @@ def choose(
     tried = []
     for arn in arns:
         options.progress(f"try {arn.removeprefix(PREFIX)}")
-        blend = RECIPES[arn].fit(train, replace(options, hyperparameters={}))
+        blend = RECIPES[arn].fit(train, replace(options, hyperparameters={}, budget=None))
         quality = evaluation.measure(RECIPES[arn], blend, train, cases, data.item_count)
         tried.append({"recipeArn": arn, "ndcg_at_10": quality["honest"]["ndcg_at_10"]})
     best = max(tried, key=lambda one: one["ndcg_at_10"])

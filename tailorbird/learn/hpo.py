@@ -75,6 +75,7 @@ def search(
         return start, []
     rows, cases = evaluation.split(data, options.seed + 1)
     train = data.keep(rows)
+    options = replace(options, budget=None)  # one transformer is enough
     randomly = random.Random(options.seed)
     tried: list[dict[str, Any]] = []
     for n in range(trials(config)):

@@ -23,6 +23,7 @@ from tailorbird.learn import (
     contexts,
     events,
     followers,
+    neural,
     quotas,
     records,
     solutions,
@@ -183,11 +184,13 @@ def run(room: Learn, job: Job) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tailorbird-train-")))
         out = folder / "model"
         out.mkdir()
-        spec = _spec(room, stack, row, folder) | {"out": str(out)}
+        spec = spec_of(room, stack, row, folder) | {"out": str(out)}
+        spec["transformer"] = neural.spec(room, job.id, folder)
 
         def said(progress: dict[str, Any]) -> None:
             total = max(STEPS_TYPICAL, progress["step"] + 1)
-            job.progress(progress["step"], total, "steps")
+            text = neural.heard(room, job.id, spec, progress["text"])
+            job.progress(progress["step"], total, f"steps, {text}" if text else "steps")
 
         try:
             result = child.run(
@@ -195,9 +198,11 @@ def run(room: Learn, job: Job) -> None:
             )
         except child.Ended:
             _stop(room, arn)
+            neural.forget(room, job.id)
             return
         artifacts.store(room.objects, out, uri)
     _commit(room, job, arn, uri, result, (time.monotonic() - wall) / SECONDS_PER_HOUR)
+    neural.forget(room, job.id)
 
 
 def failed(room: Learn, conn: Connection, job: Job, reason: str) -> None:
@@ -210,6 +215,7 @@ def failed(room: Learn, conn: Connection, job: Job, reason: str) -> None:
         failure=reason,
     )
     followers.failed(room, conn, job.payload["arn"], reason)
+    neural.forget(room, job.id)
 
 
 def _begin(room: Learn, arn: str) -> records.Row | None:
@@ -261,14 +267,19 @@ def _stop(room: Learn, arn: str) -> None:
         records.change(room, conn, learn_solution_versions, arn, status=records.STOPPED)
 
 
-def _spec(room: Learn, stack: ExitStack, row: records.Row, folder: Path) -> dict[str, Any]:
-    """What the child needs to know: files of the material, the recipe and the bounds."""
+def spec_of(
+    room: Learn, stack: ExitStack, row: records.Row, folder: Path, before: str | None = None
+) -> dict[str, Any]:
+    """What the child needs to know: files of the material, the recipe and the bounds.
+
+    `before` is the model whose choices are kept, in place of what trainingMode UPDATE would take.
+    """
     definition, settings = row["definition"], room.settings
     with room.db.read() as conn:
         interactions = _uris(conn, row["group_arn"], "INTERACTIONS")
         context = solutions.columns_wanted(definition, contexts.columns_of(conn, row["group_arn"]))
         update = definition.get("trainingMode") == UPDATE
-        full = _full_version(conn, row["solution_arn"]) if update else None
+        full = before or (_full_version(conn, row["solution_arn"]) if update else None)
     live = folder / "events.npz"
     last_event = events.export(room, row["group_arn"], live, context)
     config = definition.get("solutionConfig") or {}

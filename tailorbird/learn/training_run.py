@@ -21,6 +21,7 @@ from tailorbird.learn import (
     event_rewards,
     hpo,
     material,
+    neural,
     objectives,
     parts,
     percentiles,
@@ -65,6 +66,9 @@ def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
     def progress(text: str) -> None:
         nonlocal step
         step += 1
+        say(text)
+
+    def say(text: str) -> None:
         said({"step": step, "text": text})
 
     own.register(spec["recipe_folder"])
@@ -85,6 +89,8 @@ def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
     if recipe.whole_catalogue and options.items is not None:
         data = material.widened(data, options.items.strings["ITEM_ID"][1])
     data = joined(data)
+    budget = neural.budget(spec, recipe, options.hyperparameters, data, say)
+    options = replace(options, budget=budget)
     kept = percentiles.keep(data, spec["features"])
     worth = _worth(spec, options, data)
     found = _chosen(spec, data, kept, worth, options)

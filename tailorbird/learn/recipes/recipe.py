@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tailorbird.learn.models.blend import Blend
 from tailorbird.learn.models.interactions import Interactions
+from tailorbird.learn.models.transformer_training import Budget
 
 if TYPE_CHECKING:
     from tailorbird.learn.parts import Part
@@ -35,6 +36,7 @@ class Options:
     metadata: Mapping[str, str] = field(
         default_factory=dict
     )  # column -> categorical, textual, name
+    budget: Budget | None = None  # of a transformer
 
     def number(self, name: str, default: float) -> float:
         """A hyperparameter (they travel as strings)."""
