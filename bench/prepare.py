@@ -1,23 +1,31 @@
-"""Archive to interactions: seconds and memory of the default engine, checked row by row.
+"""Archive to interactions: seconds and memory of each engine, Spark beside it, rows exact.
 
-    python -m bench.prepare [calls]
+    python -m bench prepare          5,000,000 calls
+    python -m bench.prepare CALLS
 
 The calls are the messy ones of the unit tests (3 in 100) among ordinary ones, in gzip files as
-collect writes them. The yardstick is the rule in plain Python (orjson, one process), on the same
-files in the same run.
+collect writes them; a tenth of them is made, and lies there ten times. Every run is a process of
+its own, started anew; its memory is the most that it and its children held together. Spark runs
+the job as one would write it for Spark (`_spark_interactions.py`), on two threads.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
-import multiprocessing
+import json
+import os
 import random
 import resource
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -25,78 +33,178 @@ import orjson
 
 from tailorbird import prepare, settings
 from tailorbird.clock import SystemClock
-from tailorbird.prepare import Mapping, Prepare
+from tailorbird.prepare import Options, Prepare, from_dict
 from tailorbird.store import Database, Jobs, Objects
 from tests.unit.prepare import messy, reference
 
-CALLS = 500_000
+CALLS = 5_000_000
+TIMES = 10
 FILES = 8
 MESSY_SHARE = 0.03
 SEED = 11
 EVENTS = ("Product Viewed", "Product Added", "Order Completed", "Page Seen", "Signed Up")
+LOOK_SECONDS = 0.05
+PAGE_BYTES = resource.getpagesize()
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+SPARK_MASTER = "local[2]"
+
+
+@dataclass
+class Taken:
+    """What a run took: wall seconds, CPU seconds, and the most memory in MB."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+    def __str__(self) -> str:
+        return f"{self.wall:7.1f} s, CPU {self.cpu:6.1f} s, peak {self.memory:6,.0f} MB"
 
 
 def main() -> None:
+    if len(sys.argv) == 4:
+        sys.stdout.write(json.dumps(engine(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))))
+        return
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else CALLS
     with tempfile.TemporaryDirectory(prefix="tailorbird-bench-") as folder:
-        place = Path(folder)
-        began = time.perf_counter()
-        size = write(place / "archive", calls)
-        print(f"{calls:,} calls, {size / 1e6:,.0f} MB packed, made in {since(began):.1f} s")
-        report, memory = apart(engine, place)
-        seconds = report["seconds"]
-        print(
-            f"duckdb: {seconds:.1f} s, {calls / seconds:,.0f} calls/s, {report['rows']:,} rows,"
-            f" {sum(report['rejected'].values()):,} rejected, peak {memory:,.0f} MB"
-        )
-        (plain, rows), memory = apart(yardstick, place)
-        print(f"plain Python: {plain:.1f} s, peak {memory:,.0f} MB; ratio {seconds / plain:.2f}")
-        print("rows are exact" if rows == report["rows"] else f"ROWS DIFFER: {rows}")
+        measure(Path(folder), calls)
 
 
-def engine(place: Path) -> dict[str, Any]:
-    given = settings.load({"data": place / "data"}, folder=place)
-    db = Database(given.database())
-    clock = SystemClock()
-    room = Prepare(db, Jobs(db, clock), Objects(place / "objects"), clock, given)
-    return prepare.run(room, str(place / "archive"), str(place / "interactions.csv"))
-
-
-def yardstick(place: Path) -> tuple[float, int]:
-    """Seconds of the plain rule, and its rows when they are those of the engine (else -1)."""
+def measure(place: Path, calls: int) -> None:
+    tenth, whole = place / "tenth", place / "whole"
     began = time.perf_counter()
+    size = write(tenth, calls // TIMES)
+    for n in range(TIMES):
+        (whole / str(n)).mkdir(parents=True)
+        for file in tenth.iterdir():
+            (whole / str(n) / file.name).hardlink_to(file)
+    print(f"{calls:,} calls, {size * TIMES / 1e6:,.0f} MB packed, made in {since(began):.1f} s")
+    expected = the_rule(tenth)
+    ours: dict[tuple[str, str], Taken] = {}
+    for name in ("python", "duckdb"):
+        for archive in (tenth, whole):
+            output = place / f"{name}-{archive.name}.csv"
+            taken = run([sys.executable, "-m", "bench.prepare", name, str(archive), str(output)])
+            ours[name, archive.name] = taken
+            times = TIMES if archive == whole else 1
+            exact = digest(output) == (expected[0] * times, expected[1] * times % 2**64)
+            print(f"{name:8} {archive.name}: {taken}, {'exact' if exact else 'ROWS DIFFER'}")
+            output.unlink()
+        small, large = ours[name, "tenth"], ours[name, "whole"]
+        print(
+            f"{name:8} {TIMES} times the calls: {large.cpu / small.cpu:.1f} times the CPU,"
+            f" {large.wall / small.wall:.1f} times the time,"
+            f" {large.memory / small.memory:.2f} times the memory"
+        )
+    against_spark(place, whole, ours, expected[0] * TIMES)
+
+
+def against_spark(place: Path, whole: Path, ours: dict[Any, Taken], rows: int) -> None:
+    try:
+        import pyspark
+    except ImportError:
+        print("PySpark is not installed (pip install 'tailorbird[spark]'): no yardstick")
+        return
+    output = place / "spark"
+    module = "bench._spark_interactions"
+    taken = run([sys.executable, "-m", module, str(whole), str(output), SPARK_MASTER])
+    found = sum(digest(part)[0] for part in output.glob("*.csv"))
+    print(f"PySpark {pyspark.__version__} {SPARK_MASTER}: {taken}, {found - rows:+,} rows")
+    for name in ("python", "duckdb"):
+        mine = ours[name, "whole"]
+        print(
+            f"{name:8} against it: {taken.wall / mine.wall:.1f} times as fast,"
+            f" 1/{taken.cpu / mine.cpu:.1f} of the CPU, 1/{taken.memory / mine.memory:.1f} of the"
+            " memory"
+        )
+
+
+def engine(name: str, archive: Path, output: Path) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="tailorbird-bench-") as folder:
+        place = Path(folder)
+        given = settings.load({"data": place / "data"}, folder=place)
+        db, clock = Database(given.database()), SystemClock()
+        room = Prepare(db, Jobs(db, clock), Objects(place / "objects"), clock, given)
+        return prepare.run(room, str(archive), str(output), options=Options(engine=name))
+
+
+def the_rule(archive: Path) -> tuple[int, int]:
+    """Rows of the rule in plain Python, and a sum over them that knows no order."""
     rows: Counter[tuple[str, ...]] = Counter()
-    for file in sorted((place / "archive").iterdir()):
+    for file in sorted(archive.iterdir()):
         with gzip.open(file) as lines:
-            rows += reference.convert(lines, Mapping())[0]
-    seconds = since(began)
-    with (place / "interactions.csv").open(newline="") as file:
-        reader = csv.reader(file)
+            rows += reference.convert(lines, from_dict({}).interactions).rows
+    total = sum(stamp(row) * times for row, times in rows.items())
+    return rows.total(), total % 2**64
+
+
+def digest(output: Path) -> tuple[int, int]:
+    """Rows of a CSV, and the same sum."""
+    rows = total = 0
+    with output.open(newline="") as file:
+        reader = csv.reader(file, escapechar="\\")
         next(reader)
-        same = Counter(map(tuple, reader)) == rows
-    return seconds, rows.total() if same else -1
+        for row in reader:
+            rows += 1
+            total += stamp(tuple(row))
+    return rows, total % 2**64
 
 
-def apart(work: Any, place: Path) -> tuple[Any, float]:
-    """The result of a function in a process of its own, and that process's peak memory in MB."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=told, args=(work, place, there))
-    process.start()
-    found = here.recv()
-    process.join()
-    return found
+def stamp(row: tuple[str, ...]) -> int:
+    return int.from_bytes(blake2b("\0".join(row).encode(), digest_size=8).digest(), "big")
 
 
-def told(work: Any, place: Path, pipe: Any) -> None:
-    result = work(place)
-    pipe.send((result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+def run(command: list[str]) -> Taken:
+    """What a process and its children took."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    family = Family(process)
+    family.start()
+    assert process.stderr is not None
+    said = process.stderr.read()
+    family.join()
+    wall = since(began)
+    if process.wait():
+        raise SystemExit(said.decode()[-3000:])
+    return Taken(wall, sum(family.cpu.values()), family.peak / 1e6)
+
+
+class Family(threading.Thread):
+    """A process and all below it, watched: the most memory held at one time, CPU seconds by pid."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__()
+        self.process = process
+        self.peak = 0
+        self.cpu: dict[int, float] = {}
+
+    def run(self) -> None:
+        while self.process.poll() is None:
+            self.peak = max(self.peak, sum(map(self.look, self.pids())))
+            time.sleep(LOOK_SECONDS)
+
+    def pids(self) -> list[int]:
+        found = [self.process.pid]
+        for one in found:
+            with contextlib.suppress(OSError):  # it has just ended
+                for thread in Path(f"/proc/{one}/task").iterdir():
+                    found += map(int, (thread / "children").read_text().split())
+        return found
+
+    def look(self, pid: int) -> int:
+        """Bytes that a process holds."""
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0
+        self.cpu[pid] = (int(stat[11]) + int(stat[12])) / TICKS_A_SECOND
+        return int(stat[21]) * PAGE_BYTES
 
 
 def write(folder: Path, calls: int) -> int:
     folder.mkdir()
     chance = random.Random(SEED)
-    bad = [line for line in messy.lines() if len(line) < 10_000]
+    bad = [line for line in messy.lines() if len(line) < 10_000 and b"\n" not in line]
     for n in range(FILES):
         with gzip.open(folder / f"{n}.gz", "wb", compresslevel=1) as file:
             for _ in range(calls // FILES):

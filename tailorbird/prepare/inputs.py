@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tailorbird.errors import NotFound
-from tailorbird.prepare.engines.work import Named
 from tailorbird.prepare.room import Prepare
+from tailorbird.prepare.worker import Named
 from tailorbird.store import ObjectInfo
 
 GROUP_BYTES = 16 * 1024 * 1024  # of files as they lie there

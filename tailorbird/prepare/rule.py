@@ -10,21 +10,14 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
+from tailorbird.prepare.clock_texts import Clock
 from tailorbird.prepare.mapping import Column, Dataset
 from tailorbird.prepare.paths import Path
+from tailorbird.prepare.quick import is_plain, quick
 
-MOMENT = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]((?:[01][0-9]|2[0-3]):[0-5][0-9])(:[0-5][0-9])?"
-    r"(?:[.,]([0-9]+))?(?:Z|([+-])((?:[01][0-9]|2[0-3])):?([0-5][0-9])?)?"
-)
-USUAL_LENGTH = len("2026-11-21T18:02:51.123Z")
-MINUTES_KEPT = 100_000
 SLIPS = re.compile(rb'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])')  # strings, and commas before a bracket
-SECONDS = {f"{n:02}": n for n in range(60)}
-MILLIS = frozenset(f"{n:03}" for n in range(1000))
 
 Row = tuple[Any, ...]
 Given = list[Row | None] | str  # rows, or a reason
@@ -50,7 +43,8 @@ def rule(dataset: Dataset) -> Rule:
 
     roots = dataset.roots
     needs_properties, needs_anonymous = dataset.needs_properties, dataset.needs_anonymous
-    has_user, literal = bool(dataset.user), dataset.literal
+    has_user, has_anonymous = bool(dataset.user), bool(dataset.anonymous)
+    literal = dataset.literal
 
     def is_none(call: dict[str, Any]) -> bool:
         return all(call.get(root) is None for root in roots)
@@ -69,7 +63,7 @@ def rule(dataset: Dataset) -> Rule:
         user_id = user(call)
         if user_id is None and has_user:
             return "no_user_id"
-        anonymous_id = anonymous(call)
+        anonymous_id = anonymous(call) if has_anonymous else None
         if anonymous_id is None and needs_anonymous:
             return "no_anonymous_id"
         if needs_properties and not isinstance(call.get("properties"), dict):
@@ -87,7 +81,7 @@ def rule(dataset: Dataset) -> Rule:
             return [shape(call, entry, item, known)]
         return [None if item is None else shape(call, entry, item, known) for item, entry in found]
 
-    return convert
+    return quick(dataset, convert, clock) if is_plain(dataset) else convert
 
 
 def read(line: bytes) -> dict[str, Any]:
@@ -110,77 +104,23 @@ def read(line: bytes) -> dict[str, Any]:
     return value
 
 
-def reader(dataset: Dataset) -> Callable[[bytes], dict[str, Any]]:
-    """`read`, but much quicker for the lines that are in order: only what is looked at is read."""
+def reader(
+    dataset: Dataset,
+) -> tuple[Callable[[bytes], dict[str, Any]], tuple[type[Exception], ...]]:
+    """`read`, but much quicker for ASCII lines that are in order, and what it raises for others.
+
+    Only what the mapping looks at is read; the rest is passed over (and must be JSON all the same).
+    """
     try:
         import msgspec
     except ImportError:
-        return read
-    decode = msgspec.json.Decoder(_typed(dataset)).decode
-    error = msgspec.MsgspecError
-
-    def quick(line: bytes) -> dict[str, Any]:
-        if not line.isascii():
-            return read(line)  # the quick way does not look at what it passes over
-        try:
-            return decode(line)
-        except (error, RecursionError):
-            return read(line)
-
-    return quick
-
-
-class Clock:
-    """Texts to instants; remembers the minutes it has met."""
-
-    def __init__(self) -> None:
-        self._minutes: dict[str, int] = {}
-
-    def seconds(self, text: Any) -> int | None:
-        """Epoch seconds of an ISO 8601 text, down; UTC without an offset; else None."""
-        if _is_usual(text):
-            minute, second = self._minutes.get(text[:17]), SECONDS.get(text[17:19])
-            if minute is not None and second is not None:
-                return minute + second
-        found = self.milliseconds(text)
-        return None if found is None else found // 1000
-
-    def usual_seconds(self, text: Any) -> int | None:
-        """The same of `yyyy-MM-dd'T'HH:mm:ss.SSS'Z'` only, as the Glue job of the seed reads it."""
-        return self.seconds(text) if _is_usual(text) and text[10] == "T" else None
-
-    def milliseconds(self, text: Any) -> int | None:
-        found = MOMENT.fullmatch(text) if isinstance(text, str) else None
-        if found is None:
-            return None
-        day, clock, second, fraction, sign, hours, minutes = found.groups()
-        try:
-            moment = datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=UTC)
-        except ValueError:
-            return None
-        minute = int(moment.timestamp())
-        if second and text[10] == "T":
-            if len(self._minutes) >= MINUTES_KEPT:
-                self._minutes.clear()
-            self._minutes[text[:17]] = minute
-        offset = int(hours or 0) * 3600 + int(minutes or 0) * 60
-        since = minute + int((second or ":00")[1:]) - (-offset if sign == "-" else offset)
-        return since * 1000 + int((fraction or "")[:3].ljust(3, "0"))
+        return read, ()
+    decoder: Any = msgspec.json.Decoder(_typed(dataset))
+    return decoder.decode, (msgspec.MsgspecError, RecursionError)
 
 
 def is_in(value: Any, wanted: frozenset[str]) -> bool:
     return isinstance(value, str) and value in wanted
-
-
-def _is_usual(text: Any) -> bool:
-    """Whether a text may be what Segment itself writes: 2026-11-21T18:02:51.123Z."""
-    return (
-        type(text) is str
-        and len(text) == USUAL_LENGTH
-        and text[20:23] in MILLIS
-        and text[19] == "."
-        and text[23] == "Z"
-    )
 
 
 def as_id(value: Any) -> str | None:

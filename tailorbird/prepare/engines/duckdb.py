@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tailorbird.prepare import worker
 from tailorbird.prepare.counts import SAMPLE_CHARACTERS, SAMPLES, Counts
-from tailorbird.prepare.engines import plain
 from tailorbird.prepare.engines.duckdb_query import query, quoted, rows
-from tailorbird.prepare.engines.work import Named, Work
+from tailorbird.prepare.engines.work import Work
 from tailorbird.prepare.mapping import Dataset
+from tailorbird.prepare.worker import Named
 
 MEMORY_MIB = 1024
 COPY = "COPY ({rows}) TO {file} (FORMAT csv, HEADER false)"
@@ -50,7 +51,7 @@ def convert(work: Work, files: Sequence[Named], part: Path) -> Counts:
         return _convert(work, files, part)
     except (duckdb.IOException, duckdb.InvalidInputException):
         if len(files) == 1:
-            return plain.convert(work.dataset, files, part, work.now)
+            return worker.convert(work.dataset, files, part, work.now)
     counts = Counts()
     with part.open("wb") as out:
         for file in files:  # the others keep their engine

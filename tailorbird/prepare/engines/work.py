@@ -9,8 +9,7 @@ from pathlib import Path
 
 from tailorbird.prepare.counts import Counts
 from tailorbird.prepare.mapping import Dataset
-
-Named = tuple[str, Path]  # what a file is called in reports, and where it lies here
+from tailorbird.prepare.worker import Named
 
 
 @dataclass(frozen=True)
