@@ -131,6 +131,12 @@ def list_role_tags(room: Access, caller: Caller, request: Request) -> Answer:
     return {"Tags": shown, **page}
 
 
+def list_instance_profiles_for_role(room: Access, caller: Caller, request: Request) -> Answer:
+    """None: there are no instances here. Terraform asks before it deletes a role."""
+    roles.get_role(room, caller.account, request["RoleName"])
+    return {"InstanceProfiles": [], "IsTruncated": False}
+
+
 def create_policy(room: Access, caller: Caller, request: Request) -> Answer:
     policy = managed.create_policy(
         room,
@@ -351,6 +357,7 @@ OPERATIONS = {
     "GetRole": get_role,
     "GetRolePolicy": get_role_policy,
     "ListAttachedRolePolicies": list_attached_role_policies,
+    "ListInstanceProfilesForRole": list_instance_profiles_for_role,
     "ListPolicies": list_policies,
     "ListPolicyVersions": list_policy_versions,
     "ListRolePolicies": list_role_policies,

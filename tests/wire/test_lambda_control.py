@@ -306,6 +306,13 @@ def test_runtime_management_recursion_and_account(client: Any, hook: str) -> Non
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_no_function_has_code_signing(client: Any, hook: str) -> None:
+    """Terraform asks it of every function it has made."""
+    assert client.get_function_code_signing_config(FunctionName=hook)["FunctionName"] == hook
+    refused = refusal(client.get_function_code_signing_config, FunctionName="nobody")
+    assert refused[:2] == (404, "ResourceNotFoundException")
+
+
 def test_the_older_asynchronous_invocation(client: Any, hook: str) -> None:
     answer = client.invoke_async(FunctionName=hook, InvokeArgs=b"{}")
     assert (status(answer), answer["Status"]) == (202, 202)

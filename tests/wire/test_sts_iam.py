@@ -96,6 +96,14 @@ def test_managed_policies_of_a_role(iam: Any, name: str) -> None:
     assert code_of(lambda: iam.get_policy(PolicyArn=policy["Arn"])) == "NoSuchEntity"
 
 
+def test_no_role_is_an_instances(iam: Any, name: str) -> None:
+    """Terraform asks before it deletes a role."""
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust(SEGMENT))
+    assert iam.list_instance_profiles_for_role(RoleName=name)["InstanceProfiles"] == []
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        iam.list_instance_profiles_for_role(RoleName="nobody")
+
+
 def test_lists_come_in_pages(iam: Any) -> None:
     prefix = f"/{uuid.uuid4().hex[:8]}/"
     for number in range(5):
