@@ -16,6 +16,7 @@ from tailorbird import (
     cli_campaigns,
     cli_functions,
     cli_learn,
+    cli_measuring,
     cli_segment,
     cli_warehouses,
 )
@@ -51,6 +52,7 @@ app.command(role)
 app.command(explain)
 cli_functions.add_to(app)
 cli_campaigns.add_to(app)
+cli_measuring.add_to(app)
 cli_segment.add_to(source, destination)
 cli_warehouses.add_to(app)
 cli_learn.add_to(app)

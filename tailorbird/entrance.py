@@ -22,8 +22,10 @@ from tailorbird.gateway import (
     own_clock,
     own_functions,
     own_learn,
+    own_measuring,
     segment,
     segment_public,
+    tracking,
 )
 from tailorbird.gateway.explain import explain
 
@@ -76,11 +78,13 @@ class Entrance:
             [
                 *own_functions.doors(house.functions),
                 *own_campaigns.doors(house.engage),
+                *own_measuring.doors(house.engage),
                 *own_learn.doors(house.learn),
                 *own_clock.doors(house.clock, house.jobs),
             ],
         )
         self.intake: App = intake.app(house.channels, token)
+        self.tracking: App = tracking.app(house.engage)
         self.console: App = console.app(house)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,6 +96,8 @@ class Entrance:
         host = _host(scope)
         if path.startswith(intake.PATHS):
             return self.intake
+        if path.startswith(tracking.PATHS):
+            return self.tracking
         if path.startswith("/_/"):
             return self._house if path in HOUSE_PATHS else self.own
         if _is_signed(scope) or host.endswith(b".amazonaws.com"):

@@ -559,6 +559,12 @@ SETTINGS = (
     Setting("functions_max_environments", int, 64, "Execution environments alive at once"),
     Setting("functions_max_per_function", int, 16, "Execution environments of one function"),
     Setting(
+        "functions_freeze",
+        bool,
+        True,
+        "A function's process is stopped between invocations, its background threads too, as in AWS",
+    ),
+    Setting(
         "functions_templates",
         int,
         4,

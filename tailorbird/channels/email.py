@@ -6,7 +6,7 @@ import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
-from tailorbird.channels import dkim, mime, origins, smtp
+from tailorbird.channels import dkim, links, mime, origins, smtp
 from tailorbird.channels.inbox import Inbox, path_of
 from tailorbird.channels.messages import (
     PERMANENT_FAILURE,
@@ -68,7 +68,8 @@ class Email:
     def _build(self, envelope: mime.Envelope, message: Message) -> smtp.Mail:
         if self._copy_to_inbox:
             path_of(self._inbox.root, message)  # refuses ids that cannot name a file
-        sender, recipient, content = envelope.build(message, self._headers(message))
+        whole = links.tracked(self._room, message, self._clock.now())
+        sender, recipient, content = envelope.build(whole, self._headers(message))
         signer = dkim.signer_for(self._keys, sender.rpartition("@")[2])
         if signer is not None:
             content = signer.header(content, self._clock.now()) + content

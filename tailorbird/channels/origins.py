@@ -44,14 +44,14 @@ def of(message: Message) -> Origin:
 def sign(room: Channels, origin: Origin) -> str:
     """The origin as URL-safe text."""
     plain = orjson.dumps(list(origin))
-    return f"{_text(plain)}.{_text(_mac(room, plain))}"
+    return f"{text_of(plain)}.{text_of(_mac(room, plain))}"
 
 
 def read(room: Channels, token: str) -> Origin:
     """The origin of a signed text; Denied when it was not signed here."""
     plain_text, _, mac_text = token.partition(".")
     try:
-        plain, mac = _bytes(plain_text), _bytes(mac_text)
+        plain, mac = raw_of(plain_text), raw_of(mac_text)
         if hmac.compare_digest(mac, _mac(room, plain)):
             return Origin(*orjson.loads(plain))
     except ValueError:
@@ -70,9 +70,9 @@ def _mac(room: Channels, plain: bytes) -> bytes:
     return hmac.new(room.key(PURPOSE), plain, hashlib.sha256).digest()[:MAC_BYTES]
 
 
-def _text(raw: bytes) -> str:
+def text_of(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _bytes(text: str) -> bytes:
+def raw_of(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

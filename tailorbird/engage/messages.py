@@ -22,6 +22,7 @@ from tailorbird.engage import (
     ledger,
     message_events,
     targeting,
+    tracking,
 )
 from tailorbird.engage.apps import App
 from tailorbird.engage.content import Selection
@@ -64,6 +65,7 @@ class Letter(NamedTuple):
     headers: dict[str, str]
     return_path: str
     context: dict[str, str]
+    besides: dict[str, str]  # what its mails carry
     blocked: str | None
 
 
@@ -154,6 +156,7 @@ def _letter(
         headers={"Reply-To": ", ".join(replies)} if replies else {},
         return_path=str(chosen.message.get("FeedbackForwardingAddress") or ""),
         context=context,
+        besides=tracking.mail_data(conn, app.id, {}) if channel == EMAIL else {},
         blocked=channel_settings.blocked(app, row, sender, channel),
     )
 
@@ -258,7 +261,7 @@ def _refusal(
 def _message(
     app: App, channel: str, letter: Letter, recipient: Recipient, rendered: Rendered
 ) -> Message:
-    data = content.data_of(channel, letter.selection.message, rendered)
+    data = {**content.data_of(channel, letter.selection.message, rendered), **letter.besides}
     context = {**letter.context, **(recipient.own.get("Context") or {})}
     if recipient.own.get("RawContent"):
         data["RawContent"] = recipient.own["RawContent"]

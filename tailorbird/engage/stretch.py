@@ -33,6 +33,7 @@ from tailorbird.engage import (
     retries,
     schedules,
     settlement,
+    tracking,
     treatments,
 )
 from tailorbird.engage import tables as t
@@ -140,6 +141,7 @@ def run_of(room: Engage, conn: Connection, activity: dict[str, Any], leg: int) -
         until=_until(campaign, activity, began, duration),
         began=began,
         quiet=schedules.quiet_minutes(body["Schedule"].get("QuietTime")),
+        mail_data=tracking.mail_data(conn, app.id, campaign["tags"]),
     )  # fmt: skip
 
 

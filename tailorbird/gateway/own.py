@@ -9,6 +9,7 @@ POST /_/explain                      {"as": ARN, "action": ..., "resource": ...,
 POST /_/interactions                 {"source": id, "output": "s3://....csv", "mapping": {...}}
      /_/functions/{name}...          own_functions.py
      /_/campaigns..., /_/segments... own_campaigns.py
+     /_/imports..., /_/streams, /_/lift  own_measuring.py
      GET /_/explain, /_/events        own_learn.py
 """
 

@@ -320,7 +320,7 @@ def test_kinesis_and_firehose_get_the_records(
 ) -> None:
     kind = event_stream.kind_of(arn)
     keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s", "region_name": "us-east-1"}
-    client = boto3.client(kind, endpoint_url=moto, **keys)  # type: ignore[call-overload]
+    client = boto3.client(kind, endpoint_url=moto, **keys)
     s3 = boto3.client("s3", endpoint_url=moto, **keys)
     name = f"events-{engage.db.dialect}"
     if kind == "kinesis":
