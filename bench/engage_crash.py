@@ -8,6 +8,7 @@ process is started again; at the end each endpoint has to have one row in the le
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import socket
@@ -44,7 +45,8 @@ class Sink:
 
         class Conversation(socketserver.BaseRequestHandler):
             def handle(self) -> None:
-                _converse(self.request, sink.mails)
+                with contextlib.suppress(ConnectionError):  # its process was killed
+                    _converse(self.request, sink.mails)
 
         class Threads(socketserver.ThreadingTCPServer):
             daemon_threads = True

@@ -126,8 +126,9 @@ def document(endpoint: Endpoint, limits: Limits) -> str:
         raise Invalid(f"Endpoint {endpoint.id}: {error}") from None
     if b"\\u0000" in text or "\x00" in (endpoint.address or "") + (endpoint.user_id or ""):
         raise Invalid(f"Endpoint {endpoint.id}: a value holds the character NUL")
-    if limits.bytes and len(text) > limits.bytes:
-        raise TooLarge(f"Endpoint {endpoint.id} has {len(text)} bytes; {limits.bytes} is the limit")
+    size = len(text) + len(endpoint.id) + len(endpoint.address or "") + len(endpoint.user_id or "")
+    if limits.bytes and size > limits.bytes:
+        raise TooLarge(f"Endpoint {endpoint.id[:60]} has {size} bytes; {limits.bytes} is the limit")
     return text.decode()
 
 

@@ -44,6 +44,14 @@ var engine = (function () {
     this.pushSource(this.appendToBuffer(this.popStack()));
   };
 
+  // What does not parse has a place: that of the token the parser did not expect.
+  Handlebars.Parser.parseError = function (text) {
+    const error = new Error(text);
+    const at = this.lexer.yylloc;
+    Object.assign(error, { lineNumber: at.first_line, column: at.first_column });
+    throw error;
+  };
+
   class Mistake extends Error {
     constructor(node, message) {
       super(message);
@@ -172,7 +180,8 @@ var engine = (function () {
     const parse = /^Parse error on line (\d+):\n(.*)\n(-*)\^\n?/.exec(error.message);
     if (parse) {
       const near = parse[2].trim();
-      return { line: Number(parse[1]), message: "this is not Handlebars: " + near };
+      const message = "this is not Handlebars: " + near;
+      return { line: error.lineNumber || Number(parse[1]), column: error.column + 1, message };
     }
     const message = error.message.replace(/ - \d+:\d+$/, "");
     if (error.lineNumber === undefined) return { message };
