@@ -260,6 +260,13 @@ SETTINGS = (
     Setting(
         "engage_max_in_app_campaigns", int, 25, "In-app campaigns of an application; 0 is no limit"
     ),
+    Setting("engage_max_event_types", int, 1500, "Event types of an application; 0 is no limit"),
+    Setting(
+        "engage_max_event_keys",
+        int,
+        500,
+        "Names of event attributes and metrics of an application; 0 is no limit",
+    ),
     Setting(
         "engage_kpi_days",
         int,
@@ -341,6 +348,12 @@ SETTINGS = (
         str,
         "",
         "The OAuth token that Bearer authorization of tracking calls must carry; empty: any",
+    ),
+    Setting(
+        "segment_oauth_clients",
+        str,
+        "",
+        "Who gets tracking tokens from POST /token: CLIENT=FILE with its RSA public key, by commas",
     ),
     Setting(
         "collect_fsync",

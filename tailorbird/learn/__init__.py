@@ -4,6 +4,7 @@ from functools import partial
 
 from tailorbird.learn import (
     attribution_reports,
+    automatic_updates,
     autotraining,
     batch_inference,
     batch_segments,
@@ -11,6 +12,7 @@ from tailorbird.learn import (
     exports,
     imports,
     metrics,
+    retraining,
     training,
 )
 from tailorbird.learn.room import Learn
@@ -33,6 +35,8 @@ def job_kinds(room: Learn) -> dict[str, Kind]:
         batch_inference,
         batch_segments,
         attribution_reports,
+        automatic_updates,
+        retraining,
     )
     return {
         deed.KIND: Kind(partial(deed.run, room), partial(deed.failed, room), QUEUE)

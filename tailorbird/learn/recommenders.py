@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import InUse, Invalid
-from tailorbird.learn import artifacts, catalogue, quotas, records, solutions, training
+from tailorbird.learn import artifacts, catalogue, quotas, records, retraining, solutions, training
 from tailorbird.learn.recipes.recipe import Recipe
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
@@ -24,6 +24,7 @@ from tailorbird.learn.tables import (
 
 INACTIVE = "INACTIVE"
 WHAT = "recommender"
+TRAINED_ON = "trainingDataConfig"
 NEEDS_ITEMS = ("aws-vod-more-like-x",)
 TABLE = learn_recommenders
 
@@ -54,6 +55,7 @@ def create_recommender(room: Learn, caller: Caller, request: dict[str, Any]) -> 
             group_arn=group_arn,
         )
         training.begin(room, conn, caller, records.find(conn, TABLE, caller, arn, WHAT), {})
+        retraining.begin(room, conn, arn)
     return {"recommenderArn": arn}
 
 
@@ -80,20 +82,24 @@ def list_recommenders(room: Learn, caller: Caller, request: dict[str, Any]) -> d
 
 
 def update_recommender(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    """Change the configuration; answers follow it at once."""
+    """Change the configuration; answers follow it at once, other columns after a training."""
     arn, config = request["recommenderArn"], request["recommenderConfig"]
     _check_config(config)
     with room.db.write() as conn:
         row = _in_state(conn, caller, arn, records.ACTIVE, INACTIVE)
         now = room.clock.now()
+        before = (row["definition"].get("recommenderConfig") or {}).get(TRAINED_ON)
+        anew = config.get(TRAINED_ON) is not None and config[TRAINED_ON] != before
         change = {
             "recommenderConfig": config,
-            "status": records.ACTIVE,
+            "status": records.PENDING if anew else records.ACTIVE,
             "creationDateTime": now,
             "lastUpdatedDateTime": now,
         }
         definition = {**row["definition"], "recommenderConfig": config}
         records.change(room, conn, TABLE, arn, definition=definition, change=change)
+        if anew:
+            training.begin(room, conn, caller, records.find(conn, TABLE, caller, arn, WHAT), {})
     return {"recommenderArn": arn}
 
 

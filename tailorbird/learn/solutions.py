@@ -115,11 +115,14 @@ def delete_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> Non
         )
         records.refuse_while(conn, busy, f"A version of the solution {arn} is being trained")
         gone = sa.delete(versions).where(versions.c.solution_arn == arn)
-        stored = conn.execute(gone.returning(versions.c.arn, versions.c.artifact)).fetchall()
-        for version, _ in stored:
+        stored = conn.execute(
+            gone.returning(versions.c.arn, versions.c.artifact, versions.c.report)
+        ).fetchall()
+        for version, _, _ in stored:
             tags.drop(conn, version)
         records.remove(conn, learn_solutions, arn)
-    for uri in filter(None, (one[1] for one in stored)):
+    replaced = ((one[2] or {}).get("replaced") for one in stored)
+    for uri in filter(None, (*(one[1] for one in stored), *replaced)):
         artifacts.drop(room.objects, uri)
 
 

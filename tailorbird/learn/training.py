@@ -28,6 +28,7 @@ from tailorbird.learn import (
     records,
     solutions,
     training_tables,
+    update_schedule,
 )
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
@@ -339,6 +340,9 @@ def _commit(
             job.finish(conn)
             return
         followers.active(room, conn, arn)
+        definition = sa.select(table.c.definition).where(table.c.arn == arn)
+        found = conn.execute(definition).scalar_one()
+        update_schedule.begin(room, conn, arn, result["recipe"], found)
         job.finish(conn, {"interactions": result["interactions"]})
 
 
