@@ -80,6 +80,8 @@ class Environment:
         self._output = bytearray()
         self._cut = 0
         self._inner: int | None = None
+        self._runtime: int | None = None  # a pidfd of the process that runs the function
+        self._frozen = False
         self._peak = 0
         self._peak_read = 0.0
         self._epoll = select.epoll()
@@ -130,6 +132,17 @@ class Environment:
             self._request_id = self._answer = self._take = None
         return answer
 
+    def freeze(self) -> None:
+        """Stop the function's process, as Lambda does between invocations."""
+        if self.is_ready and not self._frozen:
+            self._frozen = self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a stopped process go on."""
+        if self._frozen:
+            self._frozen = False
+            self._signal(signal.SIGCONT)
+
     def check(self) -> bool:
         """Do what input and output is waiting; True while the process lives."""
         self._pump(lambda: False, time.monotonic())
@@ -155,10 +168,8 @@ class Environment:
         if self._peak and now - self._peak_read < PEAK_SECONDS:
             return self._peak
         self._peak_read = now
-        if self._inner is None:
-            self._inner = _innermost(self.pid)
         try:
-            with Path(f"/proc/{self._inner}/status").open() as status:
+            with Path(f"/proc/{self._process()}/status").open() as status:
                 peak = next((line for line in status if line.startswith("VmHWM:")), "0 0")
         except OSError:
             return self._peak
@@ -185,13 +196,28 @@ class Environment:
         for connection in list(self._connections.values()):
             self._drop(connection)
         launched = self._launched
-        for fd in (launched.output, launched.status, launched.handle):
+        for fd in (launched.output, launched.status, launched.handle, self._runtime):
             if fd is not None:
                 os.close(fd)
         for sock in (launched.listener, *launched.others):
             if sock is not None:
                 sock.close()
         self._epoll.close()
+
+    def _process(self) -> int:
+        """The process that runs the function."""
+        if self._inner is None:
+            self._inner = _innermost(self.pid)
+        return self._inner
+
+    def _signal(self, number: signal.Signals) -> bool:
+        try:
+            if self._runtime is None:
+                self._runtime = os.pidfd_open(self._process())
+            signal.pidfd_send_signal(self._runtime, number)
+        except OSError:  # it has just ended
+            return False
+        return True
 
     # input and output
 

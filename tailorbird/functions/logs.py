@@ -131,7 +131,7 @@ def tail(root: Path, account: str, region: str, name: str, count: int = 50) -> l
 
 def last_bytes(text: str) -> str:
     """The last 4 KB: what an invocation with LogType Tail gets."""
-    return text.encode(errors="replace")[-TAIL_BYTES:].decode(errors="ignore")
+    return text[-TAIL_BYTES:].encode(errors="replace")[-TAIL_BYTES:].decode(errors="ignore")
 
 
 def _lines(text: str) -> list[str]:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from tailorbird.functions.room import Functions
 
 PROBE_SECONDS = 10.0
-TMP_MODE = 0o700
+TMP_MODE = 0o1777
 BUNDLE_VARIABLE = "TAILORBIRD_BUNDLE"  # "legacy": boto3 of 2021, for zips that bring their urllib3
 MAX_COUNTED_FILES = 20_000
 MIB = 1024 * 1024
@@ -267,7 +267,8 @@ class Starter:
             folder = spare.pop() if spare else None
         if folder is None:
             folder = _tmp_root(self._room.root) / ids.hex32()
-            folder.mkdir(mode=TMP_MODE)
+            folder.mkdir()
+            folder.chmod(TMP_MODE)
         if user := sandbox.owner(self.walls, number):
             _give(folder, *user)
         return folder

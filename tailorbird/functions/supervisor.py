@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tailorbird.functions.room import Functions
 
 SWEEP_SECONDS = 2.0
+FREEZE_SECONDS = 0.02  # an environment runs on this long after an invocation
 
 
 class Supervisor:
@@ -33,6 +34,7 @@ class Supervisor:
         self._most_per_function = settings.functions_max_per_function
         self._idle_seconds = settings.functions_idle_seconds
         self._wait_seconds = settings.functions_wait_seconds
+        self._to_freeze = threading.Event()
         self._turn = threading.Condition()
         self._ended = self._failed = 0
         self._idle: dict[tuple[str, str, str], list[Slot]] = defaultdict(list)
@@ -49,6 +51,12 @@ class Supervisor:
         self.caller_at = self._starter.caller_at
         self._sweeper = threading.Thread(target=self._sweep, name="functions-sweeper", daemon=True)
         self._sweeper.start()
+        self._freezer: threading.Thread | None = None
+        if settings.functions_freeze:
+            self._freezer = threading.Thread(
+                target=self._freeze, name="functions-freezer", daemon=True
+            )
+            self._freezer.start()
 
     def acquire(self, version: FunctionVersion, *, fresh: bool = False) -> Slot:
         """A warm environment of the version, else a new one; Throttled when none comes free."""
@@ -67,6 +75,7 @@ class Supervisor:
             slot = self._claim(version, deadline, fresh)
             if slot is None:
                 return self._start(version)
+            slot.environment.thaw()
             if slot.environment.check() and not slot.retired:
                 return slot
             self.discard(slot)
@@ -80,6 +89,7 @@ class Supervisor:
             if keep:
                 self._idle[slot.version.key].append(slot)
                 self._turn.notify()
+                self._to_freeze.set()
         if not keep:
             self.discard(slot)
 
@@ -117,6 +127,7 @@ class Supervisor:
     def stop(self) -> None:
         """End every environment and the launcher."""
         self._stopped.set()
+        self._to_freeze.set()
         with self._turn:
             idle = [slot for slots in self._idle.values() for slot in slots]
             self._idle.clear()
@@ -124,6 +135,8 @@ class Supervisor:
             self.discard(slot)
         self._starter.stop()
         self._sweeper.join()
+        if self._freezer is not None:
+            self._freezer.join()
 
     def counts(self) -> dict[str, int]:
         """Environments alive, how many of them are idle, and invocations since the start."""
@@ -209,6 +222,18 @@ class Supervisor:
             for slot in self._stale():
                 self.discard(slot)
             self._end_hoarders()
+
+    def _freeze(self) -> None:
+        """Stop what has had no invocation for a moment; a busy environment is spared the cost."""
+        while self._to_freeze.wait() and not self._stopped.wait(FREEZE_SECONDS):
+            self._to_freeze.clear()
+            latest = time.monotonic() - FREEZE_SECONDS
+            with self._turn:
+                for slot in [slot for slots in self._idle.values() for slot in slots]:
+                    if slot.used <= latest:
+                        slot.environment.freeze()
+                    else:
+                        self._to_freeze.set()
 
     def _end_hoarders(self) -> None:
         with self._turn:

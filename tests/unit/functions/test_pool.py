@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def test_a_caller_waits_a_while_for_an_environment_to_come_free(opened: Opener):
 
 
 def test_an_environment_that_died_while_idle_is_replaced_unseen(opened: Opener):
-    workshop = opened()
+    workshop = opened(functions_freeze=False)
     source = """
 import os, threading, uuid
 me = str(uuid.uuid4())
@@ -118,3 +119,36 @@ def handler(event, context):
     wait_for(lambda: count(workshop) == 0, timeout_seconds=10)
     done = workshop.invoke(name)
     assert (done.function_error, done.payload != first) == (None, True)
+
+
+BACKGROUND = """
+import threading, time
+ticks = 0
+def count():
+    global ticks
+    while True:
+        ticks += 1
+        time.sleep(0.005)
+threading.Thread(target=count, daemon=True).start()
+def handler(event, context): return ticks
+"""
+
+
+@pytest.mark.parametrize(("freezes", "most"), [(True, 40), (False, 10_000)])
+def test_threads_of_a_function_stand_still_between_invocations(
+    opened: Opener, freezes: bool, most: int
+):
+    workshop = opened(functions_freeze=freezes)
+    name = workshop.create(BACKGROUND)
+    before = int(workshop.invoke(name).payload)
+    time.sleep(1.0)
+    between = int(workshop.invoke(name).payload) - before
+    assert between < most and (freezes or between > 40)
+
+
+def test_a_frozen_environment_is_ended_like_any_other(opened: Opener):
+    workshop = opened(functions_idle_seconds=0.3)
+    name = workshop.create(BACKGROUND)
+    workshop.invoke(name)
+    wait_for(lambda: count(workshop) == 0, timeout_seconds=10)
+    assert workshop.invoke(name).function_error is None

@@ -50,6 +50,10 @@ def test_only_tmp_can_be_written(workshop: Workshop, path: str):
     assert result(workshop, body) in (1, 2, 13, 30)
 
 
+def test_tmp_is_everybodys_as_lambdas_is(workshop: Workshop):
+    assert result(workshop, "return oct(os.stat('/tmp').st_mode)") == "0o41777"
+
+
 def test_it_sees_no_processes_but_its_own(workshop: Workshop):
     body = "return len([name for name in os.listdir('/proc') if name.isdigit()])"
     assert result(workshop, body) < 6
