@@ -37,7 +37,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-SEGMENT_HOSTS = (b"api.segment.io", b"events.eu1.segmentapis.com", b"cdn.segment.com")
+SEGMENT_HOSTS = (b"api.segment.io", b"events.eu1.segmentapis.com", b"cdn.segment.com",
+                 b"oauth2.segment.io")  # fmt: skip
 SEGMENT_WORDS = frozenset(
     b"track identify page screen group alias batch import t i p s g a b m projects".split()
 )
@@ -102,7 +103,7 @@ class Entrance:
             return self._house if path in HOUSE_PATHS else self.own
         if _is_signed(scope) or host.endswith(b".amazonaws.com"):
             return self.aws
-        if host in SEGMENT_HOSTS or _is_segment_path(scope["raw_path"]):
+        if host in SEGMENT_HOSTS or _is_segment_path(scope["raw_path"]) or path == segment.TOKEN:
             return self.segment
         if host == SEGMENT_PUBLIC_HOST or path.startswith("/segmentapis/"):
             return self.public

@@ -517,6 +517,30 @@ SETTINGS = (
         "Days for which campaigns that explore remember the lists they have shown",
     ),
     Setting(
+        "learn_realistic_timing",
+        float,
+        0.0,
+        "Share of the service's own waits before things become ACTIVE: 1 is its pace, 0 at once",
+    ),
+    Setting(
+        "learn_max_recommendations_per_second",
+        float,
+        0.0,
+        "Recommendations a second of one campaign and process (Personalize: 500); 0 is no limit",
+    ),
+    Setting(
+        "learn_max_put_events_per_second",
+        float,
+        0.0,
+        "PutEvents a second of an account and process (Personalize: 1000); 0 is no limit",
+    ),
+    Setting(
+        "learn_max_puts_per_second",
+        float,
+        0.0,
+        "PutItems, PutUsers, PutActions a second of one dataset (Personalize: 10); 0 is no limit",
+    ),
+    Setting(
         "learn_automatic_update_hours",
         float,
         2.0,

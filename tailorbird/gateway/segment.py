@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import logging
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -20,6 +19,7 @@ from tailorbird.collect import Collect, Outcome, Request, take_calls
 from tailorbird.collect.rate import Rate
 from tailorbird.collect.receive import BATCH_MAX_BYTES
 from tailorbird.errors import Denied, Invalid, TailorbirdError, Throttled, TooLarge, Unavailable
+from tailorbird.gateway.segment_oauth import Oauth, OauthError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -46,6 +46,7 @@ CALLS = {
 }
 BROWSER_PATH_CHARACTERS = len("/v1/t")
 METRICS = "/v1/m"
+TOKEN = "/token"
 SETTINGS_PREFIX, SETTINGS_SUFFIX = "/v1/projects/", "/settings"
 RETRY_SECONDS = 1
 
@@ -73,6 +74,7 @@ class Disconnected(Exception):
 def app(collect: Collect) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """The ASGI application of `/v1/...`."""
 
+    oauth = Oauth(collect.settings)
     rate = Rate(collect.settings.segment_requests_per_second, collect.clock.now())
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,9 +83,11 @@ def app(collect: Collect) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
             if scope["method"] == "POST" and (wait := rate.wait_seconds(collect.clock.now())):
                 seconds = wait
                 raise Throttled(f"more than {rate.per_second:g} requests a second")
-            status, body = await _answer(collect, scope, receive)
+            status, body = await _answer(collect, oauth, scope, receive)
         except Disconnected:
             return
+        except OauthError as error:
+            status, body = error.status, orjson.dumps(error.body)
         except Throttled as error:
             status, body = 429, refusal("throttled", error.message)
         except Unavailable as error:
@@ -100,14 +104,16 @@ def app(collect: Collect) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     return answer
 
 
-async def _answer(collect: Collect, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+async def _answer(
+    collect: Collect, oauth: Oauth, scope: Scope, receive: Receive
+) -> tuple[int, bytes]:
     path, method = scope["path"].rstrip("/"), scope["method"]
     if method == "OPTIONS":
         return 204, b""
     call_type = CALLS.get(path)
     if call_type is not None and method == "POST":
         headers = dict(scope["headers"])
-        _check_bearer(headers, collect.settings.tracking_token)
+        _check_bearer(headers, oauth)
         request = Request(
             await _body(receive, headers),
             None if call_type == BATCH else call_type,
@@ -117,6 +123,10 @@ async def _answer(collect: Collect, scope: Scope, receive: Receive) -> tuple[int
             collect.caller_at(scope.get("client")),
         )
         return _told(await take_calls(collect, request), collect.settings.segment_strict)
+    if path == TOKEN and method == "POST":
+        headers = dict(scope["headers"])
+        given, kind = await _body(receive, headers), headers.get(b"content-type", b"")
+        return 200, orjson.dumps(oauth.grant(given, kind, headers.get(b"host", b"").decode()))
     if path == METRICS and method == "POST":  # the browser library's own metrics
         await _body(receive, dict(scope["headers"]))
         return 200, OK
@@ -167,13 +177,15 @@ def _write_key(headers: dict[bytes, bytes]) -> str | None:
     return text.partition(":")[0] or None
 
 
-def _check_bearer(headers: dict[bytes, bytes], token: str) -> None:
+def _check_bearer(headers: dict[bytes, bytes], oauth: Oauth) -> None:
     """An OAuth token comes beside a write key in the body; its client asks for a new one on 401."""
     scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() != b"bearer" or not token:
-        return
-    if not hmac.compare_digest(given.strip(), token.encode()):
-        raise Denied("the Bearer token is not the setting tracking_token", code="unauthorized")
+    if scheme.lower() == b"bearer" and not oauth.accepts(given.strip().decode("latin-1")):
+        raise Denied(
+            "the Bearer token was not given out by POST /token, or has expired; nor is it the"
+            " setting tracking_token",
+            code="unauthorized",
+        )
 
 
 async def _body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:

@@ -1,0 +1,169 @@
+"""OAuth of the tracking API: the real SDK gets a token with its key and sends calls with it."""
+
+from __future__ import annotations
+
+import time
+import urllib.parse
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import pytest
+import requests
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from segment.analytics import Client
+
+from tests.conftest import Server, start_server
+from tests.wire.segment_client import kept, new_source
+
+ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+@dataclass
+class House:
+    """A server that knows the key of the client `shop`."""
+
+    server: Server
+    key: str
+
+    def assertion(self, **changes: Any) -> str:
+        now = int(time.time())
+        claims = {"iss": "shop", "sub": "shop", "aud": self.server.url, "iat": now - 5,
+                  "exp": now + 55, "jti": str(uuid.uuid4())} | changes  # fmt: skip
+        return jwt.encode(claims, self.key, "RS256", headers={"kid": "k1"})
+
+    def ask(self, assertion: str, **changes: str) -> requests.Response:
+        form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION,
+                "client_assertion": assertion, "scope": "tracking_api:write"} | changes  # fmt: skip
+        return requests.post(f"{self.server.url}/token", data=form, timeout=10)
+
+    def track(self, token: str, source: dict[str, Any]) -> int:
+        call = {"userId": "ann", "event": "e", "writeKey": source["writeKeys"][0]}
+        return requests.post(
+            f"{self.server.url}/v1/track",
+            json=call,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=10,
+        ).status_code
+
+
+def private_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+def pem(key: rsa.RSAPrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder, key = tmp_path_factory.mktemp("oauth"), private_key()
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    (folder / "shop.pem").write_bytes(public)
+    clients = f"shop={folder / 'shop.pem'}"
+    started = start_server(folder / "data", segment_oauth_clients=clients)
+    yield House(started, pem(key))
+    started.stop()
+
+
+def test_the_python_sdk_sends_with_a_token_it_got_with_its_key(house: House) -> None:
+    source = new_source(house.server, "oauth")
+    failures: list[Any] = []
+    client = Client(
+        source["writeKeys"][0],
+        host=house.server.url,
+        oauth_client_id="shop",
+        oauth_client_key=house.key,
+        oauth_key_id="k1",
+        oauth_auth_server=house.server.url,
+        on_error=lambda error, batch: failures.append(error),
+    )
+    client.track("ann", "Bought")
+    client.shutdown()
+    assert failures == []
+    assert [call["event"] for call in kept(house.server, source)] == ["Bought"]
+
+
+def test_a_token_lasts_a_day_and_says_so(house: House) -> None:
+    answer = house.ask(house.assertion())
+    assert answer.status_code == 200
+    given = answer.json()
+    assert (given["token_type"], given["expires_in"]) == ("Bearer", 86_400)
+    assert given["scope"] == "tracking_api:write"
+    source = new_source(house.server, "day")
+    assert house.track(given["access_token"], source) == 200
+    assert house.track(given["access_token"] + "x", source) == 401
+    assert house.track("", source) == 401
+
+
+def test_segments_own_name_is_an_audience_too(house: House) -> None:
+    assert house.ask(house.assertion(aud="https://oauth2.segment.io")).status_code == 200
+
+
+PAST = int(time.time()) - 3600
+ASSERTIONS: dict[str, tuple[dict[str, Any], int, str, str]] = {
+    "an expired one": ({"iat": PAST, "exp": PAST + 60}, 400, "invalid_request", "is expired"),
+    "one of tomorrow": ({"iat": int(time.time()) + 9000}, 400, "invalid_request", "before issued"),
+    "for somebody else": ({"aud": "https://example.com"}, 401, "invalid_client", "udience"),
+    "of nobody known": ({"iss": "thief"}, 401, "invalid_client", "segment_oauth_clients"),
+    "of two": ({"sub": "other"}, 401, "invalid_client", "sub is not iss"),
+}
+
+
+@pytest.mark.parametrize("case", ASSERTIONS)
+def test_an_assertion_that_does_not_hold_is_refused(house: House, case: str) -> None:
+    changes, status, error, says = ASSERTIONS[case]
+    answer = house.ask(house.assertion(**changes))
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+    assert says in answer.json()["error_description"]
+
+
+FORMS: dict[str, tuple[dict[str, str], int, str]] = {
+    "another grant": ({"grant_type": "password"}, 400, "unsupported_grant_type"),
+    "another assertion": ({"client_assertion_type": "saml"}, 400, "invalid_request"),
+    "another scope": ({"scope": "everything"}, 400, "invalid_scope"),
+    "no assertion": ({"client_assertion": ""}, 400, "invalid_request"),
+    "no token at all": ({"client_assertion": "a.b.c"}, 400, "invalid_request"),
+}
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_a_form_that_asks_for_something_else_is_refused(house: House, case: str) -> None:
+    changes, status, error = FORMS[case]
+    answer = house.ask(house.assertion(), **changes)
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+
+
+def test_an_assertion_counts_once(house: House) -> None:
+    assertion = house.assertion()
+    assert house.ask(assertion).status_code == 200
+    assert "was used before" in house.ask(assertion).json()["error_description"]
+
+
+def test_an_assertion_of_another_key_or_of_none_is_refused(house: House) -> None:
+    stranger = House(house.server, pem(private_key()))
+    assert house.ask(stranger.assertion()).status_code == 401
+    claims = jwt.decode(house.assertion(), options={"verify_signature": False})
+    assert house.ask(jwt.encode(claims, None, "none")).status_code == 401
+
+
+def test_a_token_is_asked_for_with_a_form(house: House) -> None:
+    answer = requests.post(f"{house.server.url}/token", json={}, timeout=10)
+    assert (answer.status_code, answer.json()["error"]) == (415, "invalid_request")
+    assert "x-www-form-urlencoded" in urllib.parse.unquote(answer.text)
+
+
+def test_a_house_without_clients_gives_no_tokens_and_asks_for_none(server: Server) -> None:
+    """Whoever has a token of Segment's own goes on as before: the write key decides."""
+    here = House(server, pem(private_key()))
+    assert here.ask(here.assertion()).json()["error"] == "invalid_client"
+    assert here.track("of Segment's", new_source(server, "no-oauth")) == 200
