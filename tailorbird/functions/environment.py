@@ -43,6 +43,7 @@ class Launched:
     channel: socket.socket | None
     others: list[socket.socket] = field(default_factory=list)
     output_bytes: int = 0  # what the output's pipe holds
+    key: int = 0  # what the launcher knows it by
     handle: int | None = None  # a pidfd of its first process, when the launcher does not know it
 
 
@@ -185,7 +186,7 @@ class Environment:
     def interrupt(self) -> None:
         """End the process from outside; whoever holds the environment finds it dead."""
         if self._launched.handle is None:
-            self._kill(self.pid)
+            self._kill(self._launched.key)
             return
         with contextlib.suppress(OSError):
             signal.pidfd_send_signal(self._launched.handle, signal.SIGKILL)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import array
 import ctypes
 import fcntl
+import itertools
 import json
 import os
 import resource
@@ -22,6 +23,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
@@ -34,6 +36,15 @@ MESSAGE_BYTES = 262_144
 BACKLOG = 128
 
 libc = ctypes.CDLL(None, use_errno=True)
+_keys = itertools.count(1)
+
+
+class Child(NamedTuple):
+    """A started environment. Its key is its own for good, while its process id is given anew as
+    soon as it is reaped: whoever asks for the end of a dead one must not end another."""
+
+    key: int
+    status: int  # the pipe that its exit status goes to
 
 
 def main(control_fd: int) -> None:
@@ -44,7 +55,7 @@ def main(control_fd: int) -> None:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
-    children: dict[int, int] = {}
+    children: dict[int, Child] = {}
     poller = select.poll()
     poller.register(control, select.POLLIN)
     poller.register(woken, select.POLLIN)
@@ -61,7 +72,7 @@ def main(control_fd: int) -> None:
             _kill(pid)
 
 
-def _answer(control: socket.socket, children: dict[int, int]) -> bool:
+def _answer(control: socket.socket, children: dict[int, Child]) -> bool:
     """Carry out one request; False when the house has gone."""
     data, fds, _, _ = socket.recv_fds(control, MESSAGE_BYTES, 8)
     if not data:
@@ -70,16 +81,18 @@ def _answer(control: socket.socket, children: dict[int, int]) -> bool:
     sockets: list[socket.socket] = []
     try:
         if "kill" in request:
-            if request["kill"] in children:
-                _kill(request["kill"])
+            for pid, child in children.items():
+                if child.key == request["kill"]:
+                    _kill(pid)
             reply: dict[str, object] = {}
         elif "enter" in request:
             _enter_user_namespace()
             reply = {}
         else:
             pid, sockets = _spawn(request, fds)
-            children[pid] = fds.pop()
-            reply = {"pid": pid}
+            child = Child(next(_keys), fds.pop())
+            children[pid] = child
+            reply = {"pid": pid, "key": child.key}
     except OSError as error:
         reply = {"error": f"{error.strerror or error} ({error.filename or 'launcher'})"}
     _reply(control, reply, sockets)
@@ -191,7 +204,7 @@ def _receive(port: int) -> socket.socket:
     return receiver
 
 
-def _reap(children: dict[int, int]) -> None:
+def _reap(children: dict[int, Child]) -> None:
     """Write each dead child's wait status to its status pipe and close it."""
     while children:
         try:
@@ -200,9 +213,9 @@ def _reap(children: dict[int, int]) -> None:
             return
         if pid == 0:
             return
-        if (pipe := children.pop(pid, None)) is not None:
-            os.write(pipe, str(os.waitstatus_to_exitcode(status)).encode())
-            os.close(pipe)
+        if (child := children.pop(pid, None)) is not None:
+            os.write(child.status, str(os.waitstatus_to_exitcode(status)).encode())
+            os.close(child.status)
 
 
 def _kill(pid: int) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,14 @@ class Channels:
     ) -> Launched:
         output_bytes = fcntl.fcntl(self.output, F_GETPIPE_SZ)
         return Launched(
-            pid, self.output, self.status, listener, self.channel, others, output_bytes, handle
+            pid,
+            self.output,
+            self.status,
+            listener,
+            self.channel,
+            others,
+            output_bytes,
+            handle=handle,
         )
 
     def close_given(self) -> None:
@@ -131,12 +138,12 @@ class Launcher:
         finally:
             channels.close_given()
         listener, others = (sockets[0], sockets[1:]) if sockets else (None, [])
-        return channels.launched(reply["pid"], listener, others)
+        return replace(channels.launched(reply["pid"], listener, others), key=reply["key"])
 
-    def kill(self, pid: int) -> None:
+    def kill(self, key: int) -> None:
         """Kill an environment's processes; one that has ended already is left alone."""
         with contextlib.suppress(Unavailable):
-            self._ask({"kill": pid}, [])
+            self._ask({"kill": key}, [])
 
     def stop(self) -> None:
         """End the launcher and everything it started."""

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 10.0
 TMP_MODE = 0o1777
+OWN_MODE = 0o700
 BUNDLE_VARIABLE = "TAILORBIRD_BUNDLE"  # "legacy": boto3 of 2021, for zips that bring their urllib3
 MAX_COUNTED_FILES = 20_000
 MIB = 1024 * 1024
@@ -343,7 +344,7 @@ def _prepare_folders(root: Path, authority: Authority) -> None:
     for left in (root / "tmp").glob("*"):
         if not Path(f"/proc/{left.name}").exists():
             shutil.rmtree(left, ignore_errors=True)
-    _tmp_root(root).mkdir(parents=True, exist_ok=True)
+    _tmp_root(root).mkdir(parents=True, exist_ok=True, mode=OWN_MODE)
 
 
 def _tmp_root(root: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 from tailorbird.errors import Throttled, Unavailable
@@ -39,7 +39,9 @@ class Supervisor:
         self._ended = self._failed = 0
         self._idle: dict[tuple[str, str, str], list[Slot]] = defaultdict(list)
         self._slots: set[Slot] = set()
-        self._numbers = set(range(sandbox.SLOTS))
+        # Given anew as late as can be: what a killed environment started may still be dying, and
+        # counts against the limits of the next one with its number.
+        self._numbers = deque(range(sandbox.SLOTS))
         self._busy = Busy(room)
         self._held: dict[str, int] = defaultdict(int)  # environments by function, also unborn ones
         self._stopped = threading.Event()
@@ -99,7 +101,7 @@ class Supervisor:
         self._done(slot)
         with self._turn:
             self._slots.discard(slot)
-            self._numbers.add(slot.number)
+            self._numbers.append(slot.number)
             self._forget(slot.arn)
 
     def retire(self, ref: FunctionRef) -> None:
@@ -202,12 +204,12 @@ class Supervisor:
     # starting
 
     def _start(self, version: FunctionVersion) -> Slot:
-        number = self._numbers.pop()
+        number = self._numbers.popleft()
         try:
             slot = self._starter.start(version, number)
         except BaseException:
             with self._turn:
-                self._numbers.add(number)
+                self._numbers.append(number)
                 self._forget(version.ref.arn)
             raise
         with self._turn:
