@@ -12,6 +12,7 @@ from tailorbird.learn import (
     exports,
     imports,
     metrics,
+    pace,
     retraining,
     training,
 )
@@ -37,6 +38,7 @@ def job_kinds(room: Learn) -> dict[str, Kind]:
         attribution_reports,
         automatic_updates,
         retraining,
+        pace,
     )
     return {
         deed.KIND: Kind(partial(deed.run, room), partial(deed.failed, room), QUEUE)

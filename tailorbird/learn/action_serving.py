@@ -17,7 +17,15 @@ from sqlalchemy.engine import Connection
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid, NotFound
-from tailorbird.learn import action_past, action_training, deployed, exploration, metadata, sources
+from tailorbird.learn import (
+    action_past,
+    action_training,
+    deployed,
+    exploration,
+    metadata,
+    sources,
+    throttle,
+)
 from tailorbird.learn.action_past import Done
 from tailorbird.learn.asking import FIND_FILTER, Asking
 from tailorbird.learn.deployed import Deployed
@@ -44,6 +52,7 @@ def get_action_recommendations(
     if not 0 <= count <= MAX_RESULTS:
         raise Invalid(f"numResults is {count}; 0 to {MAX_RESULTS} is right")
     one = deployed.asked(room, caller, request)
+    throttle.check(room, "learn_max_recommendations_per_second", one.arn)
     if one.recipe.type != PERSONALIZED_ACTIONS:
         raise Invalid(f"{one.arn} was trained with {one.recipe.name}; GetRecommendations asks it")
     unique = ids.uuid4()

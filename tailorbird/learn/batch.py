@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid, NotFound
-from tailorbird.learn import artifacts, locations, quotas, records
+from tailorbird.learn import artifacts, locations, pace, quotas, records
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_solution_versions
 from tailorbird.store import Job, location, metadata
@@ -67,7 +67,8 @@ def create(
             definition=request,
             version_arn=version_arn,
         )
-        room.jobs.enqueue(conn, kind, {"arn": arn}, queue=QUEUE, max_attempts=ATTEMPTS)
+        due = pace.due(room, what)
+        room.jobs.enqueue(conn, kind, {"arn": arn}, queue=QUEUE, max_attempts=ATTEMPTS, due=due)
     return arn
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid
-from tailorbird.learn import forgetting, locations, parts, quotas, records, rows
+from tailorbird.learn import forgetting, locations, pace, parts, quotas, records, rows
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
     learn_action_events,
@@ -71,7 +71,8 @@ def create_data_deletion_job(
             definition=request,
             group_arn=group,
         )
-        room.jobs.enqueue(conn, KIND, {"arn": arn}, queue=QUEUE, max_attempts=ATTEMPTS)
+        due = pace.due(room, "data deletion job")
+        room.jobs.enqueue(conn, KIND, {"arn": arn}, queue=QUEUE, max_attempts=ATTEMPTS, due=due)
     return {"dataDeletionJobArn": arn}
 
 

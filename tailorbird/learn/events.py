@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid
-from tailorbird.learn import csvs, parts, served
+from tailorbird.learn import csvs, parts, served, throttle
 from tailorbird.learn.room import Learn
 from tailorbird.learn.rows import column_name
 from tailorbird.learn.tables import learn_events
@@ -51,6 +51,7 @@ OF_SESSIONS = ("learn_events", "learn_action_events")
 
 def put_events(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
     """Keep the events; one with a known eventId is not kept twice."""
+    throttle.check(room, "learn_max_put_events_per_second", f"{caller.account} {caller.region}")
     session, user = request["sessionId"], request.get("userId")
     keys = room.settings.learn_event_item_keys.split(",")
     read = [_event(event, n, keys) for n, event in enumerate(request["eventList"])]

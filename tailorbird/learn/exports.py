@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid
-from tailorbird.learn import quotas, records, rows, schemas
+from tailorbird.learn import pace, quotas, records, rows, schemas
 from tailorbird.learn.room import Learn
 from tailorbird.learn.rows import ALL, BULK, PUT, Cells
 from tailorbird.learn.tables import learn_datasets, learn_export_jobs, learn_schemas
@@ -54,7 +54,8 @@ def create_dataset_export_job(
             definition=request,
             dataset_arn=dataset["arn"],
         )
-        room.jobs.enqueue(conn, KIND, {"arn": arn}, queue=QUEUE, max_attempts=ATTEMPTS)
+        due = pace.due(room, "dataset export job")
+        room.jobs.enqueue(conn, KIND, {"arn": arn}, queue=QUEUE, max_attempts=ATTEMPTS, due=due)
     return {"datasetExportJobArn": arn}
 
 

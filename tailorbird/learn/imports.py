@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid, LimitExceeded
-from tailorbird.learn import attribution_reports, child, locations, parts, records
+from tailorbird.learn import attribution_reports, child, locations, pace, parts, records
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
     learn_datasets,
@@ -57,7 +57,8 @@ def create_dataset_import_job(
             definition=request,
             dataset_arn=dataset_arn,
         )
-        room.jobs.enqueue(conn, KIND, {"arn": arn}, queue=QUEUE, max_attempts=ATTEMPTS)
+        due = pace.due(room, "dataset import job")
+        room.jobs.enqueue(conn, KIND, {"arn": arn}, queue=QUEUE, max_attempts=ATTEMPTS, due=due)
     return {"datasetImportJobArn": arn}
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid
-from tailorbird.learn import csvs, metadata, records, schemas
+from tailorbird.learn import csvs, metadata, records, schemas, throttle
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_datasets
 
@@ -52,6 +52,7 @@ def _put(
     member: str,
     key: str,
 ) -> None:
+    throttle.check(room, "learn_max_puts_per_second", dataset_arn)
     with room.db.write() as conn:
         dataset = records.active(conn, learn_datasets, caller, dataset_arn, "dataset")
         if dataset["type"] != kind:

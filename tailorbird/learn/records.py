@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.errors import AlreadyExists, InUse, Invalid, NotFound
-from tailorbird.learn import tags
+from tailorbird.learn import pace, tags
 from tailorbird.learn.room import Learn
 from tailorbird.store import insert
 
@@ -39,6 +39,8 @@ def add(
     """Insert a resource with its tags; AlreadyExists when its ARN is taken."""
     now = room.clock.now()
     row = {"account": caller.account, "region": caller.region, "created": now, "updated": now}
+    if values["status"] == ACTIVE:
+        values["status"] = pace.first_status(room, conn, table.name, values["arn"], what)
     statement = insert(room.db, table).values(row | values).on_conflict_do_nothing()
     if conn.execute(statement.returning(table.c.arn)).scalar() is None:
         raise AlreadyExists(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tailorbird.clock import Clock
+from tailorbird.learn.buckets import Buckets
 from tailorbird.learn.recipes import own
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Objects
@@ -37,6 +38,8 @@ class Learn:
     pasts: dict[str, Past] = field(default_factory=dict, repr=False)  # by the part's address
 
     action_pasts: dict[str, ActionPast] = field(default_factory=dict, repr=False)
+
+    buckets: Buckets = field(default_factory=Buckets, repr=False)
 
     def __post_init__(self) -> None:
         own.register(self.settings.learn_recipe_folder)

@@ -24,6 +24,7 @@ from tailorbird.learn import (
     served,
     showing,
     sources,
+    throttle,
 )
 from tailorbird.learn import shelf as shelves
 from tailorbird.learn.asking import Asking
@@ -40,12 +41,14 @@ from tailorbird.learn.room import Learn
 DEFAULT_RESULTS = 25
 MAX_RESULTS = 500
 SCORE_DECIMALS = 7
+RATE = "learn_max_recommendations_per_second"
 PROMOTED, EXPLORED, FILLED = "Promoted item", "Exploration", "Popular item"
 
 
 def get_recommendations(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     """The best items for a user (or beside an item), with scores where the recipe has them."""
     one = deployed.asked(room, caller, request)
+    throttle.check(room, RATE, one.arn)
     if one.recipe.type not in (USER_PERSONALIZATION, RELATED_ITEMS, POPULAR_ITEMS):
         instead = (
             "; ask it with GetPersonalizedRanking"
@@ -61,6 +64,7 @@ def get_personalized_ranking(
 ) -> dict[str, Any]:
     """The caller's items in the user's order; unknown items last and without a score."""
     one = deployed.asked(room, caller, request)
+    throttle.check(room, RATE, one.arn)
     if one.recipe.type not in (USER_PERSONALIZATION, PERSONALIZED_RANKING):
         raise Invalid(f"{one.arn} was trained with {one.recipe.name}, which ranks no lists")
     wanted = list(dict.fromkeys(request["inputList"]))

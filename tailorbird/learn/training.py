@@ -24,6 +24,7 @@ from tailorbird.learn import (
     events,
     followers,
     neural,
+    pace,
     quotas,
     records,
     solutions,
@@ -89,7 +90,8 @@ def begin(
         group_arn=solution["group_arn"],
         recipe_arn=solution["definition"].get("recipeArn") or automl.DEFAULT[0],
     )
-    room.jobs.enqueue(conn, KIND, {"arn": arn}, queue=QUEUE, max_attempts=ATTEMPTS)
+    due = pace.due(room, "solution version")
+    room.jobs.enqueue(conn, KIND, {"arn": arn}, queue=QUEUE, max_attempts=ATTEMPTS, due=due)
     return arn
 
 
