@@ -142,21 +142,31 @@ def _unpacked(file: IO[bytes], name: str, counts: Counts) -> Iterator[bytes]:
     if not first.startswith(GZIP):
         yield from blocks
         return
-    unpack = zlib.decompressobj(WBITS)
+    start, errors = _inflate()
+    unpack = start(WBITS)
     try:
         for block in blocks:
             while block:
                 if unpack.eof:  # one more gzip after the first, or padding
                     block = block.lstrip(b"\0")
-                    unpack = zlib.decompressobj(WBITS)
+                    unpack = start(WBITS)
                 yield unpack.decompress(block, UNPACKED_BYTES)
                 block = unpack.unconsumed_tail or unpack.unused_data
-    except zlib.error as error:
+    except errors as error:
         counts.damaged.append({"file": name, "what": f"broken gzip: {error}"})
         return
     if not unpack.eof:
         yield unpack.flush()
         counts.damaged.append({"file": name, "what": "the gzip ends before its end"})
+
+
+def _inflate() -> tuple[Callable[[int], Any], Any]:
+    """What unpacks gzip here: ISA-L takes half the time of zlib."""
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return zlib.decompressobj, zlib.error
+    return isal_zlib.decompressobj, isal_zlib.error
 
 
 def _blocks(first: bytes, file: IO[bytes]) -> Iterable[bytes]:
