@@ -94,7 +94,7 @@ class Played:
 
 def play(
     folder: Path, database_url: str, *, endpoints: int, kills: int, workers: int, seed: int = 0,
-    pause: tuple[float, float] = (1.0, 5.0), **settings: Any,
+    pause: tuple[float, float] = (1.0, 5.0), hook: str = HOOK, **settings: Any,
 ) -> Played:  # fmt: skip
     """Send a campaign with a hook, and kill one of its processes at random moments."""
     chance = random.Random(seed)
@@ -103,7 +103,7 @@ def play(
         server = start_server(folder, database_url, **given)
         others = [_worker(folder, database_url, given) for _ in range(workers)]
         try:
-            application_id, campaign_id = _begin(server, endpoints)
+            application_id, campaign_id = _begin(server, endpoints, hook)
             begun, done = time.monotonic(), 0
             while not _is_over(server, application_id, campaign_id):
                 time.sleep(chance.uniform(*pause))
@@ -149,11 +149,11 @@ def main() -> None:
         postgres.cleanup()
 
 
-def _begin(server: Server, endpoints: int) -> tuple[str, str]:
+def _begin(server: Server, endpoints: int, source: str) -> tuple[str, str]:
     application_id = aws.create_app(server)
     aws.put_people(server, application_id, [f"p{n:07d}" for n in range(endpoints)])
     segment_id = aws.create_segment(server, application_id)
-    aws.python_function(server, "hook", HOOK)
+    aws.python_function(server, "hook", source)
     aws.allow_pinpoint(server, "hook", application_id)
     hook = {"LambdaFunctionName": "hook", "Mode": "FILTER"}
     campaign_id = aws.create_campaign(

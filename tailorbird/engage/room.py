@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from threading import Event
+from threading import Event, Semaphore
 from typing import Any
 
 from tailorbird.clock import Clock
@@ -45,5 +45,10 @@ class Engage:
         return ThreadPoolExecutor(self.settings.engage_hook_concurrency, "engage-batch")
 
     def stop(self) -> None:
+    @cached_property
+    def slots(self) -> Semaphore:
+        """One for each batch between its beginning and its commit, over all runs."""
+        return Semaphore(self.settings.engage_hook_concurrency)
+
         """Begin no more batches; runs go on at the next start where they were."""
         self.stopping.set()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -175,15 +174,19 @@ def _settle(room: Engage, job: Job, run: Run, todo: list[tuple[int, list[Member]
     total, done, running = sum(len(found) for _, found in todo), 0, True
     rest, flying = iter(todo), set[Future[Outcome]]()
     trouble: BaseException | None = _begin_more(room, run, rest, flying)
-    while flying:
-        ready, flying = wait(flying, return_when=FIRST_COMPLETED)
-        trouble = next((e for e in (future.exception() for future in ready) if e), trouble)
-        outcomes = [future.result() for future in ready if future.exception() is None]
-        running = _commit(room, run, outcomes)
-        done += sum(len(outcome.entries) for outcome in outcomes)
-        job.progress(done, total, "endpoints")
-        if trouble is None and running:
-            trouble = _begin_more(room, run, rest, flying)
+    try:
+        while flying:
+            ready, _ = wait(flying, return_when=FIRST_COMPLETED)
+            trouble = next((e for e in (future.exception() for future in ready) if e), trouble)
+            outcomes = [future.result() for future in ready if future.exception() is None]
+            running = _commit(room, run, outcomes)
+            _give_back(room, flying, ready)
+            done += sum(len(outcome.entries) for outcome in outcomes)
+            job.progress(done, total, "endpoints")
+            if trouble is None and running:
+                trouble = _begin_more(room, run, rest, flying)
+    finally:
+        _give_back(room, flying, wait(flying).done)
     if isinstance(trouble, Unavailable):
         _be_patient(room, run, trouble)
     if trouble is not None:
@@ -199,17 +202,34 @@ def _begin_more(
     rest: Iterator[tuple[int, list[Member]]],
     flying: set[Future[Outcome]],
 ) -> Later | None:
-    """Put batches into free lanes; Later when the next one has to wait, or this process stops."""
+    """Put batches into free lanes; Later when the next one has to wait, or this process stops.
+
+    A stretch that has nothing in the air waits for its turn.
+    """
     if room.stopping.is_set():
         return Later(STOPPED_SECONDS)
-    free = room.settings.engage_hook_concurrency - len(flying)
-    for batch, found in islice(rest, free):
+    while room.slots.acquire(blocking=not flying):
+        begun = False
         try:
+            batch, found = next(rest)
             pace.keep(room, run.activity["number"], len(found), run.per_second)
+            flying.add(room.lanes.submit(batches.settle, room, run, batch, found))
+            begun = True
+        except StopIteration:
+            return None
         except Later as later:
             return later
-        flying.add(room.lanes.submit(batches.settle, room, run, batch, found))
+        finally:
+            if not begun:
+                room.slots.release()
     return None
+
+
+def _give_back(room: Engage, flying: set[Future[Outcome]], over: set[Future[Outcome]]) -> None:
+    """Batches that are written down, or lost, make room for others."""
+    flying -= over
+    for _ in over:
+        room.slots.release()
 
 
 def _be_patient(room: Engage, run: Run, away: Unavailable) -> None:
