@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.clock import parse_iso
-from tailorbird.engage import app_streams, apps, definitions, endpoints, events
+from tailorbird.engage import app_streams, apps, definitions, endpoints, event_quota, events
 from tailorbird.engage.apps import App
 from tailorbird.engage.events import Event
 from tailorbird.engage.room import Engage
@@ -35,8 +35,8 @@ def put_events(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[st
     with room.db.write() as conn:
         app = apps.find(conn, caller, request["ApplicationId"])
         found: list[Event] = []
+        refusals = _write_endpoints(room, conn, app, batch)
         for endpoint_id, item in batch.items():
-            refusal = _write_endpoint(room, conn, app, endpoint_id, item.get("Endpoint") or {})
             answers: dict[str, Any] = {}
             for event_id, given in (item.get("Events") or {}).items():
                 try:
@@ -48,12 +48,31 @@ def put_events(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[st
                 answers[event_id] = ACCEPTED
                 found.append(event)
             results[endpoint_id] = {
-                "EndpointItemResponse": refusal or ACCEPTED,
+                "EndpointItemResponse": refusals.get(endpoint_id, ACCEPTED),
                 "EventsItemResponse": answers,
             }
+        found = _within_quota(room, conn, app, found, results)
         events.put(room, conn, app, found)
         app_streams.note(room, conn, app, found)
     return {"EventsResponse": {"Results": results}}
+
+
+def _within_quota(
+    room: Engage, conn: Connection, app: App, found: list[Event], results: dict[str, Any]
+) -> list[Event]:
+    """The events whose names the application may still have; the others' answers say why not."""
+    denied = event_quota.refused(room, conn, app, found)
+    if not denied:
+        return found
+    kept = []
+    for event in found:
+        reason = next((denied[n] for n in event_quota.names_of(event) if n in denied), None)
+        if reason is None:
+            kept.append(event)
+        else:
+            answers = results[event.endpoint_id]["EventsItemResponse"]
+            answers[event.event_id] = _refused(Invalid(reason))
+    return kept
 
 
 def _check_size(batch: dict[str, Any]) -> None:
@@ -65,16 +84,28 @@ def _check_size(batch: dict[str, Any]) -> None:
         raise TooLarge(f"The request has {size} bytes; {MAX_REQUEST_BYTES} is the limit")
 
 
-def _write_endpoint(
-    room: Engage, conn: Connection, app: App, endpoint_id: str, given: dict[str, Any]
+def _write_endpoints(
+    room: Engage, conn: Connection, app: App, batch: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Merge the endpoints of some events; what is wrong with one is its own answer."""
+    items = []
+    for endpoint_id, one in batch.items():
+        given = one.get("Endpoint") or {}
+        item = {name: value for name, value in given.items() if value not in (None, "", {}, [])}
+        if item:
+            items.append({**item, "Id": endpoint_id})
+    if not items or _write(room, conn, app, items) is None:
+        return {}
+    answers = {item["Id"]: _write(room, conn, app, [item]) for item in items}
+    return {endpoint_id: answer for endpoint_id, answer in answers.items() if answer}
+
+
+def _write(
+    room: Engage, conn: Connection, app: App, items: list[dict[str, Any]]
 ) -> dict[str, Any] | None:
-    """Merge the endpoint of some events; what is wrong with it is its own answer."""
-    item = {name: value for name, value in given.items() if value not in (None, "", {}, [])}
-    if not item:
-        return None
     try:
         with conn.begin_nested():
-            endpoints.write(room, conn, app, [{**item, "Id": endpoint_id}])
+            endpoints.write(room, conn, app, items)
     except Invalid as wrong:
         return _refused(wrong)
     return None

@@ -281,9 +281,10 @@ def _keep_user_limit(
         if endpoint.user_id in owned:
             owned[endpoint.user_id].append(endpoint)
     for owner, endpoints in owned.items():
-        newest = [e for e in joined if e.user_id == owner]
-        while len(endpoints) > limit:
-            endpoints.remove(_displaced(endpoints, newest[-1], limit, held))
+        if len(endpoints) > limit:
+            newest = [e for e in joined if e.user_id == owner][-1]
+            while len(endpoints) > limit:
+                endpoints.remove(_displaced(endpoints, newest, limit, held))
 
 
 def _displaced(

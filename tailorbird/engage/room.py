@@ -37,6 +37,7 @@ class Engage:
     # The best items for a person (ARN of a Personalize campaign or recommender, its user id, count,
     # metadata columns): each with the values of those columns, the best first.
     recommend: Recommend = field(default=_nothing_recommends, repr=False)
+    event_names: dict[int, set[tuple[str, str]]] = field(default_factory=dict, repr=False)
     stopping: Event = field(default_factory=Event, repr=False)
 
     @cached_property
@@ -44,11 +45,11 @@ class Engage:
         """The threads in which batches wait for hooks and channels."""
         return ThreadPoolExecutor(self.settings.engage_hook_concurrency, "engage-batch")
 
-    def stop(self) -> None:
     @cached_property
     def slots(self) -> Semaphore:
         """One for each batch between its beginning and its commit, over all runs."""
         return Semaphore(self.settings.engage_hook_concurrency)
 
+    def stop(self) -> None:
         """Begin no more batches; runs go on at the next start where they were."""
         self.stopping.set()

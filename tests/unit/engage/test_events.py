@@ -285,3 +285,17 @@ def test_an_application_has_so_many_event_campaigns_and_an_account_so_many_activ
     campaign(engage, app_id, SegmentId=wanted)
     with pytest.raises(LimitExceeded, match="at most 3 active campaigns"):
         campaign(engage, app_id, SegmentId=wanted)
+
+
+def test_names_beyond_the_quota_are_refused_event_by_event(engage: Engage, app_id: str) -> None:
+    engage.settings.__dict__ |= {"engage_max_event_types": 2, "engage_max_event_keys": 1}
+    happened(engage, app_id, "ana", {"EventType": "a"}, {"EventType": "b"})
+    answer = happened(
+        engage, app_id, "ana",
+        {"EventType": "c"}, {"EventType": "a", "Attributes": {"x": "1"}},
+        {"EventType": "b", "Metrics": {"y": 1.0}}, {"EventType": "b"},
+    )["EventsItemResponse"]  # fmt: skip
+    assert [answer[f"ev{n}"]["StatusCode"] for n in range(4)] == [400, 202, 400, 202]
+    assert "engage_max_event_types" in answer["ev0"]["Message"]
+    assert "engage_max_event_keys" in answer["ev2"]["Message"]
+    assert [row["type"] for row in stored(engage)] == ["a", "b", "a", "b"]
