@@ -100,7 +100,12 @@ def get_function_configuration(
 
 
 def list_functions(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    """Every function by its $LATEST; with FunctionVersion ALL every version, by qualified ARN."""
+    """Every function by its $LATEST; with FunctionVersion ALL every version, by qualified ARN.
+
+    With MasterRegion none: nothing is replicated from another region here.
+    """
+    if request.get("MasterRegion"):
+        return {"Functions": []}
     c, everything = functions_versions.c, request.get("FunctionVersion") == "ALL"
     query = sa.select(functions_versions).where(
         c.account == caller.account, c.region == caller.region

@@ -16,7 +16,7 @@ import orjson
 
 from tailorbird import ids
 from tailorbird.access import Caller
-from tailorbird.errors import Invalid
+from tailorbird.errors import Invalid, NotBuilt
 from tailorbird.functions import deliveries, names, permissions, shelf
 from tailorbird.functions.callers import RoleCaller, ServiceCaller
 from tailorbird.functions.execution import Invocation, execute, stream
@@ -27,6 +27,7 @@ from tailorbird.store import Kind
 
 MAX_PAYLOAD_BYTES = 6_291_456
 MAX_CLIENT_CONTEXT_BYTES = 3583
+NOT_BUILT = ("TenantId", "DurableExecutionName")
 
 
 def invoke(
@@ -66,6 +67,7 @@ def invoke(
 
 def invoke_function(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     """The operation Invoke, in its three types."""
+    _check_built(request)
     payload = request.get("Payload") or b""
     kind = request.get("InvocationType") or "RequestResponse"
     ref = names.parse(
@@ -110,6 +112,7 @@ def invoke_with_response_stream(
     A result that the function does not stream is one chunk. An error, before or amid the chunks, is
     told by the last event: ErrorCode is the error's type, ErrorDetails what Invoke's payload were.
     """
+    _check_built(request)
     ref = names.parse(
         request["FunctionName"], caller.account, caller.region, request.get("Qualifier")
     )
@@ -179,6 +182,12 @@ def _allowed(
     version, policy = resolve(room, ref)
     permissions.check(room, ref, policy, caller)
     return version
+
+
+def _check_built(request: Mapping[str, Any]) -> None:
+    for member in NOT_BUILT:
+        if request.get(member):
+            raise NotBuilt(f"Invoke with {member}")
 
 
 def _check_json(payload: bytes) -> None:

@@ -19,6 +19,7 @@ from tailorbird.functions.room import Functions
 
 EVENTS_MAX = 10_000
 PAGE_MAX = 50
+STANDARD = "STANDARD"  # the class of every group here
 TERMS = re.compile(r'"([^"]*)"|(\S+)')
 
 
@@ -26,6 +27,11 @@ def describe_log_groups(room: Functions, caller: Caller, request: dict[str, Any]
     prefix = request.get("logGroupNamePrefix", "")
     pattern = request.get("logGroupNamePattern", "")
     names = logs.groups(room.root, caller.account, caller.region)
+    if request.get("logGroupClass", STANDARD) != STANDARD:
+        names = []
+    if request.get("logGroupIdentifiers"):
+        asked = {_name_of(each) for each in request["logGroupIdentifiers"]}
+        names = [name for name in names if name in asked]
     wanted = [name for name in names if name.startswith(prefix) and pattern in name]
     return _page("logGroups", [_group(room, caller, name) for name in wanted], request)
 
@@ -96,7 +102,10 @@ def _streams(room: Functions, caller: Caller, request: dict[str, Any]) -> list[l
 
 def _asked(request: dict[str, Any]) -> str:
     """The log group a request names, by its name or its ARN."""
-    group = request.get("logGroupName") or request.get("logGroupIdentifier") or ""
+    return _name_of(request.get("logGroupName") or request.get("logGroupIdentifier") or "")
+
+
+def _name_of(group: str) -> str:
     return group.partition(":log-group:")[2].removesuffix(":*") or group
 
 

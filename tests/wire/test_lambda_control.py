@@ -306,6 +306,16 @@ def test_runtime_management_recursion_and_account(client: Any, hook: str) -> Non
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_nothing_is_replicated_from_another_region(client: Any, hook: str) -> None:
+    assert client.list_functions(MasterRegion="us-east-1", FunctionVersion="ALL")["Functions"] == []
+
+
+def test_tenants_and_durable_executions_are_refused_by_name(client: Any, hook: str) -> None:
+    assert refusal(client.invoke, FunctionName=hook, TenantId="ana")[:2] == (501, "NotImplemented")
+    refused = refusal(client.invoke, FunctionName=hook, DurableExecutionName="d")
+    assert "DurableExecutionName" in refused[2]
+
+
 def test_no_function_has_code_signing(client: Any, hook: str) -> None:
     """Terraform asks it of every function it has made."""
     assert client.get_function_code_signing_config(FunctionName=hook)["FunctionName"] == hook

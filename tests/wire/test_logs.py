@@ -33,6 +33,15 @@ def test_the_group_of_a_function_is_listed(talker: Server) -> None:
     assert [group["logGroupName"] for group in groups] == [GROUP]
 
 
+def test_groups_are_found_by_identifier_and_class(talker: Server) -> None:
+    client = talker.client("logs")
+    [group] = client.describe_log_groups(logGroupNamePrefix=GROUP)["logGroups"]
+    for asked in (GROUP, group["logGroupArn"]):
+        found = client.describe_log_groups(logGroupIdentifiers=[asked])["logGroups"]
+        assert [each["logGroupName"] for each in found] == [GROUP]
+    assert client.describe_log_groups(logGroupClass="DELIVERY")["logGroups"] == []
+
+
 def test_events_come_in_order_and_can_be_filtered(talker: Server) -> None:
     client = talker.client("logs")
     every = client.filter_log_events(logGroupName=GROUP)["events"]
