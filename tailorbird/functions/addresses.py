@@ -69,8 +69,17 @@ def http_host(head: bytes) -> str | None:
     return None
 
 
-def dns_answer(query: bytes) -> bytes | None:
-    """Every name is at 127.0.0.1, where the egress gateway decides; other kinds have no records."""
+def dns_name(query: bytes) -> str:
+    """The name a DNS query asks for, "" when it holds none."""
+    labels, at = [], 12
+    while at < len(query) and query[at]:
+        labels.append(query[at + 1 : at + 1 + query[at]].decode("latin-1"))
+        at += 1 + query[at]
+    return ".".join(labels)
+
+
+def dns_answer(query: bytes, address: bytes = LOOPBACK) -> bytes | None:
+    """Every name is at an address of the gateway, which decides; other kinds have no records."""
     if len(query) < 17:
         return None
     at = 12
@@ -82,5 +91,5 @@ def dns_answer(query: bytes) -> bytes | None:
     (kind,) = struct.unpack_from("!H", question, len(question) - 4)
     records = 1 if kind == A_RECORD else 0
     header = query[:2] + struct.pack("!HHHHH", 0x8180, 1, records, 0, 0)
-    record = b"\xc0\x0c" + struct.pack("!HHIH", A_RECORD, 1, DNS_TTL_SECONDS, 4) + LOOPBACK
+    record = b"\xc0\x0c" + struct.pack("!HHIH", A_RECORD, 1, DNS_TTL_SECONDS, 4) + address
     return header + question + (record if records else b"")

@@ -13,25 +13,39 @@ import contextlib
 import logging
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from tailorbird.functions import addresses, proxy
+from tailorbird.functions import addresses, proxy, watching
 from tailorbird.functions.authority import Authority
 from tailorbird.functions.proxy import Asked, Doors
+from tailorbird.functions.watching import Names
 
 PIECE_BYTES = 262_144
 FIRST_BYTES = 16_384
 FIRST_SECONDS = 30.0
 LISTENER_POLL_SECONDS = 0.01
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closed at once, and the other side is told
+LOOKED_UP_SECONDS = 1.0  # a name looked up is told by its connection, when one comes this soon
 
 Report = Callable[[str], None]
 Carrier = Callable[["Exit", socket.socket], Coroutine[Any, Any, None]]
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 log = logging.getLogger("tailorbird.functions")
+
+
+@dataclass(frozen=True)
+class Inner:
+    """Sockets inside a private network: the house's port, TLS and HTTP ports, DNS, the watch."""
+
+    house: socket.socket
+    doors: Sequence[socket.socket]
+    names: socket.socket
+    watch: socket.socket
 
 
 @dataclass(eq=False)
@@ -43,6 +57,8 @@ class Exit:
     sockets: list[socket.socket]
     doors: Doors | None = None  # without a private network
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    names: Names = field(default_factory=Names)
+    tried: set[str] = field(default_factory=set)  # hosts whose connections were seen or told
 
 
 class Egress:
@@ -59,19 +75,13 @@ class Egress:
         self._thread = threading.Thread(target=self._run, name="functions-egress", daemon=True)
         self._thread.start()
 
-    def attach(
-        self,
-        house: socket.socket,
-        doors: Sequence[socket.socket],
-        names: socket.socket,
-        function: str,
-        report: Report,
-    ) -> Exit:
-        """Serve an environment's sockets: the house's port, the TLS and HTTP ports, its DNS."""
-        way_out = Exit(function, report, [house, *doors, names])
+    def attach(self, inner: Inner, function: str, report: Report) -> Exit:
+        """Serve the sockets of an environment with a private network."""
+        sockets = [inner.house, *inner.doors, inner.names, inner.watch]
+        way_out = Exit(function, report, sockets)
         for sock in way_out.sockets:
             sock.setblocking(False)
-        self._loop.call_soon_threadsafe(self._serve, way_out, house, doors, names)
+        self._loop.call_soon_threadsafe(self._serve, way_out, inner)
         return way_out
 
     def attach_doors(self, doors: Doors, function: str, report: Report) -> Exit:
@@ -100,17 +110,42 @@ class Egress:
         self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self._loop.close()
 
-    def _serve(
-        self,
-        way_out: Exit,
-        house: socket.socket,
-        doors: Sequence[socket.socket],
-        names: socket.socket,
-    ) -> None:
-        self._start(way_out, self._listen(way_out, house, self._to_house))
-        for door in doors:
+    def _serve(self, way_out: Exit, inner: Inner) -> None:
+        self._start(way_out, self._listen(way_out, inner.house, self._to_house))
+        for door in inner.doors:
             self._start(way_out, self._listen(way_out, door, self._by_host))
-        self._loop.add_reader(names, _answer_names, names)
+        self._loop.add_reader(inner.names, self._answer_name, way_out, inner.names)
+        self._loop.add_reader(inner.watch, self._see, way_out, inner.watch)
+
+    def _answer_name(self, way_out: Exit, names: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            query, sender = names.recvfrom(4096)
+            answer, name = way_out.names.answer(query)
+            if answer is not None:
+                names.sendto(answer, sender)
+            if name and not self._leads(name):
+                self._loop.call_later(LOOKED_UP_SECONDS, self._tell_lookup, way_out, name)
+
+    def _tell_lookup(self, way_out: Exit, name: str) -> None:
+        """Tell of a name that was looked up, where no connection followed that tells of it."""
+        if name.lower() not in way_out.tried:
+            way_out.tried.add(name.lower())
+            way_out.report(f"Tailorbird knows no address of {name}: {_remedy(name)}")
+
+    def _see(self, way_out: Exit, watch: socket.socket) -> None:
+        """Tell of a connection to a port that is nobody's; the kernel has refused it."""
+        with contextlib.suppress(OSError):
+            begun = watching.attempt(watch)
+            if begun is None:
+                return
+            host = way_out.names.host(begun[0])
+            way_out.tried.add(host.lower())
+            if begun[1] not in proxy.PORTS.values():
+                way_out.report(_refusal(f"{host}:{begun[1]}", "ports 443 and 80 of the "))
+
+    def _leads(self, host: str) -> bool:
+        """True for a host that the gateway leads somewhere."""
+        return addresses.is_house(host) or addresses.matches(host, self._allowed)
 
     def _serve_doors(self, way_out: Exit, doors: Doors) -> None:
         self._start(way_out, self._listen(way_out, doors.proxy, self._by_request))
@@ -150,9 +185,15 @@ class Egress:
         await self._join_house(way_out, await asyncio.open_connection(sock=sock))
 
     async def _by_host(self, way_out: Exit, sock: socket.socket) -> None:
+        if address := _bare_address(sock):  # written into the code: nobody's name leads there
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            way_out.report(_refusal(address))
+            return
         first = await asyncio.wait_for(self._peek(sock), FIRST_SECONDS)
         tls = first[:1] == bytes([addresses.TLS_HANDSHAKE])
-        host = (addresses.server_name(first) if tls else addresses.http_host(first)) or "?"
+        host = addresses.server_name(first) if tls else addresses.http_host(first)
+        host = host or _wanted(way_out, sock)
+        way_out.tried.add(host.lower())
         if addresses.is_house(host):
             inner = await self._terminate(sock, host) if tls else None
             inner = inner or await asyncio.open_connection(sock=sock)
@@ -254,10 +295,26 @@ class Egress:
             del self.callers[port]
 
 
+def _wanted(way_out: Exit, sock: socket.socket) -> str:
+    """The host of a connection that does not say it: by the address it was made to."""
+    address = sock.getsockname()
+    return way_out.names.host(address[0]) if isinstance(address, tuple) else "?"
+
+
+def _bare_address(sock: socket.socket) -> str:
+    """The address that was asked for, "" when it is one of the gateway's own."""
+    address = sock.getsockname()
+    return address[0] if isinstance(address, tuple) and address[0][:4] != "127." else ""
+
+
 def _refusal(host: str, which: str = "the ") -> str:
+    return f"Tailorbird refused a connection to {host}: {_remedy(host, which)}"
+
+
+def _remedy(host: str, which: str = "the ") -> str:
     return (
-        f"Tailorbird refused a connection to {host}: functions reach this house and {which}"
-        f"hosts of the setting functions_egress (add {host.partition(':')[0]} to allow it)\n"
+        f"functions reach this house and {which}hosts of the setting functions_egress"
+        f" (add {host.partition(':')[0]} to allow it)\n"
     )
 
 
@@ -279,11 +336,3 @@ async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
         target.write_eof()
     else:
         target.close()
-
-
-def _answer_names(names: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        query, sender = names.recvfrom(4096)
-        answer = addresses.dns_answer(query)
-        if answer is not None:
-            names.sendto(answer, sender)

@@ -26,8 +26,8 @@ OUTSIDE_UID = (
 )
 SLOTS = 512  # environments of one process at most
 SECCOMP_FD = "{seccomp}"  # in a command: the launcher puts the open file's number here
-TEMPLATE_CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_SETUID",
-                         "CAP_SETGID", "CAP_SETPCAP")  # fmt: skip
+TEMPLATE_CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_NET_RAW",
+                         "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")  # fmt: skip
 PROC_READ_ONLY = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")  # as bubblewrap's
 LED = "only Node.js and clients that heed proxy variables are led to this house"
 MIB = 1024 * 1024

@@ -34,6 +34,7 @@ class Plan:
     cwd: str = "/"
     ports: Sequence[int] = ()  # listeners on 127.0.0.1 of a network namespace of its own
     datagrams: Sequence[int] = ()  # the same for UDP
+    watched: bool = False  # a socket that sees every connection begun, after the others
     channel: bool = False  # a socket that speaks the Runtime API, inherited
     rlimits: Mapping[str, int] = field(default_factory=dict)
     cgroups: Sequence[str] = ()
@@ -126,6 +127,7 @@ class Launcher:
             "cwd": plan.cwd,
             "ports": list(plan.ports),
             "datagrams": list(plan.datagrams),
+            "watched": plan.watched,
             "rlimits": dict(plan.rlimits),
             "cgroups": list(plan.cgroups),
             "seccomp": plan.seccomp,

@@ -33,7 +33,7 @@ from tailorbird.functions import (
 from tailorbird.functions.authority import Authority
 from tailorbird.functions.cgroups import Cgroups, Group
 from tailorbird.functions.credentials import Credentials
-from tailorbird.functions.egress import Egress, Exit
+from tailorbird.functions.egress import Egress, Exit, Inner
 from tailorbird.functions.environment import Environment, Launched
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.proxy import Doors
@@ -214,9 +214,10 @@ class Starter:
     ) -> Exit:
         if doors is not None:
             return self._egress.attach_doors(doors, function, _report(log))
-        house, *web, names = launched.others
+        house, *web, names, watch = launched.others
         launched.others = []
-        return self._egress.attach(house, web, names, function, _report(log))
+        inner = Inner(house, web, names, watch)
+        return self._egress.attach(inner, function, _report(log))
 
     def _plan(
         self,
@@ -248,6 +249,7 @@ class Starter:
             cwd="/" if walls.private_network else places.task,
             ports=PORTS if walls.private_network else (),
             datagrams=(sandbox.NAME_PORT,) if walls.private_network else (),
+            watched=walls.private_network,
             channel=runtime.channel,
             seccomp=walls.seccomp,
             rlimits=sandbox.limits(walls, version.storage_mb * MIB),

@@ -215,6 +215,7 @@ class Templates:
             "rlimits": dict(plan.rlimits),
             "ports": list(plan.ports),
             "datagrams": list(plan.datagrams),
+            "watched": plan.watched,
             "seccomp": self._filter,
             "binds": binds,
             "hidden": [f"{HOUSE}/{name}" for name in ("code", "empty", "tmp")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import importlib
 import json
 import struct
 import threading
@@ -16,6 +17,7 @@ from tailorbird import settings as settings_module
 from tailorbird.functions import addresses, logs
 from tailorbird.store import Database
 from tailorbird.store.migrations import upgrade
+from tests.conftest import wait_for
 from tests.unit.functions.conftest import ACCOUNT, REGION, Workshop, open_workshop
 from tests.unit.functions.test_node import pytestmark as needs_node
 
@@ -66,7 +68,7 @@ def handler(event, context):
     asked = urllib.request.Request("https://api.segment.io/v1/identify", b"{}", method="POST")
     return json.load(urllib.request.urlopen(asked))
 """,
-    "requests": """
+    "requests in the zip": """
 import requests
 def handler(event, context):
     return requests.post("https://api.segment.io/v1/identify", data="{}").json()
@@ -74,11 +76,23 @@ def handler(event, context):
 }
 
 
+def vendored(name: str) -> dict[str, bytes]:
+    """A library and what it needs, as `pip install --target` puts them into a zip."""
+    pytest.importorskip(name)
+    found: dict[str, bytes] = {}
+    for package in (name, "urllib3", "idna", "certifi", "charset_normalizer"):
+        module = importlib.import_module(package)
+        folder = Path(module.__file__ or "").parent
+        for file in folder.rglob("*"):
+            if file.suffix in (".py", ".pem"):
+                found[str(file.relative_to(folder.parent))] = file.read_bytes()
+    return found
+
+
 @pytest.mark.parametrize("client", PYTHON)
 def test_python_reaches_segments_address(walled: Workshop, client: str):
-    if client == "requests":
-        pytest.importorskip("requests")
-    done = walled.run(PYTHON[client], Timeout=20)
+    files = vendored("requests") if "requests" in client else {}
+    done = walled.run(PYTHON[client], files=files, Timeout=20)
     assert json.loads(done.payload) == {
         "host": "api.segment.io",
         "path": "/v1/identify",
@@ -172,8 +186,7 @@ def handler(event, context):
     try: requests.get("https://api.partner.test/v2", timeout=5)
     except requests.ConnectionError: return "no"
 """
-    pytest.importorskip("requests")
-    name = walled.create(source, Timeout=10)
+    name = walled.create(source, files=vendored("requests"), Timeout=10)
     assert walled.invoke(name).payload == b'"no"'
     said = "\n".join(e.message for e in logs.tail(walled.room.root, ACCOUNT, REGION, name))
     assert "functions_egress (add api.partner.test to allow it)" in said
@@ -183,13 +196,72 @@ def test_an_address_without_a_name_leads_nowhere(walled: Workshop):
     source = """
 import socket
 def handler(event, context):
-    try: socket.create_connection((event["host"], event["port"]), 2)
+    try: return socket.create_connection((event["host"], event["port"]), 2).recv(10).decode()
     except OSError as error: return str(error)
 """
     name = walled.create(source, Timeout=10)
     port = walled.room.settings.port
     for host, wanted in (("10.0.0.1", 80), ("169.254.169.254", 80), ("127.0.0.1", port)):
-        assert walled.invoke(name, {"host": host, "port": wanted}).payload != b"null"
+        said = json.loads(walled.invoke(name, {"host": host, "port": wanted}).payload)
+        assert said == "" or "refused" in said or "reset" in said
+    log = [e.message for e in logs.tail(walled.room.root, ACCOUNT, REGION, name)]
+    assert any("refused a connection to 10.0.0.1" in line for line in log)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "told"),
+    [
+        ("db.example.com", 5432, "db.example.com:5432: functions reach this house and ports 443"),
+        ("192.0.2.7", 6379, "192.0.2.7:6379: functions"),
+        ("email-smtp.us-east-1.amazonaws.com", 587, "amazonaws.com:587: functions"),
+    ],
+)
+@pytest.mark.parametrize("variables", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["forked", "anew"])
+def test_a_port_that_leads_nowhere_is_told_with_its_host(
+    walled: Workshop, host: str, port: int, told: str, variables: dict[str, str]
+):
+    source = """
+import socket
+def handler(event, context):
+    try: socket.create_connection((event["host"], event["port"]), 3)
+    except OSError as error: return type(error).__name__
+"""
+    name = walled.create(source, Timeout=10, Environment={"Variables": variables})
+    done = walled.invoke(name, {"host": host, "port": port})
+    assert done.payload == b'"ConnectionRefusedError"'
+    wait_for(lambda: told in log_of(walled, name), timeout_seconds=10)
+
+
+def test_a_name_that_is_only_looked_up_is_told_once(walled: Workshop):
+    source = """
+import socket
+def handler(event, context):
+    for _ in range(3): socket.gethostbyname("tracker.example.net")
+    return socket.gethostbyname("localhost")
+"""
+    name = walled.create(source, Timeout=10)
+    assert walled.invoke(name).payload == b'"127.0.0.1"'
+    told = "Tailorbird knows no address of tracker.example.net: functions reach"
+    wait_for(lambda: told in log_of(walled, name), timeout_seconds=10)
+    assert log_of(walled, name).count(told) == 1
+
+
+def test_a_functions_own_server_is_its_own_affair(walled: Workshop):
+    source = """
+import socket
+def handler(event, context):
+    server = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(server.getsockname(), 3)
+    server.accept()[0].sendall(b"mine")
+    return client.recv(10).decode()
+"""
+    name = walled.create(source, Timeout=10)
+    assert walled.invoke(name).payload == b'"mine"'
+    assert "refused" not in log_of(walled, name)
+
+
+def log_of(workshop: Workshop, name: str) -> str:
+    return "\n".join(e.message for e in logs.tail(workshop.room.root, ACCOUNT, REGION, name))
 
 
 def test_an_allowed_host_goes_out_untouched():
