@@ -22,6 +22,7 @@ from tailorbird import __version__
 from tailorbird.channels import inbox
 from tailorbird.console.door import Door
 from tailorbird.console.glance import glance, jobs_at_a_glance, latest_activities
+from tailorbird.console.measured import campaign, percent
 from tailorbird.console.recent import Recent
 from tailorbird.errors import Invalid, NotFound
 
@@ -45,6 +46,7 @@ def app(house: Any) -> Starlette:
             Route("/", pages.home),
             Route("/console/loop", pages.loop),
             Route("/console/activities", pages.activities),
+            Route("/console/campaigns/{id}", pages.campaign),
             Route("/console/jobs", pages.jobs),
             Route("/console/mails", pages.mails),
             Route("/console/inbox", pages.inbox),
@@ -68,7 +70,7 @@ class Pages:
         self.templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined
         )
-        self.templates.filters.update(n=number, ago=ago)
+        self.templates.filters.update(n=number, ago=ago, percent=percent)
         self.templates.globals.update(version=__version__)
 
     async def home(self, request: Request) -> Response:
@@ -79,6 +81,11 @@ class Pages:
 
     async def activities(self, request: Request) -> Response:
         return await self._page("activities.html", activities=await self._look(latest_activities))
+
+    async def campaign(self, request: Request) -> Response:
+        id_, event = request.path_params["id"], request.query_params.get("event", "").strip()
+        found = await run_in_threadpool(campaign, self.house, id_, event)
+        return await self._page("campaign.html", c=found)
 
     async def jobs(self, request: Request) -> Response:
         return await self._page("jobs.html", jobs=await self._look(jobs_at_a_glance))

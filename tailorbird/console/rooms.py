@@ -97,14 +97,24 @@ def engage(conn: Connection) -> dict[str, int]:
 
 def latest_activities(conn: Connection, limit: int) -> list[dict[str, Any]]:
     """The newest activities with the name of their campaign."""
+    return _activities(conn, limit)
+
+
+def runs_of(conn: Connection, campaign_id: str, limit: int) -> list[dict[str, Any]]:
+    """The newest activities of one campaign."""
+    return _activities(conn, limit, e.activities.c.campaign_id == campaign_id)
+
+
+def _activities(conn: Connection, limit: int, *where: Any) -> list[dict[str, Any]]:
     a, v = e.activities.c, e.campaign_versions
     found = conn.execute(
-        sa.select(a.id, a.state, a.result, a.started, a.total, a.sent, v.c.body)
+        sa.select(a.id, a.campaign_id, a.state, a.result, a.started, a.total, a.sent, v.c.body)
         .join_from(
             e.activities,
             v,
             (v.c.campaign_id == a.campaign_id) & (v.c.version == a.campaign_version),
         )
+        .where(*where)
         .order_by(a.number.desc())
         .limit(limit)
     ).mappings()

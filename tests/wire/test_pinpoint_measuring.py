@@ -150,6 +150,13 @@ def test_from_the_export_to_the_lift(house: Server) -> None:
     ]  # fmt: skip
     assert rows[1]["verdict"] == "more than without the campaign"
 
+    page = urllib.request.Request(
+        f"{house.url}/console/campaigns/{campaign}?event=purchase",
+        headers={"Authorization": f"Bearer {house.token}"},
+    )
+    shown_page = urllib.request.urlopen(page).read().decode()
+    assert "more than without the campaign" in shown_page and "<b>70</b> sent" in shown_page
+
     def streamed() -> Any:
         found = [
             json.loads(line)
