@@ -89,7 +89,7 @@ def _products(rows: Rows, table: str, row: Row, core: Row, properties: dict[str,
     if row.get(PRODUCTS_SKU) is not None:
         return
     products = properties.get("products")
-    found = [properties] if not isinstance(products, list) else products
+    found = products if isinstance(products, list) and products else [properties]
     items = [item for item in (_item(product) for product in found) if item]
     row[PRODUCTS_SKU] = items[0] if items else None
     for number, item in enumerate(items[1:], 2):
