@@ -36,6 +36,7 @@ class Caller:
     access_key_id: str
     request_id: str
     service: str | None = None
+    trace: str = ""  # the request's X-Amzn-Trace-Id
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from sqlalchemy.engine import Connection
 
 from tailorbird import ids
 from tailorbird.clock import iso
-from tailorbird.errors import NotFound, Throttled, TooLarge, Unavailable
-from tailorbird.functions import concurrency, event_config, names
+from tailorbird.errors import Invalid, NotFound, Throttled, TooLarge, Unavailable
+from tailorbird.functions import concurrency, event_config, lineage, names
 from tailorbird.functions.event_config import FAILURE, SUCCESS, Rules
 from tailorbird.functions.execution import Invocation, execute
 from tailorbird.functions.names import FunctionRef
@@ -38,12 +38,14 @@ log = logging.getLogger("tailorbird.functions")
 Event = dict[str, Any]
 
 
-def accept(room: Functions, ref: FunctionRef, request_id: str, payload: bytes) -> None:
+def accept(
+    room: Functions, ref: FunctionRef, request_id: str, payload: bytes, trace: str = ""
+) -> None:
     """Keep an event: from here on it is delivered, whatever happens to this process."""
     if len(payload) > MAX_EVENT_BYTES:
         raise too_large(len(payload), "Event", MAX_EVENT_BYTES)
     with room.db.write() as conn:
-        _enqueue(room, conn, ref, request_id, (payload or b"{}").decode())
+        _enqueue(room, conn, ref, request_id, (payload or b"{}").decode(), trace)
 
 
 def deliver(room: Functions, job: Job) -> None:
@@ -55,9 +57,19 @@ def deliver(room: Functions, job: Job) -> None:
     version, _ = resolve(room, ref)
     age = room.clock.now() - event["accepted"]
     try:
+        lineage.check(version, event["trace"])
+    except Invalid as loop:
+        _give_up(room, job, ref, rules, "RecursiveInvocation", loop.message)
+        return
+    try:
         concurrency.check_on(version)
         done = execute(
-            room.supervisor, version, ref, event["payload"].encode(), event["request_id"]
+            room.supervisor,
+            version,
+            ref,
+            event["payload"].encode(),
+            event["request_id"],
+            trace=event["trace"],
         )
     except (Throttled, Unavailable) as refused:
         ended = _refused(version, age, rules)
@@ -98,7 +110,7 @@ def _conclude(room: Functions, job: Job, ref: FunctionRef, rules: Rules, done: I
             again = {**event, "attempt": attempt + 1}
             room.jobs.enqueue(conn, EVENT_JOB, again, queue=QUEUE, due=due, max_attempts=FOR_EVER)
         else:
-            _tell_function(room, conn, rules.destinations.get(which, ""), record)
+            _tell_function(room, conn, ref, event, rules.destinations.get(which, ""), record)
         result = {"error": done.function_error, "payload": outcome, "attempt": attempt}
         job.finish(conn, result)
     if ended not in (None, "Success"):
@@ -114,7 +126,7 @@ def _give_up(
     record = _record(room, ref, event, ended, None)
     _store_in_bucket(room, ref, event, destination, record)
     with room.db.write() as conn:
-        _tell_function(room, conn, destination, record)
+        _tell_function(room, conn, ref, event, destination, record)
         job.finish(conn, {"error": ended, "payload": why, "attempt": event["attempt"]})
     log.warning("%s: event %s given up: %s (%s)", ref.arn, event["request_id"], ended, why)
 
@@ -173,17 +185,24 @@ def _store_in_bucket(
 
 
 def _tell_function(
-    room: Functions, conn: Connection, destination: str, record: Mapping[str, Any]
+    room: Functions,
+    conn: Connection,
+    told_by: FunctionRef,
+    event: Event,
+    destination: str,
+    record: Mapping[str, Any],
 ) -> None:
     """Hand the record to the function that was named, as an event of its own."""
     if destination.split(":")[2:3] != ["lambda"]:
         return
     ref = names.parse(destination, "", "")
-    _enqueue(room, conn, ref, ids.uuid4(), json.dumps(record))
+    by = FunctionRef(told_by.account, told_by.region, told_by.name)
+    trace = lineage.header(event["trace"], by, event["request_id"], int(event["accepted"]))
+    _enqueue(room, conn, ref, ids.uuid4(), json.dumps(record), trace)
 
 
 def _enqueue(
-    room: Functions, conn: Connection, ref: FunctionRef, request_id: str, payload: str
+    room: Functions, conn: Connection, ref: FunctionRef, request_id: str, payload: str, trace: str
 ) -> None:
     event = {
         "account": ref.account,
@@ -192,6 +211,7 @@ def _enqueue(
         "qualifier": ref.qualifier,
         "payload": payload,
         "request_id": request_id,
+        "trace": trace,
         "accepted": room.clock.now(),
         "attempt": 0,
     }

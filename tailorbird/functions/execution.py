@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tailorbird.functions import log_lines, logs, runtime_api
+from tailorbird.functions import lineage, log_lines, logs, runtime_api
 from tailorbird.functions.environment import Answer
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.records import Record
@@ -55,6 +55,7 @@ class _Run:
     init_ms: float | None = None
     text: str = ""
     recorded_event: bytes | None = None
+    trace: str = ""  # the header that the request came with
     take: Callable[[bytes], None] | None = None  # of the pieces of a streamed result
 
     def write(self, text: str) -> None:
@@ -73,11 +74,13 @@ def execute(
     *,
     patience_seconds: float | None = None,
     client_context: str | None = None,
+    trace: str = "",
     record: bool = True,
 ) -> Invocation:
     """Run the function once. A caller that waits less long than the function may run gets an error
     when its patience ends; the function goes on."""
     run = _ready(supervisor, version, request_id)
+    run.trace = trace
     return _execute(run, supervisor, invoked, payload, patience_seconds, client_context, record)
 
 
@@ -89,12 +92,14 @@ def stream(
     request_id: str,
     *,
     client_context: str | None = None,
+    trace: str = "",
 ) -> Iterator[bytes | Invocation]:
     """Run the function once: the pieces of its result as they come, then how it ended.
 
     It has begun when this returns, and runs to its end though nobody takes the pieces.
     """
     run = _ready(supervisor, version, request_id)
+    run.trace = trace
     came: queue.SimpleQueue[bytes | Invocation] = queue.SimpleQueue()
 
     def work() -> None:
@@ -190,8 +195,9 @@ def _invoke(
     run.started = time.monotonic()
     run.write(_start_line(run))
     deadline_ms = int((time.time() + run.timeout_seconds) * 1000)
+    trace = lineage.header(run.trace, slot.version.ref, run.request_id, deadline_ms // 1000)
     message = runtime_api.next_invocation(
-        run.request_id, payload, deadline_ms, invoked.qualified_arn, client_context
+        run.request_id, payload, deadline_ms, invoked.qualified_arn, client_context, trace
     )
     wait = run.timeout_seconds
     if patience_seconds is not None:

@@ -17,7 +17,7 @@ import orjson
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid, NotBuilt
-from tailorbird.functions import deliveries, names, permissions, shelf
+from tailorbird.functions import deliveries, lineage, names, permissions, shelf
 from tailorbird.functions.callers import RoleCaller, ServiceCaller
 from tailorbird.functions.execution import Invocation, execute, stream
 from tailorbird.functions.names import FunctionRef
@@ -53,6 +53,8 @@ def invoke(
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise deliveries.too_large(len(payload), "RequestResponse", MAX_PAYLOAD_BYTES)
     request_id = getattr(caller, "request_id", None) or ids.uuid4()
+    trace = getattr(caller, "trace", "")
+    lineage.check(version, trace)
     done = execute(
         room.supervisor,
         version,
@@ -61,6 +63,7 @@ def invoke(
         request_id,
         patience_seconds=timeout,
         client_context=_client_context(client_context),
+        trace=trace,
     )
     return done if log_type == "Tail" else _without_log(done)
 
@@ -79,7 +82,7 @@ def invoke_function(room: Functions, caller: Caller, request: dict[str, Any]) ->
     _check_json(payload)
     if kind == "Event":
         _allowed(room, ref, caller)
-        deliveries.accept(room, ref, caller.request_id, payload)
+        deliveries.accept(room, ref, caller.request_id, payload, caller.trace)
         return {"StatusCode": 202}
     done = invoke(
         room,
@@ -123,6 +126,7 @@ def invoke_with_response_stream(
     _check_json(payload)
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise deliveries.too_large(len(payload), "RequestResponse", MAX_PAYLOAD_BYTES)
+    lineage.check(version, caller.trace)
     pieces = stream(
         room.supervisor,
         version,
@@ -130,6 +134,7 @@ def invoke_with_response_stream(
         payload or b"{}",
         caller.request_id or ids.uuid4(),
         client_context=_client_context(request.get("ClientContext")),
+        trace=caller.trace,
     )
     return {
         "StatusCode": 200,
@@ -157,7 +162,7 @@ def invoke_async(room: Functions, caller: Caller, request: dict[str, Any]) -> di
     event = {
         "FunctionName": request["FunctionName"],
         "InvocationType": "Event",
-        "Payload": request["InvokeArgs"],
+        "Payload": request.get("InvokeArgs") or b"",
     }
     return {"Status": invoke_function(room, caller, event)["StatusCode"]}
 

@@ -40,6 +40,7 @@ class FunctionVersion:
     logging: Logging
     layers: tuple[str, ...] = ()  # packages for /opt, a later one over an earlier one
     directory: str | None = None  # hot reload: a folder in place of the package
+    loops: bool = False  # it may invoke itself over and over
     reserved: int | None = None  # invocations of the function at a time, at most
 
     @property
@@ -140,4 +141,5 @@ def _version(
         layers=tuple(layer["package"] for layer in row.layers),
         directory=row.directory,
         reserved=function.reserved,
+        loops=function.recursive_loop == "Allow",
     )

@@ -162,10 +162,14 @@ def refusal(status: int, error_type: str, message: str) -> bytes:
 
 
 def next_invocation(
-    request_id: str, payload: bytes, deadline_ms: int, arn: str, client_context: str | None
+    request_id: str,
+    payload: bytes,
+    deadline_ms: int,
+    arn: str,
+    client_context: str | None,
+    trace: str,
 ) -> bytes:
     """The answer to GET /next that hands an invocation to the runtime."""
-    trace = f"Root=1-{deadline_ms // 1000:08x}-{request_id.replace('-', '')[:24]};Sampled=0"
     context = f"Lambda-Runtime-Client-Context: {client_context}\r\n" if client_context else ""
     head = (
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

@@ -15,9 +15,10 @@ from tailorbird.errors import Invalid
 from tailorbird.functions import configuration, stored
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.room import Functions
-from tailorbird.functions.tables import functions_versions
+from tailorbird.functions.tables import functions_functions, functions_versions
 
 AUTO, MANUAL = "Auto", "Manual"
+TERMINATE = "Terminate"
 
 
 def get_runtime_management_config(
@@ -53,10 +54,22 @@ def put_runtime_management_config(
 def get_function_recursion_config(
     room: Functions, caller: Caller, request: dict[str, Any]
 ) -> dict[str, Any]:
-    """Allow: a function that calls itself in a loop is not stopped here, unlike in AWS."""
+    """Terminate, unless the function may invoke itself in a loop (see lineage.py)."""
     with room.db.read() as conn:
-        stored.function(conn, stored.whole(caller, request))
-    return {"RecursiveLoop": "Allow"}
+        found = stored.function(conn, stored.whole(caller, request))
+    return {"RecursiveLoop": found.recursive_loop or TERMINATE}
+
+
+def put_function_recursion_config(
+    room: Functions, caller: Caller, request: dict[str, Any]
+) -> dict[str, Any]:
+    ref, wanted = stored.whole(caller, request), request["RecursiveLoop"]
+    with room.db.write() as conn:
+        stored.function(conn, ref)
+        own = stored.same(functions_functions, ref)
+        conn.execute(sa.update(functions_functions).where(*own).values(recursive_loop=wanted))
+    room.forget(ref)
+    return {"RecursiveLoop": wanted}
 
 
 def _describe(ref: FunctionRef, row: Row[Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ functions_functions = sa.Table(
     sa.Column("created", sa.Double, nullable=False),
     sa.Column("last_version", sa.Integer, nullable=False),
     sa.Column("reserved", sa.Integer),
+    sa.Column("recursive_loop", sa.Text),  # Allow or Terminate, the default
 )
 
 functions_versions = sa.Table(

@@ -69,6 +69,7 @@ _OF_A_FUNCTION: dict[str, Operation] = {
     "ListVersionsByFunction": versions.list_versions_by_function,
     "PublishVersion": versions.publish_version,
     "PutFunctionConcurrency": concurrency.put_function_concurrency,
+    "PutFunctionRecursionConfig": runtime_management.put_function_recursion_config,
     "PutFunctionEventInvokeConfig": event_config.put_function_event_invoke_config,
     "PutResourcePolicy": resource_policies.put_resource_policy,
     "PutRuntimeManagementConfig": runtime_management.put_runtime_management_config,

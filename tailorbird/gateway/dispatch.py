@@ -211,6 +211,14 @@ class Exchange:
 
     def _caller(self, signed: Signed) -> Caller:
         key = signed.access_key
+        sent = (v for n, v in self._scope["headers"] if n == b"x-amzn-trace-id")
+        trace = next(sent, b"").decode("latin-1")
         return Caller(
-            key.account, signed.region, key.principal, key.id, self.request_id, signed.service
+            key.account,
+            signed.region,
+            key.principal,
+            key.id,
+            self.request_id,
+            signed.service,
+            trace,
         )

@@ -71,10 +71,14 @@ def test_only_the_runtime_of_this_machine_can_be_held(room: Functions):
         put(room, UpdateRuntimeOn="Auto", RuntimeVersionArn=installed)
 
 
-def test_loops_of_functions_are_said_to_be_allowed(room: Functions):
+def test_loops_of_functions_end_unless_they_are_allowed(room: Functions):
     create(room)
     asked = {"FunctionName": "hook"}
-    said = runtime_management.get_function_recursion_config(room, OWNER, asked)
-    assert said == {"RecursiveLoop": "Allow"}
-    with pytest.raises(NotFound):
-        runtime_management.get_function_recursion_config(room, OWNER, {"FunctionName": "nope"})
+    get = runtime_management.get_function_recursion_config
+    assert get(room, OWNER, asked) == {"RecursiveLoop": "Terminate"}
+    allowed = {**asked, "RecursiveLoop": "Allow"}
+    said = runtime_management.put_function_recursion_config(room, OWNER, allowed)
+    assert said == get(room, OWNER, asked) == {"RecursiveLoop": "Allow"}
+    for call in (get, runtime_management.put_function_recursion_config):
+        with pytest.raises(NotFound):
+            call(room, OWNER, {"FunctionName": "nope", "RecursiveLoop": "Allow"})

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("created", sa.Double, nullable=False),
         sa.Column("last_version", sa.Integer, nullable=False),
         sa.Column("reserved", sa.Integer),
+        sa.Column("recursive_loop", sa.Text),
     )
     op.create_table(
         "functions_versions",
