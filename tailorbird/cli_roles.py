@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -242,7 +243,6 @@ def trust_document(who: tuple[str, ...], external_ids: tuple[str, ...]) -> str:
     """The trust policy that lets these take a role on; `account` is filled in later."""
     if len(who) == 1 and who[0].endswith(".json"):
         return read_document(Path(who[0]))
-    statement: dict[str, Any] = {"Effect": "Allow", "Action": "sts:AssumeRole"}
     aws = [text for text in map(aws_principal, who) if text]
     services = [text for text in map(service_principal, who) if text]
     unknown = [text for text in who if not (aws_principal(text) or service_principal(text))]
@@ -251,11 +251,30 @@ def trust_document(who: tuple[str, ...], external_ids: tuple[str, ...]) -> str:
             f"{unknown[0]} is not who can be trusted; lambda, segment, personalize, pinpoint, "
             "account, an account id, an ARN or a .json file are"
         )
-    principal = {"AWS": aws, "Service": services}
-    statement["Principal"] = {kind: one(found) for kind, found in principal.items() if found}
-    if external_ids:
-        statement["Condition"] = {"StringEquals": {"sts:ExternalId": one(list(external_ids))}}
-    return json.dumps({"Version": VERSION, "Statement": [statement]})
+    if external_ids and not aws:
+        raise Invalid(f"{', '.join(services)} brings no external id; leave --external-id out")
+    if "segment" in who and not external_ids:
+        sys.stderr.write(
+            "tailorbird: without --external-id every workspace of Segment may take this role on;"
+            " its id (here the source's) belongs there\n"
+        )
+    parts: list[tuple[dict[str, list[str]], bool]] = [({"AWS": aws, "Service": services}, False)]
+    if external_ids:  # services bring no external id
+        parts = [({"AWS": aws}, True), ({"Service": services}, False)]
+    statements = [_trusting(members, external_ids if named else ()) for members, named in parts]
+    return json.dumps({"Version": VERSION, "Statement": [each for each in statements if each]})
+
+
+def _trusting(members: Mapping[str, list[str]], external_ids: tuple[str, ...]) -> dict[str, Any]:
+    """The statement that trusts these; nothing when there are none."""
+    principal = {kind: one(found) for kind, found in members.items() if found}
+    if not principal:
+        return {}
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
+    if not external_ids:
+        return statement
+    condition = {"StringEquals": {"sts:ExternalId": one(list(external_ids))}}
+    return {**statement, "Condition": condition}
 
 
 ACCOUNT = "account"

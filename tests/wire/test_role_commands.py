@@ -105,6 +105,15 @@ def test_a_second_policy_of_an_action_replaces_nothing(run: Commands, name: str)
     assert len(run("role", "show", name)["inline"]) == 2
 
 
+def test_a_service_beside_segment_brings_no_external_id(run: Commands, name: str) -> None:
+    trusted = ("--trust", "segment", "--trust", "lambda")
+    run("role", "create", name, *trusted, "--external-id", "src")
+    segments, lambdas = run("role", "show", name)["trust"]["Statement"]
+    assert segments["Condition"] == {"StringEquals": {"sts:ExternalId": "src"}}
+    assert lambdas["Principal"] == {"Service": "lambda.amazonaws.com"}
+    assert "Condition" not in lambdas
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -112,6 +121,10 @@ def test_a_second_policy_of_an_action_replaces_nothing(run: Commands, name: str)
         (("role", "allow", "none", "s3:Get*"), "NoSuchEntity"),
         (("role", "create", "bad", "--trust", "/nowhere.json"), "There is no file /nowhere.json"),
         (("role", "delete", "none"), "NoSuchEntity"),
+        (
+            ("role", "create", "x", "--trust", "lambda", "--external-id", "e"),
+            "brings no external id",
+        ),
     ],
 )
 def test_a_refusal_is_one_line(run: Commands, words: tuple[str, ...], said: str) -> None:
