@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird import channels
 from tailorbird.channels import Message, Receipt
-from tailorbird.engage import activities, ledger, message_events, settlement, targeting
+from tailorbird.engage import activities, ledger, message_events, sent_events, settlement, targeting
 from tailorbird.engage import retry_tables as rt
 from tailorbird.engage import tables as t
 from tailorbird.engage.ledger import Entry
@@ -215,6 +215,7 @@ def _settle(
         fresh = [one for one in ends if one.endpoint not in settled]
         ledger.record(room, conn, number, fresh, now)
         message_events.note(room, conn, activity, fresh, now)
+        sent_events.fire(room, conn, activity, fresh)
         keep(room, conn, number, [one for one in again if one.endpoint not in settled])
         sent = sum(one.state == ledger.SENT for one in fresh)
         settlement.count(room, conn, number, len(fresh), sent)

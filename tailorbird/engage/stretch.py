@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from tailorbird.engage import (
     batches,
     campaign_rules,
     campaigns,
+    caps,
     channel_content,
     channel_settings,
     content,
@@ -31,6 +33,7 @@ from tailorbird.engage import (
     recommending,
     retries,
     schedules,
+    sent_events,
     settlement,
     tracking,
     treatments,
@@ -76,6 +79,9 @@ def work(room: Engage, job: Job) -> None:
         done = _done(conn, number, first, last)
         size = activity["batch_size"]
         found = batches.members(room, conn, number, first * size, last * size)
+        if run is not None and (run.limits.get("Daily") or run.limits.get("Total")):
+            numbers = [member.number for member in found]
+            run = replace(run, capped=caps.capped(room, conn, activity, run.limits, numbers))
     if run is None:
         _cancel_stretch(room, number, first * size, last * size)
         return
@@ -139,6 +145,7 @@ def run_of(room: Engage, conn: Connection, activity: dict[str, Any], leg: int) -
         per_second=limits.get("MessagesPerSecond") or None,
         until=_until(campaign, activity, began, duration),
         began=began,
+        limits=limits,
         quiet=schedules.quiet_minutes(body["Schedule"].get("QuietTime")),
         mail_data=tracking.mail_data(conn, app.id, campaign["tags"]),
     )  # fmt: skip
@@ -249,6 +256,7 @@ def _commit(room: Engage, run: Run, outcomes: list[Outcome]) -> bool:
         ends = [entry for outcome in fresh for entry in outcome.entries]
         ledger.record(room, conn, number, ends, now)
         message_events.note(room, conn, run.activity, ends, now)
+        sent_events.fire(room, conn, run.activity, ends)
         retries.keep(room, conn, number, [w for o in fresh for w in o.waiting])
         lines = [(number, o.batch, *line) for o in fresh for line in o.attempts]
         _LOG_ATTEMPTS.run(room.db, conn, lines)

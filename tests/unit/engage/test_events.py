@@ -299,3 +299,18 @@ def test_names_beyond_the_quota_are_refused_event_by_event(engage: Engage, app_i
     assert "engage_max_event_types" in answer["ev0"]["Message"]
     assert "engage_max_event_keys" in answer["ev2"]["Message"]
     assert [row["type"] for row in stored(engage)] == ["a", "b", "a", "b"]
+
+
+def test_a_campaign_can_wait_for_the_delivery_of_another_ones_mail(
+    engage: Engage, worker: Worker, app_id: str, clock: Any
+) -> None:
+    put(engage, app_id, {"Id": "ana"})
+    follow = campaign(
+        engage, app_id, Name="follow", Schedule=waits_for("_email.delivered", kind="SYSTEM")
+    )
+    wait_for(lambda: state(engage, follow) in ("EXECUTING", "SCHEDULED"))
+    first = campaign(engage, app_id)
+    wait_for(lambda: state(engage, first) == "COMPLETED")
+    tick(engage, clock)
+    tick(engage, clock)
+    assert rows(engage, follow) == [("ana", "sent")]  # and its own delivery sets nothing off
