@@ -86,8 +86,10 @@ def test_help_imports_no_room() -> None:
         "cli_campaigns",
         "cli_functions",
         "cli_learn",
+        "cli_measuring",
         "cli_roles",
         "cli_segment",
+        "cli_warehouses",
         "terminal",
     )
     commands_only = {f"tailorbird.{file}" for file in files}
