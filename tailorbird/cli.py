@@ -17,9 +17,11 @@ from tailorbird import (
     cli_functions,
     cli_learn,
     cli_measuring,
+    cli_prepare,
     cli_segment,
     cli_warehouses,
 )
+from tailorbird.cli_policy import policy
 from tailorbird.cli_roles import explain, role
 from tailorbird.errors import Invalid, TailorbirdError
 from tailorbird.terminal import (
@@ -50,12 +52,14 @@ app.command(source)
 app.command(destination)
 app.command(role)
 app.command(explain)
+app.command(policy)
 cli_functions.add_to(app)
 cli_campaigns.add_to(app)
 cli_measuring.add_to(app)
 cli_segment.add_to(source, destination)
 cli_warehouses.add_to(app)
 cli_learn.add_to(app)
+cli_prepare.add_to(app)
 
 
 # -- serving ------------------------------------------------------------------------------------
@@ -236,27 +240,6 @@ def archive(source_id: str = "", *, data: Data = None, url: Url = None) -> None:
     body = {"source": source_id} if source_id else {}
     files = remote(data, url).call("POST", "/_/archive", body)["files"]
     show([{"file": file} for file in files], ("file",))
-
-
-@app.command
-def prepare(
-    source_id: str,
-    output: str,
-    *,
-    event: tuple[str, ...] = (),
-    data: Data = None,
-    url: Url = None,
-) -> None:
-    """Turn a source's archive into an interactions CSV: USER_ID, ITEM_ID, EVENT_TYPE, TIMESTAMP.
-
-    Args:
-        source_id: Id of the source, as `tailorbird source list` prints it.
-        output: Where the CSV goes, for example s3://shop/interactions.csv.
-        event: An event name to keep; give it several times. Without it the mapping's usual ones.
-    """
-    from tailorbird.demo.preparing import prepare_interactions
-
-    show([prepare_interactions(remote(data, url), source_id, output, list(event))], ())
 
 
 @app.command

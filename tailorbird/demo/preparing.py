@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,31 @@ from tailorbird.remote import Remote
 
 POLL_SECONDS = 0.05
 
+Told = Callable[[int, int | None, str], None]
+
 
 def prepare_interactions(
     server: Remote, source_id: str, output: str, events: list[str]
 ) -> dict[str, Any]:
     """What became of the calls of a source's archive: `rows` written to `output`, and the rest."""
-    mapping = {"events": events} if events else {}
-    body = {"source": source_id, "output": output, "mapping": mapping}
+    return prepare_dataset(server, source_id, output, {"events": events} if events else {})
+
+
+def prepare_dataset(
+    server: Remote,
+    source_id: str,
+    output: str,
+    mapping: dict[str, Any],
+    dataset: str = "interactions",
+    told: Told = lambda done, total, what: None,
+) -> dict[str, Any]:
+    """The same for any mapping and dataset; `told` hears bytes done, bytes in all, and rows."""
+    body = {"source": source_id, "output": output, "mapping": mapping, "dataset": dataset}
     job = server.call("POST", "/_/interactions", body)["job"]
     while (found := server.call("GET", f"/_/jobs/{job}")["job"])["state"] != "done":
         if found["state"] == "failed":
             raise Invalid(f"Preparing {output} failed: {found['error']}")
+        told(found["done"] or 0, found["total"], found["unit"] or "")
         time.sleep(POLL_SECONDS)
     return dict(found["result"])
 

@@ -6,7 +6,8 @@ GET  /_/ledger?application=&user=
 GET  /_/ledger/reasons?activity=|campaign=
 POST /_/archive                      {"source": id} or {} for all
 POST /_/explain                      {"as": ARN, "action": ..., "resource": ..., "context": {...}}
-POST /_/interactions                 {"source": id, "output": "s3://....csv", "mapping": {...}}
+POST /_/interactions                 {"source": id, "output": "s3://....csv", "mapping": {...},
+                                      "dataset": "interactions"|"users"|"items"}
      /_/functions/{name}...          own_functions.py
      /_/campaigns..., /_/segments... own_campaigns.py
      /_/imports..., /_/streams, /_/lift  own_measuring.py
@@ -96,18 +97,21 @@ def _jobs(jobs: Jobs, request: Request) -> Answer:
 
 def _prepare(porch: Collect, kitchen: Prepare, body: Answer) -> Answer:
     """Archive what the source has in its log and begin; the job's result is the report."""
-    unknown = body.keys() - {"source", "output", "mapping"}
+    unknown = body.keys() - {"source", "output", "mapping", "dataset"}
     if unknown:
-        raise Invalid(f"There is no {', '.join(sorted(unknown))}; source, output and mapping are")
+        raise Invalid(
+            f"There is no {', '.join(sorted(unknown))}; source, output, mapping and dataset are"
+        )
     source, output, mapping = (body.get(name) for name in ("source", "output", "mapping"))
     if not isinstance(source, str) or not isinstance(output, str):
         raise Invalid("source (an id) and output (s3://... ending in .csv) are needed, as texts")
     if not isinstance(mapping or {}, dict):
         raise Invalid('mapping is an object, for example {"events": ["Product Added"]}')
-    chosen = prepare.from_dict(mapping or {})
+    chosen, dataset = prepare.from_dict(mapping or {}), str(body.get("dataset", "interactions"))
+    prepare.dataset_of(chosen, dataset)
     sources.get(porch.db, source)
     archive.flush(porch, source)
-    return {"job": prepare.start(kitchen, source, output, chosen)}
+    return {"job": prepare.start(kitchen, source, output, chosen, dataset=dataset)}
 
 
 def _object(body: bytes) -> Answer:

@@ -234,12 +234,14 @@ def make_interactions(rooms: Rooms, asked: Asked) -> dict[str, Any]:
     given = segment_shapes.as_object(asked.body, "mapping")
     if "events" in asked.body:
         given = {**given, "events": asked.body["events"]}
-    mapping = prepare.from_dict(given)
+    mapping, dataset = prepare.from_dict(given), str(asked.body.get("dataset", "interactions"))
+    prepare.dataset_of(mapping, dataset)
     sources.get(rooms.collect.db, source_id)
     archive.flush(rooms.collect, source_id)
     if asked.body.get("wait") is False:
-        return {"job": prepare.start(rooms.prepare, source_id, output, mapping)}
-    return prepare.run(rooms.prepare, archive.location(rooms.collect, source_id), output, mapping)
+        return {"job": prepare.start(rooms.prepare, source_id, output, mapping, dataset=dataset)}
+    found = archive.location(rooms.collect, source_id)
+    return prepare.run(rooms.prepare, found, output, mapping, dataset=dataset)
 
 
 def get_interactions(rooms: Rooms, asked: Asked) -> dict[str, Any]:
@@ -249,7 +251,8 @@ def get_interactions(rooms: Rooms, asked: Asked) -> dict[str, Any]:
         raise NotFound(f"There is no job {number!r}")
     job = rooms.prepare.jobs.get(int(number))
     names = ("id", "state", "done", "total", "unit", "error", "result")
-    return {"job": {name: job[name] for name in names}}
+    shown = {name: job[name] for name in names}
+    return {"job": shown | prepare.progress_of(rooms.prepare, job)}
 
 
 def get_call(rooms: Rooms, asked: Asked) -> dict[str, Any]:

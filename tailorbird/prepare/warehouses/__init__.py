@@ -10,4 +10,11 @@ UNLOADS = {
     "duckdb": duckdb_file.unload,
 }
 
-__all__ = ["DIALECTS", "UNLOADS", "counts", "inner"]
+SQL = {
+    "redshift": redshift.sql,
+    "snowflake": snowflake.sql,
+    "postgres": postgres.sql,
+    "duckdb": duckdb_file.sql,
+}
+
+__all__ = ["DIALECTS", "SQL", "UNLOADS", "counts", "inner"]
