@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from tailorbird.engage import (
     activities,
     campaign_rules,
+    caps,
     dimensions,
     ledger,
     lists,
@@ -37,7 +38,6 @@ from tailorbird.engage.room import Engage
 from tailorbird.store import Job, LeaseLost
 
 CHUNK_ENDPOINTS = 10_000
-DAY_SECONDS = 86_400.0
 
 _MEMBERS = Bulk("engage_members", {"activity": "bigint", "n": "bigint", "endpoint": "bigint"})
 
@@ -247,7 +247,7 @@ class _Targets:
         self.is_local = schedules.is_local(own["Schedule"])
         self.shared = _shared_addresses(room, conn, app) if only is None else set()
         self.seen = _addresses_frozen(room, conn, activity["number"], self.shared)
-        self.capped = _capped(room, conn, activity, body.get("Limits") or {}, only)
+        self.capped = caps.capped(room, conn, activity, body.get("Limits") or {}, only)
 
     def chunk(self, last: int, rows: list[Row]) -> Chunk:
         members, entries = [], []
@@ -317,39 +317,6 @@ def _addresses_frozen(
     )
     rows = conn.exec_driver_sql(room.db.sql(text), (number,))
     return {row[0] for row in rows if row[0] in shared}
-
-
-def _capped(
-    room: Engage, conn: Connection, activity: dict[str, Any], limits: dict[str, Any],
-    only: list[int] | None = None,
-) -> dict[int, str]:  # fmt: skip
-    """Endpoints that had their messages: of the campaign in all, of the application in 24 hours."""
-    a, c = t.activities.c, t.ledger.c
-    since = room.clock.now() - DAY_SECONDS
-    among = () if only is None else (c.endpoint.in_(only),)
-    scopes = (
-        ("Total", "in this campaign", (a.campaign_id == activity["campaign_id"],)),
-        (
-            "Daily",
-            "in 24 hours",
-            (a.application_id == activity["application_id"], c.moment > since),
-        ),
-    )
-    found: dict[int, str] = {}
-    for name, words, scope in scopes:
-        limit = limits.get(name)
-        if not limit:
-            continue
-        query = (
-            sa.select(c.endpoint, sa.func.count())
-            .join_from(t.ledger, t.activities, a.number == c.activity)
-            .where(c.state == ledger.SENT, a.number != activity["number"], *scope, *among)
-            .group_by(c.endpoint)
-            .having(sa.func.count() >= limit)
-        )
-        for endpoint, had in conn.execute(query):
-            found[endpoint] = f"Limits.{name} is {limit}; it had {had} {words}"
-    return found
 
 
 def _zone(body: dict[str, Any]) -> tzinfo | None:

@@ -58,6 +58,8 @@ class Run:
     per_second: int | None = None
     until: float | None = None  # MaximumDuration is over
     quiet: tuple[int, int] | None = None  # QuietTime, minutes of the day
+    limits: dict[str, Any] = field(default_factory=dict)
+    capped: dict[int, str] = field(default_factory=dict)  # endpoints that have had enough, and why
     mail_data: dict[str, Any] = field(default_factory=dict)  # what mails carry besides
 
 
@@ -187,10 +189,13 @@ def _ready(run: Run, outcome: Outcome, found: list[Member], now: float) -> dict[
         state = _refusal(member.definition, run.channels)
         if state is None and run.quiet and _is_quiet(run.quiet, member.definition, now):
             state = ledger.QUIET
+        if state is None and member.number in run.capped:
+            state = ledger.CAPPED
         if state is None:
             ready[member.id] = member.definition
         else:
-            outcome.entries.append(Entry(member.number, member.id, state))
+            reason = run.capped.get(member.number) if state == ledger.CAPPED else None
+            outcome.entries.append(Entry(member.number, member.id, state, reason))
     return ready
 
 

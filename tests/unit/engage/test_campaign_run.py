@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from tailorbird.engage import Engage, activities, app_settings, apps, campaigns, ledger, segments
-from tailorbird.store import Worker
+from tailorbird.engage import (
+    Engage,
+    activities,
+    app_settings,
+    apps,
+    campaigns,
+    job_kinds,
+    ledger,
+    segments,
+)
+from tailorbird.store import Jobs, Worker
 from tests.unit.engage.conftest import CALLER, put, wait_for
 
 MAIL = {"EmailMessage": {"Title": "Hello {{User.UserId}}", "Body": "New tea"}}
@@ -158,6 +167,39 @@ def test_a_daily_limit_counts_all_campaigns_of_the_application(
         over = ended(engage, campaign(engage, app_id, Limits={"Daily": 2}))
         seen.append(states(engage, over["Id"])["ana"])
     assert seen == ["sent", "sent", "capped", "sent"]
+
+
+def test_a_daily_limit_holds_between_campaigns_that_run_at_the_same_time(
+    engage: Engage, app_id: str, jobs: Jobs
+) -> None:
+    put(engage, app_id, {"Id": "ana"})
+    made = [campaign(engage, app_id, Limits={"Daily": 1}) for _ in range(2)]
+    kinds = job_kinds(engage)
+    starts = jobs.claim(["engage"], "one", 2)
+    for job in starts:  # both audiences are frozen before anything is sent
+        kinds[job.kind].run(job)
+    for job in jobs.claim(["engage"], "one", 2):
+        kinds[job.kind].run(job)
+    ends = [states(engage, activity(engage, one)["Id"])["ana"] for one in made]
+    assert sorted(ends) == ["capped", "sent"]
+
+
+def test_a_total_limit_counts_what_was_tried(
+    engage: Engage, app_id: str, worker: Worker, clock: Any
+) -> None:
+    put(engage, app_id, {"Id": "ana", "Attributes": {"price": ["many"]}}, {"Id": "ben"})
+    price = {"EmailMessage": {"Title": "t", "Body": "It costs {{add Attributes.price.[0] 1}}"}}
+    schedule = {"StartTime": "2026-11-21T12:00:00Z", "Frequency": "DAILY"}
+    limits = {"Total": 1}
+    made = campaign(engage, app_id, MessageConfiguration=price, Schedule=schedule, Limits=limits)
+
+    def ends(run: int) -> dict[str, str]:
+        return states(engage, ledger.activities_of(engage, made["Id"])[-1 - run])
+
+    wait_for(lambda: ends(0) == {"ana": "render_failed", "ben": "sent"})
+    clock.advance(86_400)
+    engage.jobs.nudge()
+    wait_for(lambda: ends(1) == {"ana": "capped", "ben": "capped"})
 
 
 def test_a_scheduled_campaign_waits_for_its_time(

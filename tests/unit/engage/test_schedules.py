@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -117,3 +119,24 @@ def test_quiet_time_takes_in_both_ends_and_wraps_midnight(
 def test_impossible_schedules_are_refused(schedule: dict[str, Any], words: str) -> None:
     with pytest.raises(Invalid, match=words):
         schedules.check(schedule)
+
+
+@pytest.mark.parametrize(
+    ("wall", "utc"),
+    [
+        ("2026-03-29T02:30:00", "2026-03-29T01:30:00"),  # the hour that is left out: an hour later
+        ("2026-10-25T02:30:00", "2026-10-25T00:30:00"),  # the hour that comes twice: the first
+        ("2026-10-25T03:00:00", "2026-10-25T02:00:00"),
+    ],
+)
+def test_a_local_hour_comes_once_when_the_clocks_change(wall: str, utc: str) -> None:
+    written = datetime.fromisoformat(wall).replace(tzinfo=UTC).timestamp()
+    moment = schedules.at_wall_time(written, ZoneInfo("Europe/Amsterdam"))
+    assert datetime.fromtimestamp(moment, UTC).replace(tzinfo=None).isoformat() == utc
+
+
+def test_quiet_time_goes_by_the_clock_on_the_wall_when_clocks_change() -> None:
+    before = datetime(2026, 3, 29, 0, 59, tzinfo=UTC).timestamp()  # 01:59 in Amsterdam
+    quiet = (2 * 60, 2 * 60 + 59)  # 02:00 to 02:59, which that night does not have
+    minutes = [schedules.is_quiet(quiet, "Europe/Amsterdam", before + 60 * n) for n in range(120)]
+    assert not any(minutes)
