@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tailorbird.errors import Invalid
-from tailorbird.learn import importing, training_run
+from tailorbird.learn import comparison, importing, training_run
 from tailorbird.learn.child import Said
 
 NICE = 3
 DEEDS: dict[str, Callable[[dict[str, Any], Said], dict[str, Any]]] = {
+    "compare": comparison.run,
     "import": importing.run,
     "train": training_run.run,
 }

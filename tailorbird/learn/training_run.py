@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -72,14 +72,7 @@ def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
         said({"step": step, "text": text})
 
     own.register(spec["recipe_folder"])
-    options = Options(
-        spec["hyperparameters"],
-        spec["dense_items"],
-        spec["seed"],
-        progress,
-        _items(spec),
-        spec["metadata"],
-    )
+    options = options_of(spec, progress)
     progress("read interactions")
     choice = spec["choice"]
     data = material.read([Path(path) for path in spec["parts"]], choice)
@@ -184,6 +177,18 @@ def _towards(spec: Mapping[str, Any], blend: Blend, worth: np.ndarray | None) ->
     if worth is None:
         return blend
     return objectives.joined(blend, worth, spec["objective"]["objectiveSensitivity"])
+
+
+def options_of(spec: Mapping[str, Any], progress: Callable[[str], None]) -> Options:
+    """What the solution and this machine ask of the recipe."""
+    return Options(
+        spec["hyperparameters"],
+        spec["dense_items"],
+        spec["seed"],
+        progress,
+        _items(spec),
+        spec["metadata"],
+    )
 
 
 def _items(spec: Mapping[str, Any]) -> parts.Part | None:

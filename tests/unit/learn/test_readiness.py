@@ -47,6 +47,12 @@ def test_versions_are_compared_and_a_different_split_is_said(study: Study):
     assert {"precision_at_5", "recall_at_25", "ndcg_at_10"} <= set(shown["versions"][0])
     study.bring(as_csv(chains(users=70)))
     third = study.train("aws-popularity-count")["solutionVersionArn"]
-    assert not metrics.compare(study.room, [first, third])["same_split"]
+    assert not metrics.compare(study.room, [first, third], again=False)["same_split"]
+    anew = metrics.compare(study.room, [first, third])
+    assert anew["same_split"] and anew["trained_anew"]
+    beside = {one["version"]: one for one in anew["versions"]}
+    assert set(beside) == {first, third, "popularity"}
+    assert beside[third]["ndcg_at_10_beside_first"] < 0 == beside[first]["ndcg_at_10_beside_first"]
+    assert beside[first]["users"] == beside[third]["users"]
     with pytest.raises(Invalid, match="version= is missing"):
         metrics.compare(study.room, [])

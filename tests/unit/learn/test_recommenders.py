@@ -196,7 +196,7 @@ def test_growth_from_one_interval_to_the_next(rows: list, hours: float, winner: 
     assert int(np.argmax(trending_now.growth(item, time, 2, hours * HOUR))) == winner
 
 
-@pytest.mark.parametrize("text", ["2 hours", "soon", "0 minutes", ""])
+@pytest.mark.parametrize("text", ["4 hours", "soon", "0 minutes", ""])
 def test_an_interval_the_service_does_not_have_is_refused(text: str):
     with pytest.raises(Invalid, match="30 minutes"):
         trending_now.seconds(text)
@@ -213,5 +213,5 @@ def test_trending_now_takes_its_interval_from_the_solution(study: Study):
     )
     assert len(answer["itemList"]) == 25
     with pytest.raises(Invalid, match="30 minutes"):
-        bad = {"featureTransformationParameters": {"trend_discovery_frequency": "2 hours"}}
+        bad = {"featureTransformationParameters": {"trend_discovery_frequency": "4 hours"}}
         study.train("aws-trending-now", solutionConfig=bad)
