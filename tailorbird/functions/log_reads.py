@@ -1,26 +1,23 @@
 """CloudWatch Logs' read calls over the logs of functions, as far as `aws logs tail` needs them.
 
-Source: botocore's model of `logs` (limits of GetLogEvents and FilterLogEvents: 10,000 events). A
-filter pattern is read as terms that must all occur ([I]: no JSON or regular expression patterns).
+Source: botocore's model of `logs` (limits of GetLogEvents and FilterLogEvents: 10,000 events).
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from tailorbird import ids
 from tailorbird.access import Caller
-from tailorbird.errors import Invalid, NotBuilt, NotFound
-from tailorbird.functions import logs
+from tailorbird.errors import Invalid, NotFound
+from tailorbird.functions import log_patterns, logs
 from tailorbird.functions.room import Functions
 
 EVENTS_MAX = 10_000
 PAGE_MAX = 50
 STANDARD = "STANDARD"  # the class of every group here
-TERMS = re.compile(r'"([^"]*)"|(\S+)')
 
 
 def describe_log_groups(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +62,7 @@ def get_log_events(room: Functions, caller: Caller, request: dict[str, Any]) -> 
 
 
 def filter_log_events(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    terms = _terms(request.get("filterPattern", ""))
+    fits = log_patterns.compiled(request.get("filterPattern", ""))
     names = set(request.get("logStreamNames") or ())
     prefix = request.get("logStreamNamePrefix", "")
     found = [
@@ -73,7 +70,7 @@ def filter_log_events(room: Functions, caller: Caller, request: dict[str, Any]) 
         for stream in _streams(room, caller, request)
         if stream.name.startswith(prefix) and (not names or stream.name in names)
         for number, event in enumerate(logs.read(stream))
-        if _within(event, request) and all(term in event.message for term in terms)
+        if _within(event, request) and fits(event.message)
     ]
     found.sort(key=lambda each: each[0].timestamp_ms)
     limit = min(request.get("limit") or EVENTS_MAX, EVENTS_MAX)
@@ -154,12 +151,6 @@ def _within(event: logs.Event, request: dict[str, Any]) -> bool:
     start, end = request.get("startTime"), request.get("endTime")
     after = start is None or event.timestamp_ms >= start
     return after and (end is None or event.timestamp_ms < end)
-
-
-def _terms(pattern: str) -> list[str]:
-    if pattern[:1] in ("{", "[", "%"):
-        raise NotBuilt(f"filterPattern {pattern!r}: only plain terms are built")
-    return [quoted or plain for quoted, plain in TERMS.findall(pattern)]
 
 
 def _position(token: str | None, count: int, limit: int, from_head: bool | None) -> int:
