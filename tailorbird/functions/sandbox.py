@@ -184,6 +184,7 @@ def _base_mounts(*proc: str) -> list[str]:
             line += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
             line += ["--ro-bind", str(path), str(path)]
+    line += _shell()
     line += [
         *(proc or ("--proc", "/proc")),
         "--dev",
@@ -196,6 +197,14 @@ def _base_mounts(*proc: str) -> list[str]:
         "/opt",
     ]
     return line
+
+
+def _shell() -> list[str]:
+    """`sh` is bash inside, as on Amazon Linux: published bootstraps count on it."""
+    shell, bash = Path("/bin/sh").resolve(), shutil.which("bash")
+    if bash is None or shell == Path(bash).resolve() or not shell.is_relative_to("/usr"):
+        return []
+    return ["--ro-bind", str(Path(bash).resolve()), str(shell)]
 
 
 def etc_files(bundle: str, authority: str) -> dict[str, str]:
