@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tailorbird.errors import Invalid, NotFound
+from tailorbird.learn import comparison
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_solution_versions
 
@@ -40,10 +41,12 @@ def against_popularity(
     }
 
 
-def compare(room: Learn, versions: list[str]) -> dict[str, Any]:
-    """Metrics of solution versions side by side, and whether the same users were kept out of all.
+def compare(room: Learn, versions: list[str], *, again: bool = True) -> dict[str, Any]:
+    """Metrics of solution versions side by side, all measured on the same users.
 
-    The split is by the seed and the data: versions trained on the same rows share it.
+    The split is by the seed and the data: versions trained on the same rows share it. Others are
+    trained anew on the rows of today without one set of users (`again`), which takes as long as
+    their trainings took.
     """
     if not versions:
         raise Invalid("version= is missing; name two solution versions or more")
@@ -54,4 +57,6 @@ def compare(room: Learn, versions: list[str]) -> dict[str, Any]:
             raise Invalid(f"{arn} was updated, which measures nothing; compare its FULL version")
         rows.append({"version": arn, **one["metrics"], **one["honest"]})
     splits = {tuple(one.get(name) for name in SPLIT) for _, one in reports}
-    return {"same_split": len(splits) == 1, "versions": rows}
+    if len(splits) > 1 and again:
+        return comparison.measure(room, versions)
+    return {"same_split": len(splits) == 1, "trained_anew": False, "versions": rows}

@@ -100,16 +100,18 @@ def search(scorers: dict[str, Scorer], cases: list[Case], fallback: str = "popul
     weights, penalty, best = one[order[0]], 0.0, alone[names[order[0]]]
     for _ in range(PASSES):
         for n in order:
+            others = weights * (1.0 - one[n])
+            rest, count = table.total(others, 0.0), int(np.count_nonzero(others))
             for value in GRID:
-                trial = weights.copy()
-                trial[n] = value
-                if value == weights[n] or not trial.any():
+                if value == weights[n] or not (value or count):
                     continue
-                quality = table.quality(table.total(trial, penalty))
+                total = rest + np.float32(value) * table.scores[n]
+                quality = table.quality(table.less(total, penalty, count + (value > 0)))
                 if quality > best * (1 + MIN_GAIN):
-                    best, weights = quality, trial
+                    best, weights = quality, others + value * one[n]
+        total, count = table.total(weights, 0.0), int(np.count_nonzero(weights))
         for value in SEEN_GRID:
-            quality = table.quality(table.total(weights, value))
+            quality = table.quality(table.less(total, value, count))
             if quality > best * (1 + MIN_GAIN):
                 best, penalty = quality, value
     chosen = {name: float(w) for name, w in zip(names, weights, strict=True) if w}
@@ -206,9 +208,11 @@ class _Table:
         found = np.zeros(self.seen.shape, dtype=np.float32)
         for n in np.flatnonzero(weights).tolist():
             found += np.float32(weights[n]) * self.scores[n]
-        if penalty:
-            found -= np.float32(penalty * np.count_nonzero(weights)) * self.seen
-        return found
+        return self.less(found, penalty, int(np.count_nonzero(weights)))
+
+    def less(self, total: np.ndarray, penalty: float, count: int) -> np.ndarray:
+        """The sum of `count` scorers without the penalty for what was seen."""
+        return total - np.float32(penalty * count) * self.seen if penalty else total
 
     def quality(self, total: np.ndarray) -> float:
         """Mean NDCG@10."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 DEPTHS = (5, 10, 25)
+DRAWS = 1_000  # of the users, for an interval
 DISCOUNT = 1.0 / np.log2(np.arange(2, 27))
 
 
@@ -45,20 +46,44 @@ def personalize_metrics(lists: Iterable[Ranked], catalogue: int) -> dict[str, fl
 
 
 def honest_metrics(lists: Iterable[Ranked]) -> dict[str, float]:
-    """Recall, hit rate and NDCG over everything that was relevant, with a standard error."""
+    """Recall, hit rate and NDCG over everything that was relevant, at several depths.
+
+    Each comes with the bounds of its 95 % interval (`_low`, `_high`), by drawing users anew.
+    """
     rows = list(lists)
-    ndcg = np.array([_ndcg(one, 10) for one in rows] or [0.0], dtype=np.float64)
-    recall = [
-        np.isin(one.relevant, one.items[:25]).mean() if len(one.relevant) else 0.0 for one in rows
-    ]
-    hit = [float(np.isin(one.items[:10], one.relevant).any()) for one in rows]
-    return {
-        "ndcg_at_10": round(float(ndcg.mean()), 4),
-        "ndcg_at_10_standard_error": round(float(ndcg.std() / np.sqrt(len(ndcg))), 4),
-        "recall_at_25": round(float(np.mean(recall or [0.0])), 4),
-        "hit_rate_at_10": round(float(np.mean(hit or [0.0])), 4),
-        "users": float(len(rows)),
-    }
+    table = honest_table(rows)
+    found: dict[str, float] = {}
+    values = np.stack(list(table.values()), axis=1)
+    means = values.mean(axis=0)
+    low, high = interval(values)
+    for n, name in enumerate(table):
+        found[name] = round(float(means[n]), 4)
+        found[f"{name}_low"] = round(float(low[n]), 4)
+        found[f"{name}_high"] = round(float(high[n]), 4)
+    ndcg = table["ndcg_at_10"]
+    found["ndcg_at_10_standard_error"] = round(float(ndcg.std() / np.sqrt(len(ndcg))), 4)
+    return found | {"users": float(len(rows))}
+
+
+def honest_table(rows: list[Ranked]) -> dict[str, np.ndarray]:
+    """The honest metrics of every user."""
+    table: dict[str, np.ndarray] = {}
+    for depth in DEPTHS:
+        hits = [np.isin(one.relevant, one.items[:depth]) for one in rows]
+        recall = [hit.mean() if len(hit) else 0.0 for hit in hits]
+        table[f"ndcg_at_{depth}"] = np.array([_ndcg(one, depth) for one in rows] or [0.0])
+        table[f"recall_at_{depth}"] = np.array(recall or [0.0])
+        table[f"hit_rate_at_{depth}"] = np.array([float(hit.any()) for hit in hits] or [0.0])
+    return table
+
+
+def interval(values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds that 95 % of the means of [user, metric] keep to when the users are drawn anew."""
+    count = len(values)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), DRAWS)
+    means = drawn @ values / count
+    low, high = np.quantile(means, [0.025, 0.975], axis=0)
+    return low, high
 
 
 def reciprocal_rank(hits: np.ndarray) -> np.ndarray:

@@ -110,7 +110,7 @@ def test_a_checkpoint_of_half_the_way_is_gone_on_from(tmp_path: Path, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         transformer_training.fit(data, budget)
     before = checkpoints.read(path, data.items, np.arange(data.item_count))
-    assert before is not None and 0 < before["step"] and not before["finished"]
+    assert before is not None and before["step"] > 0 and not before["finished"]
     transformer_training.fit(data, replace(budget, progress=lambda _text: None))
     after = checkpoints.read(path, data.items, np.arange(data.item_count))
     assert after is not None and after["step"] > before["step"] and after["spent"] > before["spent"]
