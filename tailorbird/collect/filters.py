@@ -97,6 +97,13 @@ def delete(room: Collect, destination_id: str, filter_id: str) -> None:
         conn.execute(sa.delete(filters).where(filters.c.id == filter_id))
 
 
+def preview(given: dict[str, Any], call: Call) -> Call | None:
+    """What the filter makes of a call, kept nowhere; None when the destination would not get it."""
+    row = _checked({"title": "", "description": None, "enabled": True, **given})
+    changed, reason = applied(steps([row]), call)
+    return changed if reason is None else None
+
+
 def in_force(conn: Connection, destination_id: str) -> list[dict[str, Any]]:
     """The enabled filters of a destination, as `steps` takes them."""
     return [row for row in _rows(conn, destination_id) if row["enabled"]]

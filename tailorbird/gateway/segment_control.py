@@ -38,6 +38,16 @@ def delete_filter(rooms: Rooms, asked: Asked) -> dict[str, Any]:
     return {"status": "SUCCESS"}
 
 
+def preview_filter(rooms: Rooms, asked: Asked) -> dict[str, Any]:
+    """What a filter makes of a payload: the Public API's PreviewDestinationFilter."""
+    for name in ("filter", "payload"):
+        if name not in asked.body:
+            raise Invalid(f"{name} is missing; filter and payload are objects")
+    given = segment_shapes.as_object(asked.body, "filter")
+    payload = segment_shapes.as_object(asked.body, "payload")
+    return {"inputPayload": payload, "result": filters.preview(given, payload)}
+
+
 def get_settings(rooms: Rooms, asked: Asked) -> dict[str, Any]:
     return {"settings": sources.get(rooms.collect.db, asked.parts[0])["settings"]}
 
@@ -169,6 +179,7 @@ def _replay(rooms: Rooms, row: dict[str, Any]) -> dict[str, Any]:
 
 
 ROUTES: dict[tuple[str, str], Deed] = {
+    ("POST", "/destination/filters/preview"): preview_filter,
     ("GET", "/destination/*/filters"): list_filters,
     ("POST", "/destination/*/filters"): create_filter,
     ("GET", "/destination/*/filters/*"): get_filter,

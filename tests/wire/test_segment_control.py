@@ -34,6 +34,48 @@ def test_a_filter_comes_changes_and_goes(server: Server) -> None:
     assert ask(server, "POST", path, {**NO_PAGES, "if": "type ="}).status == 422
 
 
+CALL = {"type": "track", "event": "Paid", "properties": {"card": "4111", "total": 9}}
+NO_CARD = {"type": "DROP_PROPERTIES", "fields": {"properties": ["card"]}}
+WITHOUT_CARDS = {"if": "event = 'Paid'", "actions": [NO_CARD]}
+
+
+@pytest.mark.parametrize(
+    ("given", "result"),
+    [
+        (WITHOUT_CARDS, {**CALL, "properties": {"total": 9}}),
+        ({**WITHOUT_CARDS, "if": "event = 'Left'"}, CALL),
+        ({"if": "all", "actions": [{"type": "DROP"}]}, None),
+    ],
+)
+def test_a_filter_is_tried_on_a_call_and_kept_nowhere(
+    server: Server, given: dict[str, Any], result: Any
+) -> None:
+    body = {"filter": given, "payload": CALL}
+    found = public(server, "POST", "/destination/filters/preview", body)
+    assert found == {"inputPayload": CALL, "result": result}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"filter": WITHOUT_CARDS}, {"payload": CALL}, {"filter": {"if": "all"}, "payload": CALL},
+     {"filter": {**WITHOUT_CARDS, "if": "type ="}, "payload": CALL}],
+)  # fmt: skip
+def test_a_filter_that_cannot_be_tried_is_refused(server: Server, body: dict[str, Any]) -> None:
+    answer = ask(server, "POST", "/destination/filters/preview", body)
+    assert answer.status == 422 and answer.body["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/tracking-plans"), ("POST", "/tracking-plans"), ("PUT", "/tracking-plans/x/rules"),
+     ("POST", "/functions"), ("POST", "/regulations"), ("GET", "/transformations")],
+)  # fmt: skip
+def test_what_is_not_built_is_refused_by_name(server: Server, method: str, path: str) -> None:
+    answer = ask(server, method, path, {} if method != "GET" else None)
+    assert answer.status == 501
+    assert f"{method} {path} is not built" in answer.body["errors"][0]["message"]
+
+
 def test_settings_of_a_source_are_merged(server: Server) -> None:
     path = f"/sources/{new_source(server, 'with-settings')['id']}/settings"
     public(server, "PATCH", path, {"client": True, "other": 1})
