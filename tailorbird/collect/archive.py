@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tailorbird.collect import catalog, cursors, log, tables
+from tailorbird.collect import catalog, cursors, log, seen, tables
 from tailorbird.collect.log import SECONDS_PER_DAY
 from tailorbird.collect.room import Collect
 from tailorbird.errors import NotFound
@@ -130,7 +130,7 @@ def tidy(room: Collect) -> None:
     d = tables.deliveries.c
     with room.db.write() as conn:
         conn.execute(sa.delete(tables.deliveries).where(d.state > 0, d.finished < before))
-    log.forget(room.db, now)
+    seen.forget(room.db, now)
 
 
 def _schedule(room: Collect, conn: Connection) -> None:

@@ -75,7 +75,8 @@ def put_calls(room: Collect, source_id: str, calls: Sequence[dict[str, Any]]) ->
     for start in range(0, len(calls), PORTION_CALLS):
         taken = take(Body(calls[start : start + PORTION_CALLS], True), receipt)
         with room.db.write() as conn:
-            write(room.db, conn, [Entry(source_id, now, taken.kept, taken.refused)], now)
+            entry = Entry(source_id, now, taken.kept, taken.refused)
+            write(room.db, conn, [entry], now, room.log.seen)
 
 
 def _key_of(source: dict[str, Any]) -> str:

@@ -15,53 +15,33 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.clock import Clock
-from tailorbird.collect import counts
+from tailorbird.collect import counts, seen
 from tailorbird.collect.calls import Kept
 from tailorbird.collect.counts import Tally
 from tailorbird.collect.receive import Refused
+from tailorbird.collect.seen import SECONDS_PER_DAY, Seen
 from tailorbird.collect.tables import cursors
 from tailorbird.collect.tables import log as log_table
 from tailorbird.errors import Throttled, Unavailable
 from tailorbird.store import Database, insert
 
-SECONDS_PER_DAY = 86_400
 GROUP_MAX_BYTES = 8 * 1024 * 1024  # of one commit
 WAITING_MAX_BYTES = 128 * 1024 * 1024  # beyond it clients are asked to come back
 ROW_MAX_CALLS = 2_500  # the largest batch
-FORGET_ROWS = 20_000
 HEAD = "head"
 DUPLICATE = "duplicate"
 
 log = logging.getLogger("tailorbird.collect")
 
 TAKE_NUMBERS = "UPDATE collect_cursors SET number = number + ? WHERE name = 'head' RETURNING number"
-# One statement for a whole group: the driver lets go of Python's lock while it runs.
-FIND_SEEN = {
-    "sqlite": "SELECT value FROM json_each(?)"
-    " WHERE EXISTS (SELECT 1 FROM collect_seen WHERE day = ? AND message_id = value)"
-    " OR EXISTS (SELECT 1 FROM collect_seen WHERE day = ? AND message_id = value)",
-    "postgresql": "SELECT value FROM jsonb_array_elements_text(?::jsonb) AS given (value)"
-    " JOIN collect_seen ON collect_seen.message_id = value AND collect_seen.day IN (?, ?)",
-}
-ADD_SEEN = {
-    "sqlite": "INSERT INTO collect_seen (day, message_id, number)"
-    " SELECT ?, value, ? + key FROM json_each(?)",
-    "postgresql": "INSERT INTO collect_seen (day, message_id, number)"
-    " SELECT ?, value, ? + place - 1"
-    " FROM jsonb_array_elements_text(?::jsonb) WITH ORDINALITY AS given (value, place)",
-}
 ADD_ROW = (
     "INSERT INTO collect_log (first, count, source_id, received, function, lines)"
     " VALUES (?, ?, ?, ?, ?, ?)"
-)
-
-DROP_SEEN = (
-    "DELETE FROM collect_seen WHERE day < ? AND (day, message_id) IN"
-    " (SELECT day, message_id FROM collect_seen WHERE day < ? LIMIT ?)"
 )
 
 
@@ -86,7 +66,9 @@ class _Waiting:
     done: Callable[[int | BaseException], None]
 
 
-def write(db: Database, conn: Connection, entries: Sequence[Entry], now: float) -> list[int]:
+def write(
+    db: Database, conn: Connection, entries: Sequence[Entry], now: float, known: Seen
+) -> list[int]:
     """Append entries in one transaction; how many calls of each were new."""
     tally = Tally()
     for entry in entries:
@@ -96,7 +78,7 @@ def write(db: Database, conn: Connection, entries: Sequence[Entry], now: float) 
     if size:
         # Taking the numbers first makes writers queue: the log has no gaps a reader could miss.
         start = _take_numbers(db, conn, size)
-        fresh = _append(db, conn, entries, start, now, tally)
+        fresh = _append(db, conn, entries, start, now, tally, known)
     counts.write(db, conn, tally, now)
     return fresh
 
@@ -156,16 +138,6 @@ def prune(conn: Connection, source_id: str, before: float, read_up_to: int) -> i
     return conn.execute(sa.delete(log_table).where(*mine)).rowcount
 
 
-def forget(db: Database, now: float) -> None:
-    """Drop the message ids of days before yesterday, some at a time."""
-    day = int(now // SECONDS_PER_DAY) - 1
-    gone = FORGET_ROWS
-    while gone == FORGET_ROWS:
-        with db.write() as conn:
-            values = (day, day, FORGET_ROWS)
-            gone = conn.exec_driver_sql(db.sql(DROP_SEEN), values).rowcount
-
-
 class Log:
     """One writer thread that commits whatever is waiting, all of it at once."""
 
@@ -173,6 +145,7 @@ class Log:
         self.db = db
         self.clock = clock
         self.durable = durable
+        self.seen = Seen()
         self.appended: list[Callable[[int], None]] = []  # told the bytes after every commit
         self._waiting: list[_Waiting] = []
         self._bytes = 0
@@ -182,6 +155,8 @@ class Log:
 
     def start(self) -> None:
         self._stopping = False
+        with self.db.read() as conn:
+            self.seen.read_on(self.db, conn, self.clock.now())
         self._thread = threading.Thread(target=self._run, name="collect-log", daemon=True)
         self._thread.start()
 
@@ -242,7 +217,8 @@ class Log:
     def _commit(self, group: list[_Waiting]) -> None:
         try:
             with self.db.write(durable=self.durable) as conn:
-                fresh = write(self.db, conn, [w.entry for w in group], self.clock.now())
+                entries, now = [waiting.entry for waiting in group], self.clock.now()
+                fresh = write(self.db, conn, entries, now, self.seen)
         except Exception as error:
             log.error("%d requests could not be logged", len(group), exc_info=error)
             refusal = Unavailable(f"the call could not be stored ({type(error).__name__})")
@@ -275,25 +251,27 @@ def _settle(future: Any, answer: int | BaseException) -> None:
 
 
 def _append(
-    db: Database, conn: Connection, entries: Sequence[Entry], number: int, now: float, tally: Tally
+    db: Database,
+    conn: Connection,
+    entries: Sequence[Entry],
+    number: int,
+    now: float,
+    tally: Tally,
+    seen_before: Seen,
 ) -> list[int]:
-    day = int(now // SECONDS_PER_DAY)
-    ids = [kept.message_id for entry in entries for kept in entry.kept]
-    known = {
-        row[0]
-        for row in conn.exec_driver_sql(
-            db.sql(FIND_SEEN[db.dialect]), (db.dump(ids), day, day - 1)
-        ).fetchall()
-    }
-    is_new = not known and len(set(ids)) == len(ids)  # the usual case is quick
-    new_ids: list[str] = []
+    hashes = seen.hashed([kept.message_id for entry in entries for kept in entry.kept])
+    seen_before.read_on(db, conn, now)
+    known = seen_before.known(hashes)
+    marks = hashes.tolist()
+    is_new = not known and len(set(marks)) == len(marks)  # the usual case is quick
+    places = iter(marks)
+    new_marks: list[int] = []
     rows: list[tuple[Any, ...]] = []
     fresh: list[int] = []
     for group in _stretches(entries):
         lines: list[bytes] = []
         for entry in group:
-            new = entry.kept if is_new else _unseen(entry, known, tally)
-            new_ids += [kept.message_id for kept in new]
+            new = entry.kept if is_new else _unseen(entry, places, known, new_marks, tally)
             lines += [kept.line for kept in new]
             fresh.append(len(new))
             for call_type, n in Counter(kept.type for kept in new).items():
@@ -305,20 +283,24 @@ def _append(
             rows.append(row)
         number += len(lines)
     if rows:
-        start = number - len(new_ids)
-        conn.exec_driver_sql(db.sql(ADD_SEEN[db.dialect]), (day, start, db.dump(new_ids)))
+        if not is_new:
+            hashes = np.array(new_marks, seen.KIND)
+        seen.add(db, conn, number - len(hashes), now, hashes)
         conn.exec_driver_sql(db.sql(ADD_ROW), rows)
     return fresh
 
 
-def _unseen(entry: Entry, known: set[str], tally: Tally) -> list[Kept]:
+def _unseen(
+    entry: Entry, marks: Iterator[int], known: set[int], new_marks: list[int], tally: Tally
+) -> list[Kept]:
     """The calls of an entry whose ids are new; the others are counted."""
     new: list[Kept] = []
-    for kept in entry.kept:
-        if kept.message_id in known:
+    for kept, mark in zip(entry.kept, marks, strict=False):
+        if mark in known:
             tally.add(entry.source_id, counts.FILTERED_AT_SOURCE, DUPLICATE, kept.type)
         else:
-            known.add(kept.message_id)
+            known.add(mark)
+            new_marks.append(mark)
             new.append(kept)
     return new
 

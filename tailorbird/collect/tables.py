@@ -41,14 +41,14 @@ log = sa.Table(
     sa.Index("ix_collect_log_source", "source_id", "first"),
 )
 
-# Message ids of today and yesterday (UTC days), for de-duplication.
+# Message ids of today and yesterday (UTC days), for de-duplication: eight bytes of each id's hash,
+# for calls first, first + 1, ... of one commit.
 seen = sa.Table(
     "collect_seen",
     metadata,
-    sa.Column("day", sa.Integer, primary_key=True),
-    sa.Column("message_id", sa.Text, primary_key=True),
-    sa.Column("number", sa.BigInteger, nullable=False),
-    sqlite_with_rowid=False,
+    sa.Column("first", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("day", sa.Integer, nullable=False),
+    sa.Column("hashes", sa.LargeBinary, nullable=False),
 )
 
 # How far each reader of the log has come; "head" is the next number to give out.

@@ -8,7 +8,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tailorbird.collect import log, tables
+from tailorbird.collect import log, seen, tables
 from tailorbird.collect.catalog.definition import State
 from tailorbird.collect.room import Collect
 from tailorbird.errors import NotFound
@@ -17,21 +17,19 @@ from tailorbird.errors import NotFound
 def find(room: Collect, message_id: str) -> dict[str, Any]:
     """Everything that is known of a call; NotFound when its id was not seen today or yesterday."""
     with room.db.read() as conn:
-        number = conn.execute(
-            sa.select(sa.func.max(tables.seen.c.number)).where(
-                tables.seen.c.day >= int(room.clock.now() // log.SECONDS_PER_DAY) - 1,
-                tables.seen.c.message_id == message_id,
-            )
-        ).scalar()
-        if number is None:
+        for number in seen.numbers(room.db, conn, message_id, room.clock.now()):
+            found = _in_log(conn, number)
+            call = orjson.loads(dict(found.calls())[number]) if found else None
+            if call is None or call["messageId"] == message_id:
+                break
+        else:
             raise NotFound(f"No call with the messageId {message_id!r} came today or yesterday")
-        found = _in_log(conn, number)
         return {
             "message_id": message_id,
             "number": number,
             "source_id": found.source_id if found else None,
             "function": found.function if found else None,
-            "call": orjson.loads(dict(found.calls())[number]) if found else None,
+            "call": call,
             "archive": _archive(conn, found.source_id, number) if found else None,
             "deliveries": _deliveries(conn, number),
         }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tailorbird.collect import Collect, counts, cursors, log
+from tailorbird.collect import Collect, counts, cursors, log, seen
 from tailorbird.collect.log import Entry
 from tailorbird.collect.receive import Refused
 from tailorbird.errors import Unavailable
@@ -60,7 +60,7 @@ def test_ids_of_days_long_past_are_dropped(room: Collect) -> None:
     room.log.append_and_wait(entry(room, 1, 2))
     room.clock.advance(3 * DAY)  # type: ignore[attr-defined]
     room.log.append_and_wait(entry(room, 3))
-    log.forget(room.db, room.clock.now())
+    seen.forget(room.db, room.clock.now())
     with room.db.read() as conn:
         assert conn.exec_driver_sql("SELECT count(*) FROM collect_seen").scalar() == 1
 

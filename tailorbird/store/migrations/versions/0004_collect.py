@@ -69,10 +69,9 @@ def _log() -> None:
 def _seen() -> None:
     op.create_table(
         "collect_seen",
-        sa.Column("day", sa.Integer, primary_key=True),
-        sa.Column("message_id", sa.Text, primary_key=True),
-        sa.Column("number", sa.BigInteger, nullable=False),
-        sqlite_with_rowid=False,
+        sa.Column("first", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("day", sa.Integer, nullable=False),
+        sa.Column("hashes", sa.LargeBinary, nullable=False),
     )
 
 
