@@ -213,6 +213,8 @@ def _matching(room: Engage, rows: Sequence[RawRow], member: Membership) -> Seque
     test = member.test
     if test is dimensions.everybody:
         return rows
+    if room.db.dialect == "sqlite":  # PostgreSQL gives documents, not their text
+        rows = _screened(rows, member)
     if not member.person:
         if not member.body:
             return [r for r in rows if test(Candidate(r[0], r[2], r[7], NOTHING, NOTHING))]
@@ -227,6 +229,21 @@ def _matching(room: Engage, rows: Sequence[RawRow], member: Membership) -> Seque
             )
         )
     ]  # fmt: skip
+
+
+def _screened(rows: Sequence[RawRow], member: Membership) -> Sequence[RawRow]:
+    """Without the rows whose text alone says that they do not belong."""
+    for place, screens in ((8, member.body_screens), (9, member.person_screens)):
+        for texts in screens:
+            if len(texts) == 1:
+                (only,) = texts
+                rows = [r for r in rows if r[place] is not None and only in r[place]]
+            else:
+                rows = [
+                    r for r in rows
+                    if r[place] is not None and any(text in r[place] for text in texts)
+                ]  # fmt: skip
+    return rows
 
 
 class _Targets:

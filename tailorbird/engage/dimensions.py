@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+import orjson
+
 from tailorbird.clock import parse_iso
 from tailorbird.engage.definitions import PUSH_CHANNELS
 from tailorbird.errors import Invalid, NotBuilt
@@ -68,6 +70,25 @@ def conditions(dimensions: dict[str, Any], now: float) -> list[Condition]:
     if recency:
         found.append(Condition("Behavior.Recency", _recency(recency, now)))
     return found
+
+
+def screens(dimensions: dict[str, Any], part: str) -> list[tuple[str, ...]]:
+    """Texts of which one of each tuple is in the JSON of every `body` or `person` that matches.
+
+    What lacks one need not be read. INCLUSIVE dimensions have such texts: their values.
+    """
+    named = (dimensions.get("Location") or {}).get("Country")
+    wanted = {
+        "person": [*(dimensions.get("UserAttributes") or {}).values()],
+        "body": [
+            *(dimensions.get("Attributes") or {}).values(),
+            *(d for n, d in (dimensions.get("Demographic") or {}).items() if n in DEMOGRAPHIC),
+            *([named] if named else []),
+        ],
+    }[part]
+    kinds = ((d.get("AttributeType") or d.get("DimensionType") or "INCLUSIVE", d) for d in wanted)
+    found = [d.get("Values") or [] for kind, d in kinds if kind == "INCLUSIVE"]
+    return [tuple(orjson.dumps(value).decode() for value in values) for values in found]
 
 
 def all_of(tests: Iterable[Test]) -> Test:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tailorbird.engage.dimensions import Test, all_of, combine, conditions, everybody
+from tailorbird.engage.dimensions import Test, all_of, combine, conditions, everybody, screens
 from tailorbird.errors import Invalid
 
 MAX_DIMENSIONS = 100
@@ -26,6 +26,8 @@ class Membership(NamedTuple):
     test: Test
     body: bool
     person: bool
+    body_screens: tuple[tuple[str, ...], ...] = ()  # dimensions.screens, of the whole test
+    person_screens: tuple[tuple[str, ...], ...] = ()
 
 
 def of_segment(segment: dict[str, Any], now: float, find: Find) -> Membership:
@@ -42,7 +44,12 @@ def compiled(
         raise Invalid(f"{count} dimensions; a segment has at most {MAX_DIMENSIONS}")
     if segment.get("SegmentGroups"):
         return _groups(segment["SegmentGroups"], now, find, path)
-    return _dimensions([segment.get("Dimensions") or {}], "ALL", now, "Dimensions")
+    wanted = segment.get("Dimensions") or {}
+    whole = _dimensions([wanted], "ALL", now, "Dimensions")
+    return whole._replace(
+        body_screens=tuple(screens(wanted, "body")),
+        person_screens=tuple(screens(wanted, "person")),
+    )
 
 
 def _groups(wanted: dict[str, Any], now: float, find: Find, path: tuple[str, ...]) -> Membership:

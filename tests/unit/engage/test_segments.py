@@ -67,6 +67,24 @@ def test_recency_goes_by_what_people_do_and_by_updates_of_their_endpoints(
     assert count(engage, made) == 2
 
 
+@pytest.mark.parametrize("value", ["tea", 'say "tea"', "thé\n\\", "🫖", "a", "\u2028", "0"])
+def test_a_value_is_found_whatever_it_is_written_with(
+    engage: Engage, app_id: str, value: str
+) -> None:
+    person = {"UserId": "u", "UserAttributes": {"likes": [value, "rum"]}}
+    country = {"DimensionType": "INCLUSIVE", "Values": [value, "nowhere"]}
+    put(
+        engage, app_id,
+        {"Id": "a", "Attributes": {"likes": ["rum", value]}, "Location": {"Country": value}},
+        {"Id": "b", "Attributes": {value[:50]: ["rum"]}, "User": person}, {"Id": "c"},
+    )  # fmt: skip
+    one = {"likes": {"AttributeType": "INCLUSIVE", "Values": [value]}}
+    assert count(engage, create(engage, app_id, Dimensions={"Attributes": one})) == 1
+    assert count(engage, create(engage, app_id, Dimensions={"UserAttributes": one})) == 1
+    here = {"Location": {"Country": country}, "Attributes": one}
+    assert count(engage, create(engage, app_id, Dimensions=here)) == 1
+
+
 @pytest.mark.usefixtures("people")
 def test_a_segment_counts_its_endpoints(engage: Engage, app_id: str) -> None:
     assert count(engage, create(engage, app_id, Dimensions={})) == 4
