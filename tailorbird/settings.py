@@ -639,6 +639,12 @@ SETTINGS = (
         "Recorded invocations of one function take at most this on the disk; the oldest go first",
     ),
     Setting(
+        "functions_log_days",
+        float,
+        0.0,
+        "A log stream nobody wrote to for so many days is removed; 0 keeps all, as CloudWatch does",
+    ),
+    Setting(
         "functions_max_timeout_seconds", int, 900, "The longest timeout a function may be given"
     ),
     Setting(

@@ -109,7 +109,9 @@ def _name_of(group: str) -> str:
 def _group(room: Functions, caller: Caller, name: str) -> dict[str, Any]:
     streams = logs.streams(room.root, caller.account, caller.region, name)
     arn = ids.arn("logs", caller.region, caller.account, f"log-group:{name}")
+    days = int(room.settings.functions_log_days)
     return {
+        **({"retentionInDays": days} if days else {}),
         "logGroupName": name,
         "creationTime": min((_created(s) for s in streams), default=0),
         "metricFilterCount": 0,

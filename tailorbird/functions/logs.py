@@ -7,6 +7,7 @@ environment, an event is one line `<epoch milliseconds> <text>`. Files:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
@@ -115,6 +116,16 @@ def read(stream: Stream, last_bytes: int | None = None) -> Iterator[Event]:
             timestamp, _, text = raw.decode(errors="replace").rstrip("\n").partition(" ")
             if timestamp.isdigit():
                 yield Event(int(timestamp), text)
+
+
+def prune(root: Path, before: float) -> int:
+    """Remove the streams that were last written to before a moment; how many those were."""
+    old = [file for file in (root / "logs").glob("*/*/*/*.log") if file.stat().st_mtime < before]
+    for file in old:
+        file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the group has other streams
+            file.parent.rmdir()
+    return len(old)
 
 
 def tail(root: Path, account: str, region: str, name: str, count: int = 50) -> list[Event]:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.errors import Unavailable
-from tailorbird.functions import packages
+from tailorbird.functions import logs, packages
 from tailorbird.functions.credentials import RENEW_SECONDS
 from tailorbird.functions.packages import Package
 from tailorbird.functions.tables import (
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tailorbird.functions.room import Functions
 
 KIND = "functions.sweep"
+DAY_SECONDS = 86_400.0
 QUEUE = "functions"
 EVERY_SECONDS = 3600.0
 FRESH_SECONDS = 3600.0  # a zip put less long ago may be about to be referred to
@@ -64,8 +65,10 @@ def sweep(room: Functions, sha256s: Iterable[str], before: float | None = None) 
 
 
 def run(room: Functions, job: Job) -> None:
-    """The job: remove every zip and every unpacked folder that nothing needs, and come again."""
+    """The job: remove the zips, unpacked folders and logs that nobody needs, and come again."""
     removed = sweep_all(room)
+    if days := room.settings.functions_log_days:
+        logs.prune(room.root, room.clock.now() - days * DAY_SECONDS)
     with room.db.write() as conn:
         _schedule(room, conn)
         job.finish(conn, {"removed": removed})

@@ -5,13 +5,25 @@ from __future__ import annotations
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tailorbird import settings as settings_module
 from tailorbird.errors import Unavailable
-from tailorbird.functions import Functions, catalog, layers, packages, shelf, versions
-from tests.unit.functions.conftest import OWNER, zipped
+from tailorbird.functions import (
+    Functions,
+    catalog,
+    layers,
+    log_reads,
+    logs,
+    packages,
+    shelf,
+    versions,
+)
+from tailorbird.store import Database
+from tests.unit.functions.conftest import ACCOUNT, OWNER, REGION, open_workshop, zipped
 from tests.unit.functions.test_catalog import create
 from tests.unit.functions.test_events import deliver
 
@@ -169,3 +181,24 @@ def test_the_sweep_is_a_job_that_comes_again(room: Functions, monkeypatch: pytes
     [done] = deliver(room)
     assert room.jobs.get(done.id)["result"] == {"removed": 1}
     assert waiting["due"] > room.clock.now()
+
+
+def test_logs_of_days_long_past_go_where_the_setting_says_so(db: Database, tmp_path: Path):
+    given = {"data": tmp_path / "data", "functions_log_days": 7}
+    room = open_workshop(db, settings_module.load(given, environment={}, folder=tmp_path))
+    written = {}
+    for name, days in (("old", 8), ("new", 6)):
+        folder = logs.folder(room.root, ACCOUNT, REGION, f"/aws/lambda/{name}")
+        stream = logs.new_stream(folder, name, "$LATEST", "2026/11/21")
+        logs.Writer(stream).write(1, "said")
+        os.utime(stream.path, (0, time.time() - days * 86_400))
+        written[name] = stream.path
+    shelf.schedule(room)
+    with room.db.write() as conn:
+        conn.exec_driver_sql("UPDATE store_jobs SET due = 0")
+    deliver(room)
+    assert (written["old"].exists(), written["new"].exists()) == (False, True)
+    groups = log_reads.describe_log_groups(room, OWNER, {})["logGroups"]
+    assert [(group["logGroupName"], group["retentionInDays"]) for group in groups] == [
+        ("/aws/lambda/new", 7)
+    ]
