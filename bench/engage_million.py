@@ -1,6 +1,6 @@
 """A million endpoints through a Node.js FILTER hook and rendering to a channel that does nothing.
 
-    python -m bench.engage_million [endpoints] [database url]
+    python -m bench.engage_million [endpoints] [database url] [processes]
 
 Endpoints are written by SQL. Printed while it runs: how far it is, the memory of this process. At
 the end: wall seconds, and processor seconds of this process and of the function's, whose sum over
@@ -10,28 +10,34 @@ the cores is what the wall clock of an idle machine comes to.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
+from subprocess import PIPE
 
 from bench.engage import ROOT, Watch, add_function, house, run, set_up
 from bench.segments import write
 from tailorbird.engage.room import Engage
 
 DEFAULT_ENDPOINTS = 1_000_000
+WORKER = "--worker"
 SHOW_EVERY_SECONDS = 10.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_ENDPOINTS
+    processes = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     with tempfile.TemporaryDirectory() as folder, house(Path(folder)) as room:
         app = set_up(room)
         write(room, app, count)
         source = (ROOT / "examples/hooks/credit-score/index.js").read_text()
         add_function(room, "node", source, "nodejs20.x")
+        command = [sys.executable, "-m", "bench.engage_million", WORKER, sys.argv[-2], folder]
+        others = [subprocess.Popen(command, stdin=PIPE) for _ in range(processes - 1)]
         over = threading.Event()
         threading.Thread(target=_show, args=(room, count, over), daemon=True).start()
         watch, before = Watch(), _children_seconds()
@@ -40,9 +46,17 @@ def main() -> None:
         took, function = watch.read(), _children_seconds() - before
         print(
             f"{count:,} endpoints: {took.seconds:.0f} s wall; {took.processor:.0f} s of processor,"
-            f" {function:.0f} s in the function, {(took.processor + function) / 2:.0f} s a core",
+            f" {function:.0f} s in its children, {(took.processor + function) / 2:.0f} s a core",
             flush=True,
         )
+        for other in others:
+            other.communicate()
+
+
+def help_out(folder: Path) -> None:
+    """One more process on the same database, until its standard input ends."""
+    with house(folder):
+        sys.stdin.read()
 
 
 def _show(room: Engage, count: int, over: threading.Event) -> None:
@@ -85,4 +99,7 @@ def _is_ours(pid: int, owners: dict[int, int]) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == [WORKER]:
+        help_out(Path(sys.argv[3]))
+    else:
+        main()
