@@ -305,15 +305,14 @@ def _no_twins(columns: Sequence[Column], where: str) -> None:
 
 def _line(text: str, message: str) -> str:
     """`, line 7` when the field that the message begins with stands on one line of its own."""
-    words = re.findall(r"[A-Za-z_]\w*", message.split(" ")[0].rstrip(":"))
     quoted = re.search(r"no field '([^']+)'", message)
-    name = quoted.group(1) if quoted else words[-1] if words else ""
-    lines = [
-        n
-        for n, line in enumerate(text.splitlines(), 1)
-        if name and re.match(rf'\s*[{{,]?\s*"?{re.escape(name)}"?\s*[=:]', line)
-    ]
-    return f", line {lines[0]}" if len(lines) == 1 else ""
+    words = re.findall(r"[A-Za-z_]\w*", message.split(" ")[0].rstrip(":"))
+    for name in [quoted.group(1)] if quoted else reversed(words):
+        key = re.compile(rf'\s*[{{,]?\s*(?:[\w"]+\.)*"?{re.escape(name)}"?\s*[=:]')
+        lines = [n for n, line in enumerate(text.splitlines(), 1) if key.match(line)]
+        if lines:
+            return f", line {lines[0]}" if len(lines) == 1 else ""
+    return ""
 
 
 def to_dict(mapping: Mapping) -> dict[str, Any]:

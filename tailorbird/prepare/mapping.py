@@ -7,6 +7,10 @@ from typing import Any
 
 from tailorbird.prepare.paths import Path
 
+ID_MAX_CHARACTERS = 256  # limits of Personalize's importer, which takes all rows or none
+TEXT_MAX_CHARACTERS = 1_000  # longer texts of a column are cut
+SECONDS_MAX = 100_000_000_000  # not with it; more would be taken for milliseconds
+
 INTERACTIONS, USERS, ITEMS = DATASETS = ("interactions", "users", "items")
 
 # Why a call gives no row, in the order in which the reasons are looked for.
@@ -15,11 +19,11 @@ REASONS = {
     "type_not_wanted": "type is missing or not in the mapping's list",
     "no_event": "event is missing or not a string (identify, page, ... have none)",
     "event_not_wanted": "the event is not in the mapping's list",
-    "no_user_id": "no user id that is a non-empty string or an integer",
-    "no_anonymous_id": "no anonymous id that is a non-empty string or an integer",
+    "no_user_id": "no user id: a string of 1 to 256 characters, or an integer",
+    "no_anonymous_id": "no anonymous id of that kind",
     "properties_not_object": "properties is missing or not an object",
-    "bad_timestamp": "the time is not an ISO 8601 date and time",
-    "no_item_id": "no item id that is a non-empty string or an integer",
+    "bad_timestamp": "the time is not an ISO 8601 date and time from 1970 to 5138",
+    "no_item_id": "no item id of that kind",
 }
 
 # What of a call that is kept still gives no row.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tailorbird.prepare.clock_texts import MILLIS, SECONDS, USUAL_LENGTH, Clock
-from tailorbird.prepare.mapping import Dataset
+from tailorbird.prepare.mapping import ID_MAX_CHARACTERS, SECONDS_MAX, Dataset
 
 PLAIN = ("user", "item", "event", "seconds")
 
@@ -49,7 +49,7 @@ def quick(dataset: Dataset, long_way: Any, clock: Clock) -> Any:
             or moment[23] != "Z"
             or moment[20:23] not in MILLIS
             or type(user) is not str
-            or not user
+            or not 0 < len(user) <= ID_MAX_CHARACTERS
             or type(properties) is not dict
         ):
             return long_way(call)
@@ -57,17 +57,19 @@ def quick(dataset: Dataset, long_way: Any, clock: Clock) -> Any:
         if minute is None or second is None:
             return long_way(call)
         seconds = minute + second
+        if not 0 <= seconds < SECONDS_MAX:
+            return "bad_timestamp"
         entries = properties.get(array_key)
         if entries is None:
             item = properties.get(item_key)
-            if type(item) is not str or not item:
+            if type(item) is not str or not 0 < len(item) <= ID_MAX_CHARACTERS:
                 return long_way(call)
             return [(user, item, event, seconds)]
         rows = []
         if type(entries) is list:
             for entry in entries:
                 item = entry.get(inner_key) if type(entry) is dict else None
-                if type(item) is not str or not item:
+                if type(item) is not str or not 0 < len(item) <= ID_MAX_CHARACTERS:
                     return long_way(call)
                 rows.append((user, item, event, seconds))
         return rows or long_way(call)

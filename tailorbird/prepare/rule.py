@@ -13,7 +13,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tailorbird.prepare.clock_texts import Clock
-from tailorbird.prepare.mapping import Column, Dataset
+from tailorbird.prepare.mapping import (
+    ID_MAX_CHARACTERS,
+    SECONDS_MAX,
+    TEXT_MAX_CHARACTERS,
+    Column,
+    Dataset,
+)
 from tailorbird.prepare.paths import Path
 from tailorbird.prepare.quick import is_plain, quick
 
@@ -70,7 +76,7 @@ def rule(dataset: Dataset) -> Rule:
             return "properties_not_object"
         moment = time_of(call)
         seconds = instant(moment)
-        if seconds is None and not literal:
+        if not literal and (seconds is None or not 0 <= seconds < SECONDS_MAX):
             return "bad_timestamp"
         found = items(call)
         if found is None:
@@ -124,10 +130,10 @@ def is_in(value: Any, wanted: frozenset[str]) -> bool:
 
 
 def as_id(value: Any) -> str | None:
-    """A non-empty text or a whole number, as text; else None."""
-    if type(value) is str:
-        return value or None
-    return str(value) if type(value) is int else None
+    """A text of a length that an id may have, or a whole number, as text; else None."""
+    if type(value) is int:
+        value = str(value)
+    return value if type(value) is str and 0 < len(value) <= ID_MAX_CHARACTERS else None
 
 
 def scalar(value: Any, kind: str) -> Any:
@@ -194,7 +200,7 @@ def _value(column: Column) -> Callable[[Any, Any], Any]:
         for inside, get in ways:
             found = scalar(get(entry if inside else call), kind)
             if found is not None:
-                return found
+                return found[:TEXT_MAX_CHARACTERS] if type(found) is str else found
         return None
 
     return value

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tailorbird.prepare.mapping import Column, Dataset
+from tailorbird.prepare.mapping import (
+    ID_MAX_CHARACTERS,
+    SECONDS_MAX,
+    TEXT_MAX_CHARACTERS,
+    Column,
+    Dataset,
+)
 from tailorbird.prepare.paths import Path
 
 LINE_MAX_BYTES = 16 * 1024 * 1024
@@ -125,7 +131,8 @@ def _reason(dataset: Dataset) -> str:
     if dataset.needs_properties:
         cases.append(("json_type(properties) IS DISTINCT FROM 'OBJECT'", "properties_not_object"))
     if not dataset.literal:
-        cases.append(("milliseconds IS NULL", "bad_timestamp"))
+        fits = f"milliseconds >= 0 AND milliseconds < {SECONDS_MAX * 1000}"
+        cases.append((f"NOT coalesce({fits}, false)", "bad_timestamp"))
     return "CASE " + " ".join(f"WHEN {when} THEN '{name}'" for when, name in cases) + " END"
 
 
@@ -173,7 +180,8 @@ def _value(column: Column, entry: str | None) -> str:
             ways.append(_scalar(_of_call(path), column.kind))
         elif entry is not None:
             ways.append(_scalar(_inside(entry, path.inner), column.kind))
-    return f"coalesce({', '.join(ways)})" if ways else "CAST(NULL AS VARCHAR)"
+    found = f"coalesce({', '.join(ways)})" if ways else "CAST(NULL AS VARCHAR)"
+    return f"left({found}, {TEXT_MAX_CHARACTERS})"
 
 
 def _of_call(path: Path) -> str:
@@ -197,7 +205,9 @@ def _id(value: str, dataset: Dataset) -> str:
     if dataset.literal:
         return _scalar(value, "string")
     return (
-        f"CASE WHEN json_type({value}) = 'VARCHAR' THEN nullif({value} ->> '$', '')"
+        f"CASE WHEN json_type({value}) = 'VARCHAR'"
+        f" THEN CASE WHEN length({value} ->> '$') BETWEEN 1 AND {ID_MAX_CHARACTERS}"
+        f" THEN {value} ->> '$' END"
         f" WHEN regexp_full_match(CAST({value} AS VARCHAR), '{INTEGER}')"
         f" THEN CAST({value} AS VARCHAR) END"
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailorbird.errors import Invalid, NotBuilt
-from tailorbird.prepare.mapping import ITEMS, USERS, Column, Dataset, Warehouse
+from tailorbird.prepare.mapping import ID_MAX_CHARACTERS, ITEMS, USERS, Column, Dataset, Warehouse
 from tailorbird.prepare.paths import Path
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
@@ -157,6 +157,10 @@ def _tables(
     return found
 
 
+def _is_id(value: str) -> str:
+    return f"length(coalesce({value}, '')) between 1 and {ID_MAX_CHARACTERS}"
+
+
 def _of(known: Known | None, table: str) -> set[str] | None:
     return None if known is None else known.get(table)
 
@@ -191,11 +195,11 @@ def _value(column: Column, known: set[str] | None) -> str:
 def _checks(dataset: Dataset, house: Warehouse, dialect: str) -> dict[str, str]:
     """What a row must be, by the reason why one that is not is left out."""
     if dataset.name == USERS:
-        return {"no_user_id": "coalesce(id, '') <> ''"}
+        return {"no_user_id": _is_id("id")}
     return {
-        "no_user_id": f"coalesce({_user(dataset)}, '') <> ''",
-        "no_item_id": f"coalesce({_first(house.item or ITEM_COLUMNS)}, '') <> ''",
-        "bad_timestamp": f"{DIALECTS[dialect].moment} is not null",
+        "no_user_id": _is_id(_user(dataset)),
+        "no_item_id": _is_id(_first(house.item or ITEM_COLUMNS)),
+        "bad_timestamp": f"coalesce({DIALECTS[dialect].epoch}, -1) >= 0",
     }
 
 

@@ -82,7 +82,8 @@ def refusal(call: dict[str, Any], dataset: Dataset) -> str | None:
         return "no_anonymous_id"
     if dataset.needs_properties and not isinstance(call.get("properties"), dict):
         return "properties_not_object"
-    if not dataset.literal and milliseconds(at(call, dataset.time)) is None:
+    moment = milliseconds(at(call, dataset.time))
+    if not dataset.literal and (moment is None or not 0 <= moment < 10**14):
         return "bad_timestamp"
     return None
 
@@ -153,9 +154,9 @@ def _as_id(value: Any, dataset: Dataset) -> str | None:
         return _scalar(value, "string")
     if isinstance(value, bool):
         return None
-    if isinstance(value, str):
-        return value or None
-    return str(value) if isinstance(value, int) else None
+    if isinstance(value, int):
+        return str(value)
+    return value if isinstance(value, str) and 1 <= len(value) <= 256 else None
 
 
 def _value(column: Column, call: Any, entry: Any, item: Any, dataset: Dataset) -> str:
@@ -178,7 +179,7 @@ def _value(column: Column, call: Any, entry: Any, item: Any, dataset: Dataset) -
         value = at(call, path) if path.inner is None else at(entry, path, path.inner)
         text = _scalar(value, column.kind)
         if text is not None:
-            return text
+            return text[:1000]
     return ""
 
 

@@ -100,7 +100,21 @@ MAPPINGS: dict[str, dict[str, Any]] = {
         },
     },
 }
-IDS = ["u", "007", "7", "ü€𐍈", 'a"b,c', "two\nlines", "a\\b", "it's", " ", None, "=1+1", "x" * 300]
+IDS = [
+    "u",
+    "007",
+    "7",
+    "ü€𐍈",
+    'a"b,c',
+    "two\nlines",
+    "a\\b",
+    "it's",
+    " ",
+    None,
+    "=1+1",
+    "x" * 256,
+    "x" * 257,
+]
 
 
 def calls() -> list[dict[str, Any]]:
