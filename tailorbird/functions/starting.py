@@ -203,11 +203,11 @@ class Starter:
         number: int,
     ) -> Launched | None:
         """The environment as a fork of a loaded interpreter, where that changes nothing for it."""
-        template = self.templates.find(runtime, version.variables, code, layers)
-        if template is None:
+        fit = self.templates.find(runtime, version.variables, code, layers)
+        if fit is None:
             return None
         folders = {"/var/task": code, "/opt": layers, "/tmp": tmp}
-        return self.templates.fork(template, plan, folders, number)
+        return self.templates.fork(fit, plan, folders, number)
 
     def _way_out(
         self, launched: Launched, doors: Doors | None, function: str, log: logs.Writer

@@ -41,12 +41,22 @@ log = logging.getLogger("tailorbird.functions")
 
 @dataclass(eq=False)
 class Template:
-    """One loaded interpreter. `names` are the modules it has loaded beyond a bare one's."""
+    """One loaded interpreter, and what it has loaded beyond a bare one: `names` of Python's own
+    modules, and `libraries`, which a fork can forget."""
 
     launched: Launched
     control: socket.socket
     names: frozenset[str]
+    libraries: frozenset[str]
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A template that a function may be forked from, and whether it brings a library of its own."""
+
+    template: Template
+    forgets: bool
 
 
 class Templates:
@@ -86,7 +96,7 @@ class Templates:
         variables: Mapping[str, str],
         code: Path,
         layers: Path | None,
-    ) -> Template | None:
+    ) -> Fit | None:
         """The template a function may be forked from; None when it needs a process of its own."""
         if not self._serves(runtime) or any(EARLY.match(name) for name in variables):
             return None
@@ -99,17 +109,20 @@ class Templates:
         else:
             self.prepare(runtime)
         template = self._ready.get(runtime.binary)
-        if template is None or _own_names(runtime, code, layers) & (template.names | FIRST):
+        own = _own_names(runtime, code, layers)
+        if template is None or own & (template.names | FIRST):
             return None
-        return template
+        return Fit(template, forgets=bool(own & template.libraries))
 
-    def fork(self, template: Template, plan: Plan, folders: Mapping[str, Path | None],
-             number: int) -> Launched | None:  # fmt: skip
+    def fork(
+        self, fit: Fit, plan: Plan, folders: Mapping[str, Path | None], number: int
+    ) -> Launched | None:
         """An environment of the template's; None when that failed, and the next is started anew.
 
         `folders` are the house's for /var/task, /opt and /tmp.
         """
-        request = self._request(plan, folders, number)
+        template = fit.template
+        request = {**self._request(plan, folders, number), "forgets": fit.forgets}
         groups = [os.open(path, os.O_WRONLY | os.O_CLOEXEC) for path in plan.cgroups]
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(FORK_SECONDS)
@@ -199,7 +212,8 @@ class Templates:
             said = _said(launched.output)
             _end(self._launcher, launched)
             raise Unavailable(f"{runtime.version} cannot be kept loaded: {said}")
-        return Template(launched, control, frozenset(json.loads(names)))
+        own, libraries = json.loads(names)
+        return Template(launched, control, frozenset(own), frozenset(libraries))
 
     def _request(
         self, plan: Plan, folders: Mapping[str, Path | None], number: int

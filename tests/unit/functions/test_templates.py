@@ -103,6 +103,28 @@ def test_a_module_that_the_zip_brings_wins(prepared: Workshop, file: str, source
     assert body(prepared, code, files={file: source}) == "zip"
 
 
+def test_who_brings_a_library_gets_its_others_anew_and_pythons_own_loaded(prepared: Workshop):
+    source = """
+import sys
+loaded = ["ssl" in sys.modules, "boto3" in sys.modules]
+import botocore.session, jmespath, warnings
+warned = [f for f in warnings.filters if f[2].__module__.startswith("urllib3")]
+def handler(event, context):
+    finders = [type(f).__module__ for f in sys.meta_path]
+    return [loaded, jmespath.here, botocore.session.__file__, finders.count("six")]
+"""
+    jmespath = "here = 'zip'\nclass Options: pass\ndef compile(text): pass\ndef search(*_): pass"
+    files = {
+        "jmespath/__init__.py": jmespath,
+        "jmespath/visitor.py": "class Options: pass",
+        "jmespath/exceptions.py": "class JMESPathError(Exception): pass",
+        "jmespath/functions.py": "class Functions: pass",
+    }
+    loaded, here, file, finders = body(prepared, source, files=files)
+    assert (loaded, here, finders <= 1) == ([True, False], "zip", True)
+    assert file.startswith("/var/runtime/")
+
+
 def test_a_module_that_a_layer_brings_wins(prepared: Workshop):
     from tailorbird.functions import layers
     from tests.unit.functions.conftest import OWNER, zipped

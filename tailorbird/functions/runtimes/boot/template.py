@@ -8,13 +8,16 @@ bootstrap.py as a process started anew would.
 
 import os
 import sys
+import warnings
 
+RUNTIME = "/var/runtime/"
 CONTROL = int(os.environ.pop("TAILORBIRD_RUNTIME_FD"))
 BOOT = "/var/tailorbird/bootstrap.py"
 os.environ["TAILORBIRD_RUNTIME_FD"] = "0"  # read as the client is loaded; nothing is done with it
 import awslambdaric.bootstrap  # noqa: E402, F401 - what a process started anew has loaded, too
 
 EVERY = {name.partition(".")[0] for name in sys.modules}
+FILTERS = list(warnings.filters)
 
 import array  # noqa: E402
 import ctypes  # noqa: E402
@@ -66,12 +69,13 @@ libc = ctypes.CDLL(None, use_errno=True)
 def main() -> None:
     """Load what functions usually need, say which names that takes, then fork when asked."""
     _load()
-    names = {name.partition(".")[0] for name in sys.modules} - EVERY
+    libraries = _libraries()
+    names = {name.partition(".")[0] for name in sys.modules} - EVERY - libraries
     code = compile(Path(BOOT).read_text(), BOOT, "exec")
     for name in [n for n in sys.modules if n.startswith(("awslambdaric", "runtime_client"))]:
         del sys.modules[name]  # they read the environment's variables: loaded again in each fork
     control = socket.socket(fileno=CONTROL)
-    control.sendall(json.dumps(sorted(names)).encode())
+    control.sendall(json.dumps([sorted(names), sorted(libraries)]).encode())
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gc.collect()
     gc.freeze()  # the collector leaves these pages shared
@@ -81,7 +85,10 @@ def main() -> None:
             return
         if os.fork() == 0:
             control.close()
-            exec(code, _main_module(_become(fds[0])))
+            request = _become(fds[0])
+            if request["forgets"]:
+                _forget(libraries)
+            exec(code, _main_module(request["env"]))
             os._exit(0)
         os.close(fds[0])
 
@@ -138,11 +145,23 @@ def _main_module(env: dict) -> dict:
     return main.__dict__
 
 
+def _libraries() -> "set[str]":
+    """The packages loaded that are not Python's own."""
+    found = set()
+    for name, module in sys.modules.items():
+        if (getattr(module, "__file__", None) or "").startswith(RUNTIME):
+            found.add(name.partition(".")[0])
+    return found - EVERY
+
+
 # from here on a fork
 
 
 def _become(conversation: int) -> dict:
-    """Build the walls and split into keeper, first process and function; returns in the last."""
+    """Learn what to be, build the walls, split into keeper, first process and function.
+
+    Returns in the function's process, with what was asked for.
+    """
     template = os.getppid()
     asked = socket.socket(fileno=conversation)
     data, fds, _, _ = socket.recv_fds(asked, MESSAGE_BYTES, 16)
@@ -179,7 +198,25 @@ def _become(conversation: int) -> dict:
             os.close(fd)
         _reap(function, alive, request)
     _confine(request, output, channel, telling)
-    return request["env"]
+    return request
+
+
+def _forget(libraries: "set[str]") -> None:
+    """Be as if they had never been loaded: the function brings one of them, and its own wins."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in libraries]:
+        del sys.modules[name]
+    own = (finder for finder in sys.meta_path if _package_of(finder) not in libraries)
+    sys.meta_path[:] = list(own)
+    filters: object = warnings.filters
+    assert isinstance(filters, list)
+    filters[:] = FILTERS
+    with warnings.catch_warnings():  # whoever keeps the filters in mind reads them anew
+        pass
+
+
+def _package_of(finder: object) -> str:
+    kind = finder if isinstance(finder, type) else type(finder)
+    return kind.__module__.partition(".")[0]
 
 
 def _keep(asked: socket.socket, first: int, listening: list, status: int, told: int) -> None:
