@@ -5,6 +5,7 @@ Rules: Pinpoint API reference, "EndpointRequest"; Pinpoint developer guide, "Quo
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from dataclasses import dataclass, field
@@ -249,12 +250,19 @@ def _merge_metrics(endpoint: Endpoint, given: Any) -> None:
         raise Invalid(f"Endpoint {endpoint.id}: Metrics has to be a map of names to numbers")
     merged = dict(endpoint.body.get("Metrics") or {})
     for name, value in given.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
             raise Invalid(f"Endpoint {endpoint.id}: Metrics {name!r} is {value!r}, not a number")
         if not name or len(name) > MAX_NAME_CHARS:
             raise Invalid(f"Endpoint {endpoint.id}: Metrics name {name!r}: 1 to 50 characters")
         merged[name] = float(value)
     endpoint.body["Metrics"] = merged
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no double holds
+        return False
 
 
 def _merge_members(endpoint: Endpoint, part: str, given: Any) -> None:

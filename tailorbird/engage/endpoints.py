@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from tailorbird.access import Caller
 from tailorbird.engage import apps, attributes
 from tailorbird.engage.apps import App
-from tailorbird.engage.bulk import Bulk
+from tailorbird.engage.bulk import Bulk, among
 from tailorbird.engage.definitions import (
     PUSH_CHANNELS,
     Endpoint,
@@ -141,13 +141,9 @@ def read_users(
     wanted = sorted({uid for uid in user_ids if uid})
     if not wanted:
         return {}
-    rows = conn.exec_driver_sql(
-        room.db.sql(
-            "SELECT user_id, attributes FROM engage_users WHERE app = ? AND user_id IN"
-            f" ({_marks(wanted)})"
-        ),
-        (app.number, *wanted),
-    )
+    mine, values = among(room.db, "user_id", wanted)
+    text = f"SELECT user_id, attributes FROM engage_users WHERE app = ? AND {mine}"
+    rows = conn.exec_driver_sql(room.db.sql(text), (app.number, *values))
     return {row[0]: room.db.load(row[1]) for row in rows}
 
 
@@ -155,14 +151,13 @@ def forget_users(room: Engage, conn: Connection, app: App, user_ids: Iterable[st
     """Drop the attributes of people who have no endpoint any more."""
     wanted = sorted({uid for uid in user_ids if uid})
     if wanted:
-        conn.exec_driver_sql(
-            room.db.sql(
-                f"DELETE FROM engage_users WHERE app = ? AND user_id IN ({_marks(wanted)})"
-                " AND NOT EXISTS (SELECT 1 FROM engage_endpoints e"
-                " WHERE e.app = engage_users.app AND e.user_id = engage_users.user_id)"
-            ),
-            (app.number, *wanted),
+        mine, values = among(room.db, "user_id", wanted)
+        text = (
+            f"DELETE FROM engage_users WHERE app = ? AND {mine}"
+            " AND NOT EXISTS (SELECT 1 FROM engage_endpoints e"
+            " WHERE e.app = engage_users.app AND e.user_id = engage_users.user_id)"
         )
+        conn.exec_driver_sql(room.db.sql(text), (app.number, *values))
 
 
 def find(room: Engage, conn: Connection, app: App, endpoint_id: str) -> Endpoint | None:
@@ -201,8 +196,9 @@ def last_active(room: Engage, conn: Connection, app: App, endpoint: Endpoint) ->
 def _by_keys(room: Engage, conn: Connection, app: App, keys: list[str]) -> list[Endpoint]:
     if not keys:
         return []
-    text = f"SELECT {COLUMNS} FROM engage_endpoints WHERE app = ? AND key IN ({_marks(keys)})"
-    rows = conn.exec_driver_sql(room.db.sql(text), (app.number, *keys))
+    mine, values = among(room.db, "key", keys)
+    text = f"SELECT {COLUMNS} FROM engage_endpoints WHERE app = ? AND {mine}"
+    rows = conn.exec_driver_sql(room.db.sql(text), (app.number, *values))
     return [of_row(room, row) for row in rows]
 
 
@@ -253,14 +249,13 @@ def _take_over_addresses(room: Engage, conn: Connection, app: App, written: list
     if not owners or not room.settings.engage_address_takeover:
         return
     addresses, keys = list(owners), [e.key for e in written]
-    conn.exec_driver_sql(
-        room.db.sql(
-            "UPDATE engage_endpoints SET status = 'INACTIVE' WHERE app = ?"
-            f" AND address IN ({_marks(addresses)}) AND key NOT IN ({_marks(keys)})"
-            " AND status = 'ACTIVE'"
-        ),
-        (app.number, *addresses, *keys),
+    theirs, values = among(room.db, "address", addresses)
+    written_now, more = among(room.db, "key", keys)
+    text = (
+        f"UPDATE engage_endpoints SET status = 'INACTIVE' WHERE app = ? AND {theirs}"
+        f" AND NOT ({written_now}) AND status = 'ACTIVE'"
     )
+    conn.exec_driver_sql(room.db.sql(text), (app.number, *values, *more))
 
 
 def _keep_user_limit(
@@ -273,8 +268,9 @@ def _keep_user_limit(
     if not joined or not limit:
         return
     owners = sorted({str(endpoint.user_id) for endpoint in joined})
-    text = f"SELECT {COLUMNS} FROM engage_endpoints WHERE app = ? AND user_id IN ({_marks(owners)})"
-    rows = conn.exec_driver_sql(room.db.sql(text), (app.number, *owners))
+    mine, values = among(room.db, "user_id", owners)
+    text = f"SELECT {COLUMNS} FROM engage_endpoints WHERE app = ? AND {mine}"
+    rows = conn.exec_driver_sql(room.db.sql(text), (app.number, *values))
     stored = [of_row(room, row) for row in rows]
     owned: dict[str, list[Endpoint]] = {owner: [] for owner in owners}
     for endpoint in [*(e for e in stored if e.key not in held), *held.values()]:
@@ -300,10 +296,6 @@ def _displaced(
     oldest.status, oldest.user_id = "INACTIVE", None
     held[oldest.key] = oldest
     return oldest
-
-
-def _marks(values: Iterable[Any]) -> str:
-    return ",".join("?" for _ in values)
 
 
 def _accepted(caller: Caller) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from tailorbird.clock import parse_iso
 from tailorbird.engage import definitions, endpoints
 from tailorbird.engage.apps import App
+from tailorbird.engage.bulk import among
 from tailorbird.engage.endpoints import Born
 from tailorbird.engage.import_rows import Item, Row
 from tailorbird.engage.room import Engage
@@ -213,22 +214,28 @@ def _owners(
     """Ids of the endpoints that have some addresses, the active one before others."""
     wanted = sorted({one for one in addresses if isinstance(one, str) and one})
     rows = _in(
-        room, conn, "SELECT channel, address, id FROM engage_endpoints WHERE app = ? AND address",
-        app, wanted, " ORDER BY status DESC, number DESC",
+        room, conn, "SELECT channel, address, id FROM engage_endpoints", "address", app, wanted,
+        " ORDER BY status DESC, number DESC",
     )  # fmt: skip
     return {(row[0], row[1]): row[2] for row in rows}
 
 
 def _numbers(room: Engage, conn: Connection, app: App, keys: Sequence[str]) -> dict[str, int]:
-    text = "SELECT key, number FROM engage_endpoints WHERE app = ? AND key"
-    return {row[0]: row[1] for row in _in(room, conn, text, app, sorted(set(keys)), "")}
+    text, wanted = "SELECT key, number FROM engage_endpoints", sorted(set(keys))
+    return {row[0]: row[1] for row in _in(room, conn, text, "key", app, wanted)}
 
 
 def _in(
-    room: Engage, conn: Connection, head: str, app: App, wanted: Sequence[str], tail: str
+    room: Engage,
+    conn: Connection,
+    head: str,
+    column: str,
+    app: App,
+    wanted: Sequence[str],
+    tail: str = "",
 ) -> Sequence[Any]:
     if not wanted:
         return []
-    marks = ",".join("?" for _ in wanted)
-    text = room.db.sql(f"{head} IN ({marks}){tail}")
-    return conn.exec_driver_sql(text, (app.number, *wanted)).fetchall()
+    mine, values = among(room.db, column, wanted)
+    text = room.db.sql(f"{head} WHERE app = ? AND {mine}{tail}")
+    return conn.exec_driver_sql(text, (app.number, *values)).fetchall()
