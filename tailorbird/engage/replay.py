@@ -1,4 +1,5 @@
-"""Failed hook batches again: once the function is mended, those it failed get their message.
+"""Failed batches again: once the hook's function (or the recommender) is mended, those it failed
+get their message.
 
 A row of the ledger keeps its place: it gets its new end, and what it was before stays in it.
 """
@@ -22,6 +23,7 @@ from tailorbird.store import Job
 
 REPLAY = "engage.replay"
 QUEUE = "engage"
+AGAIN = (ledger.HOOK_FAILED, ledger.RECOMMENDATION_FAILED)
 BATCH = -1  # of the attempt log: not one of the run's own
 
 
@@ -72,7 +74,7 @@ def work(room: Engage, job: Job) -> None:
 def _failed(conn: Connection, number: int) -> tuple[int, float]:
     c = t.ledger.c
     query = sa.select(sa.func.count(), sa.func.max(c.moment)).where(
-        c.activity == number, c.state == ledger.HOOK_FAILED
+        c.activity == number, c.state.in_(AGAIN)
     )
     row = conn.execute(query).one()
     return int(row[0]), float(row[1] or 0.0)
@@ -81,7 +83,7 @@ def _failed(conn: Connection, number: int) -> tuple[int, float]:
 def _endpoints(conn: Connection, number: int, after: int, count: int) -> list[int]:
     c = t.ledger.c
     query = sa.select(c.endpoint).where(
-        c.activity == number, c.state == ledger.HOOK_FAILED, c.endpoint > after
+        c.activity == number, c.state.in_(AGAIN), c.endpoint > after
     )
     return list(conn.execute(query.order_by(c.endpoint).limit(count)).scalars())
 
@@ -97,12 +99,13 @@ def _commit(room: Engage, number: int, outcome: Outcome) -> None:
         sent, applied = 0, list[Entry]()
         for entry in [*outcome.entries, *put_off]:
             mine = (
-                c.activity == number, c.endpoint == entry.endpoint, c.state == ledger.HOOK_FAILED,
+                c.activity == number, c.endpoint == entry.endpoint, c.state.in_(AGAIN),
             )  # fmt: skip
-            old = conn.execute(sa.select(c.reason, c.moment, c.before).where(*mine)).first()
+            columns = (c.state, c.reason, c.moment, c.before)
+            old = conn.execute(sa.select(*columns).where(*mine)).first()
             if old is None:
                 continue
-            before = old.before or f"{ledger.HOOK_FAILED} at {iso(old.moment)}: {old.reason}"
+            before = old.before or f"{old.state} at {iso(old.moment)}: {old.reason}"
             values = {
                 "state": entry.state, "reason": entry.reason, "before": before, "moment": now,
             }  # fmt: skip

@@ -14,6 +14,7 @@ from tailorbird.engage import (
     campaigns,
     ledger,
     recommenders,
+    replay,
     segments,
     templates,
 )
@@ -160,6 +161,18 @@ def test_who_gets_no_recommendation_is_not_sent_to(
     assert ends(engage, campaign)["ana"] == (
         "recommendation_failed", f"The recommender gave nothing: {ARN} is away",
     )  # fmt: skip
+
+
+def test_they_get_their_message_once_the_recommender_is_back(
+    engage: Engage, app_id: str, worker: Worker
+) -> None:
+    template(engage, made(engage)["Id"], "{{RecommendationItems.[0]}}")
+    campaign = send(engage, app_id)
+    assert {state for state, _ in ends(engage, campaign).values()} == {"recommendation_failed"}
+    engage.recommend = lambda *_: [("tea", {})]
+    replay.start(engage, campaign)
+    wait_for(lambda: {state for state, _ in ends(engage, campaign).values()} == {"sent"})
+    assert set(inbox_texts(engage, app_id).values()) == {"tea"}
 
 
 def test_whom_the_transformer_leaves_out_is_not_sent_to(
