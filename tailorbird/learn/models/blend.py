@@ -46,7 +46,7 @@ class Blend:
     weights: dict[str, float]
     seen_penalty: float = 0.0
     fallback: str = "popular"
-    alone: dict[str, float] = field(default_factory=dict)  # NDCG@10 of each scorer, held out
+    alone: dict[str, float] = field(default_factory=dict)  # NDCG@25 of each scorer, held out
     _base: np.ndarray | None = field(default=None, repr=False)
 
     def score(self, history: History) -> np.ndarray:
@@ -88,7 +88,7 @@ def standard(scores: np.ndarray) -> np.ndarray:
 
 
 def search(scorers: dict[str, Scorer], cases: list[Case], fallback: str = "popular") -> Blend:
-    """The blend of these fitted scorers that ranks the cases' targets best (mean NDCG@10)."""
+    """The blend of these fitted scorers that ranks the cases' targets best (mean NDCG@25)."""
     names = list(scorers)
     if not cases:
         chosen = {name: weight for name, weight in WITHOUT_CASES.items() if name in scorers}
@@ -215,7 +215,7 @@ class _Table:
         return total - np.float32(penalty * count) * self.seen if penalty else total
 
     def quality(self, total: np.ndarray) -> float:
-        """Mean NDCG@10."""
+        """Mean NDCG@25."""
         own = np.take_along_axis(total, self.target, axis=1)
         gain = np.zeros(len(total))
         real = self.target < total.shape[1] - 1
@@ -225,7 +225,7 @@ class _Table:
         return float((gain / self.ideal).mean())
 
 
-DISCOUNT = 1.0 / np.log2(np.arange(2, 12))
+DISCOUNT = 1.0 / np.log2(np.arange(2, 27))  # an answer holds 25 items unless it is told otherwise
 GAIN_AT = np.append(DISCOUNT, 0.0)
 
 

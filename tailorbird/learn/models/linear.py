@@ -65,7 +65,7 @@ def linseq(
     count = len(cover)
     lags = int(np.ceil(np.log(STATE_FLOOR) / np.log(decay))) + 1
     before = np.zeros((count, count), dtype=np.float32)  # sum of state x next item
-    target = np.zeros((count, count), dtype=np.float32)  # sum of state x the next `labels` items
+    target = np.zeros((count, count), dtype=np.float32)  # sum of the next `labels` items x state
     code = number[data.item]
     for lag in range(1, lags + labels):
         left, right = lagged(data, lag)
@@ -75,11 +75,14 @@ def linseq(
             np.add.at(before.reshape(-1), pairs, np.float32(decay ** (lag - 1)))
         votes = sum(decay ** (lag - m) for m in range(1, min(labels, lag) + 1))
         weights = data.weight[right][known] * np.float32(votes)
-        np.add.at(target.reshape(-1), pairs, weights)
+        turned = code[right][known].astype(np.int64) * count + code[left][known]
+        np.add.at(target.reshape(-1), turned, weights)
     gram = _state_gram(data, code, count, before, decay, lags)
+    del before
     gram[np.diag_indices(count)] += ridge
-    weights = linalg.solve(gram, target, assume_a="pos", overwrite_a=True, overwrite_b=True)
-    rows = Rows.of_dense(weights, cover, data.item_count, KEEP)
+    factor = linalg.cho_factor(gram.T, lower=True, overwrite_a=True, check_finite=False)
+    found = linalg.cho_solve(factor, target.T, overwrite_b=True, check_finite=False)
+    rows = Rows.of_dense(found, cover, data.item_count, KEEP)
     return Linear(data.item_count, rows, last=lags, decay=decay, distinct=False)
 
 
@@ -96,9 +99,9 @@ def ease(data: Interactions, max_items: int, ridge: float = 400.0, decay: float 
     gram = (sets.T @ sets).toarray().astype(np.float32)
     gram[np.diag_indices(len(cover))] += ridge
     inverse = linalg.inv(gram, overwrite_a=True)
-    weights = inverse / -np.diag(inverse)[None, :]
-    weights[np.diag_indices(len(cover))] = 0.0
-    rows = Rows.of_dense(weights, cover, data.item_count, KEEP)
+    inverse /= -np.diag(inverse).copy()[None, :]
+    inverse[np.diag_indices(len(cover))] = 0.0
+    rows = Rows.of_dense(inverse, cover, data.item_count, KEEP)
     return Linear(data.item_count, rows, last=100, decay=decay, distinct=True)
 
 
@@ -124,9 +127,10 @@ def _state_gram(
 ) -> np.ndarray:
     """Sum of state x state over all rows, from s(t) = decay * s(t-1) + e(t), solved for the sum."""
     final = _final_states(data, code, count, decay, lags)
+    ends = (final.T @ final).tocoo()
     gram = before + before.T
     gram *= decay
-    gram -= (decay**2) * (final.T @ final).toarray()
+    gram[ends.row, ends.col] -= np.float32(decay**2) * ends.data
     gram[np.diag_indices(count)] += np.bincount(code[code >= 0], minlength=count)
     gram /= 1.0 - decay**2
     return gram

@@ -12,7 +12,7 @@ from tailorbird.learn.models.rules import lagged
 
 KEEP = 200  # neighbours of an item
 MAX_SET = 1_000  # rows of one user that count, newest first
-MAX_PAIRS = 50_000_000  # item pairs looked at in a fit
+MAX_PAIRS = 25_000_000  # item pairs looked at in a fit
 SHRINK = 10.0
 WINDOW = 40  # rows apart that still count as together
 BACKWARD = 0.5  # what came before an item, against what came after it

@@ -10,7 +10,7 @@ import pytest
 
 from tailorbird.learn import csvs, evaluation
 from tailorbird.learn.models import engine
-from tailorbird.learn.models.interactions import interactions
+from tailorbird.learn.models.interactions import interactions, joined
 from tailorbird.learn.models.scores import Ranked, honest_metrics
 from tailorbird.learn.recipes import sims
 from tailorbird.learn.recipes.recipe import Options
@@ -35,19 +35,22 @@ def test_real_files_are_read_to_the_last_row(shared_data: Path, name: str, rows:
 
 
 def test_sims_holds_its_line_on_the_poc_set(shared_data: Path):
-    """Personalize's split, one seed, lists beside the newest items (AWS: .167, .290, .042)."""
+    """Personalize's split without the leak of its pairs, one seed, lists beside the newest items
+    (AWS, with the leak: .167, .290, .042; here over five seeds: .197, .281, .045)."""
     file = shared_data / "poc-ml-latest-small" / "interactions.csv.gz"
     rows = duckdb.sql(f"SELECT USER_ID, ITEM_ID, TIMESTAMP FROM '{file}'").fetchnumpy()
-    data = interactions(
-        *(rows[name].astype(str) for name in ("USER_ID", "ITEM_ID")), rows["TIMESTAMP"]
+    data = joined(
+        interactions(
+            *(rows[name].astype(str) for name in ("USER_ID", "ITEM_ID")), rows["TIMESTAMP"]
+        )
     )
     mask, cases = evaluation.split(data, 0)
     train = data.keep(mask)
     blend = sims.fit(train, Options({}, 1, 0, print))
     found = evaluation.measure(sims.RECIPE, blend, train, cases, data.item_count)["metrics"]
-    assert found["mean_reciprocal_rank_at_25"] >= 0.19
-    assert found["normalized_discounted_cumulative_gain_at_25"] >= 0.30
-    assert found["precision_at_25"] >= 0.045
+    assert found["mean_reciprocal_rank_at_25"] >= 0.18
+    assert found["normalized_discounted_cumulative_gain_at_25"] >= 0.26
+    assert found["precision_at_25"] >= 0.042
 
 
 @pytest.mark.slow
