@@ -9,14 +9,14 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.collect import counts
 from tailorbird.collect import tables as porch
-from tailorbird.engage import ledger
+from tailorbird.engage import ledger, settlement
 from tailorbird.engage import tables as e
 from tailorbird.functions import Functions
 from tailorbird.functions.tables import functions_functions
 from tailorbird.learn import tables as study
 from tailorbird.store.jobs import DONE, FAILED, jobs_table
 
-UNSENT = (ledger.HOOK_FAILED, ledger.RENDER_FAILED, ledger.CHANNEL_FAILED, ledger.RUN_FAILED)
+UNSENT = settlement.FAILURES
 
 
 def collect(conn: Connection) -> dict[str, int]:
