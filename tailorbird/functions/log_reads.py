@@ -6,6 +6,7 @@ Source: botocore's model of `logs` (limits of GetLogEvents and FilterLogEvents: 
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from tailorbird.functions.room import Functions
 
 EVENTS_MAX = 10_000
 PAGE_MAX = 50
+CLOCK_MS = 1000  # between an event's time and its being written
+LAST_BYTES = 65_536  # of a stream, that hold its last event
 STANDARD = "STANDARD"  # the class of every group here
 
 
@@ -62,14 +65,16 @@ def get_log_events(room: Functions, caller: Caller, request: dict[str, Any]) -> 
 
 
 def filter_log_events(room: Functions, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
+    since = request.get("startTime")
     fits = log_patterns.compiled(request.get("filterPattern", ""))
     names = set(request.get("logStreamNames") or ())
     prefix = request.get("logStreamNamePrefix", "")
     found = [
-        (event, stream.name, number)
+        (event, stream.name)
         for stream in _streams(room, caller, request)
         if stream.name.startswith(prefix) and (not names or stream.name in names)
-        for number, event in enumerate(logs.read(stream))
+        if _may_hold(stream, since)
+        for event in logs.read(stream, since_ms=since)
         if _within(event, request) and fits(event.message)
     ]
     found.sort(key=lambda each: each[0].timestamp_ms)
@@ -80,9 +85,9 @@ def filter_log_events(room: Functions, caller: Caller, request: dict[str, Any]) 
             **_event(event),
             "logStreamName": stream,
             "ingestionTime": event.timestamp_ms,
-            "eventId": _event_id(stream, number),
+            "eventId": _event_id(stream, event.place),
         }
-        for event, stream, number in found[at : at + limit]
+        for event, stream in found[at : at + limit]
     ]
     answer: dict[str, Any] = {"events": events, "searchedLogStreams": []}
     if at + limit < len(found):
@@ -122,7 +127,8 @@ def _group(room: Functions, caller: Caller, name: str) -> dict[str, Any]:
 
 
 def _stream(caller: Caller, group: str, stream: logs.Stream) -> dict[str, Any]:
-    events = list(logs.read(stream))
+    first = next(logs.read(stream), None)
+    last = next(iter(deque(logs.read(stream, LAST_BYTES), maxlen=1)), first)
     resource = f"log-group:{group}:log-stream:{stream.name}"
     shown: dict[str, Any] = {
         "logStreamName": stream.name,
@@ -130,10 +136,15 @@ def _stream(caller: Caller, group: str, stream: logs.Stream) -> dict[str, Any]:
         "arn": ids.arn("logs", caller.region, caller.account, resource),
         "storedBytes": 0,
     }
-    if events:
-        shown["firstEventTimestamp"] = events[0].timestamp_ms
-        shown["lastEventTimestamp"] = shown["lastIngestionTime"] = events[-1].timestamp_ms
+    if first is not None and last is not None:
+        shown["firstEventTimestamp"] = first.timestamp_ms
+        shown["lastEventTimestamp"] = shown["lastIngestionTime"] = last.timestamp_ms
     return shown
+
+
+def _may_hold(stream: logs.Stream, since: int | None) -> bool:
+    """False when the stream was last written to before that."""
+    return since is None or stream.path.stat().st_mtime * 1000 >= since - CLOCK_MS
 
 
 def _created(stream: logs.Stream) -> int:
@@ -145,8 +156,8 @@ def _event(event: logs.Event) -> dict[str, Any]:
     return {"timestamp": event.timestamp_ms, "message": event.message}
 
 
-def _event_id(stream: str, number: int) -> str:
-    return hashlib.sha256(f"{stream}/{number}".encode()).hexdigest()[:56]
+def _event_id(stream: str, place: int) -> str:
+    return hashlib.sha256(f"{stream}/{place}".encode()).hexdigest()[:56]
 
 
 def _within(event: logs.Event, request: dict[str, Any]) -> bool:

@@ -14,11 +14,13 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from tailorbird import ids
 
 TAIL_BYTES = 4096
 READ_BACK_BYTES = 262_144
+NEAR_BYTES = 65_536
 GROUP_PREFIX = "/aws/lambda/"
 CHOSEN = "%"  # no function's name begins so
 NAME_CHARACTERS = 255  # of a folder
@@ -31,6 +33,7 @@ _DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)-")
 class Event:
     timestamp_ms: int
     message: str
+    place: int = 0  # in its stream: the byte its line begins with
 
 
 @dataclass(frozen=True)
@@ -105,17 +108,25 @@ def streams(root: Path, account: str, region: str, group: str) -> list[Stream]:
     return [Stream(_name(file), file) for file in files]
 
 
-def read(stream: Stream, last_bytes: int | None = None) -> Iterator[Event]:
-    """The events of a stream in order, or those of its last bytes."""
+def read(
+    stream: Stream, last_bytes: int | None = None, since_ms: int | None = None
+) -> Iterator[Event]:
+    """The events of a stream in order, those of its last bytes, or those since a moment with a few
+    before it."""
     with stream.path.open("rb") as file:
         size = stream.path.stat().st_size
-        if last_bytes is not None and size > last_bytes:
-            file.seek(size - last_bytes)
+        start = size - last_bytes if last_bytes is not None else 0
+        if since_ms is not None:
+            start = _before(file, size, since_ms)
+        file.seek(max(0, start))
+        if start > 0:
             file.readline()
+        place = file.tell()
         for raw in file:
             timestamp, _, text = raw.decode(errors="replace").rstrip("\n").partition(" ")
             if timestamp.isdigit():
-                yield Event(int(timestamp), text)
+                yield Event(int(timestamp), text, place)
+            place += len(raw)
 
 
 def prune(root: Path, before: float) -> int:
@@ -143,6 +154,21 @@ def tail(root: Path, account: str, region: str, name: str, count: int = 50) -> l
 def last_bytes(text: str) -> str:
     """The last 4 KB: what an invocation with LogType Tail gets."""
     return text[-TAIL_BYTES:].encode(errors="replace")[-TAIL_BYTES:].decode(errors="ignore")
+
+
+def _before(file: BinaryIO, size: int, since_ms: int) -> int:
+    """A place in the file, which is in order of time, shortly before the first event since."""
+    low, high = 0, size
+    while high - low > NEAR_BYTES:
+        middle = (low + high) // 2
+        file.seek(middle)
+        file.readline()
+        moment = file.readline().partition(b" ")[0]
+        if moment.isdigit() and int(moment) < since_ms:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def _lines(text: str) -> list[str]:

@@ -156,3 +156,28 @@ def test_no_group_leads_out_of_its_folder(workshop: Workshop, group: str):
     folder = logs.folder(workshop.room.root, ACCOUNT, REGION, group)
     assert folder.parent == base and folder.name not in (".", "..")
     assert logs.streams(workshop.room.root, ACCOUNT, REGION, group) == []
+
+
+def test_a_long_log_is_read_from_the_moment_asked_for(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(logs, "NEAR_BYTES", 1000)
+    room, group = workshop.room, "/long"
+    folder = logs.folder(room.root, ACCOUNT, REGION, group)
+    stream = logs.new_stream(folder, "f", "$LATEST", "2026/11/21")
+    written = logs.Writer(stream)
+    written.write(0, "\n".join(f"early {n}" for n in range(500)))
+    for n in range(1500):
+        written.write(1000 + n // 3, f"event {n}")
+    written.close()
+
+    def read(since: int) -> list[dict[str, Any]]:
+        asked = {"logGroupName": group, "startTime": since}
+        return list(log_reads.filter_log_events(room, OWNER, asked)["events"])
+
+    whole = read(0)
+    assert len(whole) == 2000
+    for since in (1, 1000, 1001, 1234, 1499):
+        assert read(since) == [event for event in whole if event["timestamp"] >= since] != []
+    assert read(1500) == []
+    assert next(logs.read(stream, since_ms=1499)).place > stream.path.stat().st_size - 3000
