@@ -4,6 +4,7 @@ GET /_/explain   ?campaign=ARN&user=&item=: which models and which history items
 GET /_/events    ?of=TRACKER or dataset group: received, linked, unusable and why
 GET /_/dataset   ?group=ARN or name: what a training would say of the data, in words and counts
 GET /_/attribution ?of=ARN or name: a metric attribution's figures of live events, as of now
+GET /_/imports   ?of=ARN of an import job: rows, rejected rows by reason, where all of them lie
 GET /_/versions  ?version=ARN&version=ARN: their metrics side by side
 """
 
@@ -14,8 +15,16 @@ from typing import Any
 
 from starlette.requests import Request
 
-from tailorbird.errors import Invalid
-from tailorbird.learn import Learn, attribution_reports, explain, inspection, metrics, readiness
+from tailorbird.errors import Invalid, NotFound
+from tailorbird.learn import (
+    Learn,
+    attribution_reports,
+    explain,
+    imports,
+    inspection,
+    metrics,
+    readiness,
+)
 
 Answer = dict[str, Any]
 Door = Callable[[Request], Answer]
@@ -42,8 +51,16 @@ def doors(room: Learn) -> list[tuple[str, str, Door]]:
             "/_/attribution",
             lambda request: attribution_reports.now(room, _text(request, "of")),
         ),
+        ("GET", "/_/imports", lambda request: _import(room, _text(request, "of"))),
         ("GET", "/_/events", lambda request: inspection.events(room, _text(request, "of"))),
     ]
+
+
+def _import(room: Learn, arn: str) -> Answer:
+    found = imports.report(room, arn)
+    if not found:
+        raise NotFound(f"There is no report of an import job {arn}; it has not read its input yet")
+    return found
 
 
 def _text(request: Request, name: str) -> str:

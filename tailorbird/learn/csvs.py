@@ -24,7 +24,8 @@ MAX_ID_CHARACTERS = 256
 MAX_CATEGORICAL_CHARACTERS = 1_000
 MAX_TEXTUAL_CHARACTERS = 20_000  # longer texts are cut, as the service does
 MILLISECONDS_FROM = 100_000_000_000  # as seconds this would be the year 5138
-REJECTED_KEPT = 20
+REJECTED_KEPT = 20  # in the report; the others are written beside it
+REJECTED_WRITTEN = 100_000
 TIME_COLUMNS = ("TIMESTAMP", "CREATION_TIMESTAMP", "EXPIRATION_TIMESTAMP")
 ID_COLUMNS = ("USER_ID", "ITEM_ID", "ACTION_ID")
 
@@ -41,11 +42,14 @@ class Report:
     examples: list[dict[str, Any]] = field(default_factory=list)
     files: int = 0
     ignored_columns: list[str] = field(default_factory=list)
+    every: list[tuple[str, int, str, str, str]] = field(default_factory=list)  # rejected, whole
 
     def reject(self, source: str, line: int, name: str, reason: str, text: list[str]) -> None:
         self.rejected += 1
         key = f"{name}: {reason}" if name else reason
         self.reasons[key] = self.reasons.get(key, 0) + 1
+        if len(self.every) < REJECTED_WRITTEN:
+            self.every.append((source, line, name, reason, ",".join(text)))
         if len(self.examples) < REJECTED_KEPT:
             shown = ",".join(text)[:300]
             self.examples.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,19 @@ def run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
     written = report.rows > 0 and (spec["keep_good_rows"] or not report.rejected)
     if written:
         parts.write(Path(spec["out"]), columns)
-    return {"written": written, "reason": _reason(report), **dataclasses.asdict(report)}
+    if report.every:
+        _write_rejected(Path(spec["rejected"]), report)
+    shown = dataclasses.asdict(report)
+    del shown["every"]
+    return {"written": written, "reason": _reason(report), **shown}
+
+
+def _write_rejected(path: Path, report: csvs.Report) -> None:
+    """The rejected rows with where they stand and what is wrong with them."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(("FILE", "LINE", "FIELD", "REASON", "ROW"))
+        lines.writerows(report.every)
 
 
 def _reason(report: csvs.Report) -> str:

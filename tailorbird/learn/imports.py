@@ -100,13 +100,14 @@ def run(room: Learn, job: Job) -> None:
         tempfile.TemporaryDirectory(prefix="tailorbird-import-") as folder,
         locations.sources(room, definition["dataSource"]["dataLocation"]) as sources,
     ):
-        out = Path(folder) / "part.npz"
+        out, rejected = Path(folder) / "part.npz", Path(folder) / "rejected.csv"
         total = sum(path.stat().st_size for _, path in sources)
         spec = {
             "files": [(name, str(path)) for name, path in sources],
             "schema": schema["definition"]["schema"],
             "domain": schema["definition"].get("domain"),
             "out": str(out),
+            "rejected": str(rejected),
             "keep_good_rows": room.settings.learn_import_bad_rows == "skip",
         }
         before: dict[str, int] = {"file": 0, "last": 0}
@@ -118,6 +119,9 @@ def run(room: Learn, job: Job) -> None:
             job.progress(min(before["file"] + progress["bytes"], total), total, "bytes")
 
         result = child.run("import", spec, said, threads=1)
+        if rejected.exists():
+            result["rejectedRows"] = f"s3://{room.settings.learn_bucket}/rejected/{job.id}.csv"
+            room.objects.put(result["rejectedRows"], rejected)
         _keep_report(room, arn, result)
         _refuse(room, dataset, result)
         room.objects.put(uri, out)

@@ -13,6 +13,8 @@ from tailorbird.learn import parts
 from tailorbird.learn.models.ids import Ids
 from tailorbird.learn.models.interactions import Interactions, from_numbers
 
+SERVICE_INTERACTIONS, SERVICE_USERS = 1_000, 25
+
 
 @dataclass(frozen=True)
 class Minimum:
@@ -67,6 +69,22 @@ def check(data: Interactions, minimum: Minimum, choice: dict[str, Any]) -> None:
             f"interactions each: {returning} of {len(data.users)} "
             "(setting learn_min_returning_share)."
         )
+
+
+def warnings(data: Interactions) -> list[str]:
+    """Where a training goes on below the service's own minimums, what that means."""
+    found = []
+    returning = int((np.diff(data.offsets) >= 2).sum())
+    for count, least, what in (
+        (len(data), SERVICE_INTERACTIONS, "interactions"),
+        (returning, SERVICE_USERS, "users with two interactions"),
+    ):
+        if count < least:
+            found.append(
+                f"{count} {what}; Personalize would refuse fewer than {least}, and what is learned "
+                "from so little may not hold"
+            )
+    return found
 
 
 def event_types(choice: dict[str, Any]) -> set[str] | None:

@@ -102,6 +102,7 @@ def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
     artifacts.save(Path(spec["out"]), data, final, about, HISTORY_ROWS, arrays)
     return found.quality | {
         "recipe": found.recipe.arn,
+        "warnings": material.warnings(data),
         "interactions": len(data),
         "users": len(data.users),
         "items": data.item_count,

@@ -170,9 +170,15 @@ def test_a_local_file_is_refused_by_the_room_unless_a_setting_allows_it(server: 
 
 def test_what_is_not_built_says_so_by_name(server: Server):
     p = server.client("personalize")
-    with pytest.raises(ClientError, match="DeleteMetricAttribution") as refused:
-        p.delete_metric_attribution(
-            metricAttributionArn="arn:aws:personalize:us-east-1:123456789012:metric-attribution/m"
+    arn = "arn:aws:personalize:us-east-1:123456789012:solution/s/1"
+    with pytest.raises(ClientError, match="THEME_GENERATION") as refused:
+        p.create_batch_inference_job(
+            jobName="themes",
+            solutionVersionArn=arn,
+            batchInferenceJobMode="THEME_GENERATION",
+            jobInput={"s3DataSource": {"path": "s3://a/in.json"}},
+            jobOutput={"s3DataDestination": {"path": "s3://a/out/"}},
+            roleArn="arn:aws:iam::123456789012:role/r",
         )
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 

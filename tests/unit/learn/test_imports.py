@@ -57,6 +57,18 @@ def test_one_bad_row_fails_the_import_and_is_kept_in_the_report(study: Study):
     assert parts_of(study) == []
 
 
+def test_every_rejected_row_is_kept_in_a_file(study: Study):
+    study.interactions()
+    rows = [("u", "", "view", n) if n % 2 else ("u", "i", "view", n) for n in range(200)]
+    job = study.bring(as_csv(rows))
+    assert job["status"] == "CREATE FAILED"
+    found = imports.report(study.room, job["datasetImportJobArn"])
+    assert (found["rejected"], len(found["examples"])) == (100, 20)
+    lines = study.room.objects.get(found["rejectedRows"]).decode().splitlines()
+    assert len(lines) == 101
+    assert lines[1] == 's3://data/in.csv,3,ITEM_ID,empty,"u,,view,1"'
+
+
 def test_bad_rows_are_left_out_where_the_setting_says_so(study: Study):
     study.room.settings = study.room.settings.replace(learn_import_bad_rows="skip")
     study.interactions()
