@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from tailorbird.engage import hooks
-from tailorbird.engage.batches import textual
+from tailorbird.engage.returned import textual
 from tailorbird.errors import Denied, NotFound, Throttled
 
 ANA = {"ChannelType": "EMAIL", "Address": "ana@example.com", "User": {}}
