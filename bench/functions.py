@@ -1,5 +1,6 @@
 """Functions: cold starts, warm invocations and invocations a second, in the best sandbox here.
 
+Cold starts with boto3 are measured in turns: forked of a loaded interpreter and started anew.
 The handler is the example of Pinpoint's developer guide ("Customizing segments with AWS Lambda"),
 and its like in Python, on 50 endpoints.
 """
@@ -87,6 +88,17 @@ def zipped(file: str, source: str) -> bytes:
     return packed.getvalue()
 
 
+BOTO3 = """
+import boto3
+client = boto3.client("personalize-events")
+def handler(event, context): return 1
+"""
+ANEW = {"Variables": {"PYTHONUNBUFFERED": "1"}}  # Python reads it as it starts: never a fork
+TURNS = 9
+AT_ONCE = 8
+LOAD_SECONDS = 30.0
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         room = _open(Path(folder))
@@ -97,6 +109,7 @@ def main() -> None:
         try:
             for label, (runtime, file, source) in FUNCTIONS.items():
                 _measure(room, label, runtime, file, source)
+            _measure_boto3(room)
         finally:
             room.stop()
 
@@ -141,6 +154,61 @@ def _measure(room: Functions, label: str, runtime: str, file: str, source: str) 
         f" {warm[WARM // 2]:.2f} ms p99 {warm[WARM * 99 // 100]:.2f} ms,"
         f" {CLIENTS} clients {rate:.0f} invocations/s"
     )
+
+
+def _measure_boto3(room: Functions) -> None:
+    """The first invocation of a function that makes a boto3 client, and of several at once."""
+    runtime = FUNCTIONS["python"][0]
+    room.expect(runtime)
+    until = time.monotonic() + LOAD_SECONDS
+    while not room.supervisor.is_prepared(runtime) and time.monotonic() < until:
+        time.sleep(0.1)
+    took: dict[str, list[float]] = {"forked": [], "anew": []}
+    burst: dict[str, list[float]] = {"forked": [], "anew": []}
+    for turn in range(TURNS):
+        for kind, variables in (("forked", {}), ("anew", ANEW)):
+            names = [f"boto3-{kind}-{turn}-{number}" for number in range(AT_ONCE + 1)]
+            for name in names:
+                _create(room, name, runtime, variables)
+            took[kind].append(_first(room, names[0]))
+            if turn < TURNS // 3:
+                burst[kind].append(_all_at_once(room, names[1:]))
+    for kind in took:
+        print(
+            f"python with a boto3 client, {kind}: cold {statistics.median(took[kind]):.0f} ms"
+            f" (best {min(took[kind]):.0f}), {AT_ONCE} functions at once"
+            f" {statistics.median(burst[kind]):.0f} ms"
+        )
+
+
+def _create(room: Functions, name: str, runtime: str, variables: dict[str, object]) -> None:
+    request = {
+        "FunctionName": name,
+        "Runtime": runtime,
+        "Role": f"arn:aws:iam::{ACCOUNT}:role/bench",
+        "Handler": "app.handler",
+        "Code": {"ZipFile": zipped("app.py", BOTO3)},
+        "Timeout": 15,
+        "Environment": variables,
+    }
+    catalog.create_function(room, OWNER, request)
+
+
+def _first(room: Functions, name: str) -> float:
+    begun = time.perf_counter()
+    done = invoke(room, name, b"{}", caller=OWNER, account=ACCOUNT, region=REGION)
+    assert done.function_error is None, done.payload
+    return (time.perf_counter() - begun) * 1000
+
+
+def _all_at_once(room: Functions, names: list[str]) -> float:
+    threads = [threading.Thread(target=_first, args=(room, name)) for name in names]
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return (time.perf_counter() - begun) * 1000
 
 
 def _together(once: object) -> float:

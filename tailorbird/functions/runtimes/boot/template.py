@@ -112,7 +112,7 @@ def _load() -> None:
 
 def _share_tables() -> None:
     """Tables that every session reads and none changes: parsed once, here, for every fork."""
-    from botocore.loaders import JSONFileLoader
+    from botocore.loaders import JSONFileLoader, Loader
 
     load = JSONFileLoader.load_file
     shared: dict[str, object] = {}
@@ -126,6 +126,17 @@ def _share_tables() -> None:
         return data
 
     JSONFileLoader.load_file = load_file
+    look, seen = Loader.list_available_services, {}
+
+    def list_available_services(self: Loader, type_name: str) -> "list[str]":
+        places = tuple(path for path in self.search_paths if Path(path).is_dir())
+        if not all(path.startswith(RUNTIME) for path in places):  # models of the function's own
+            return look(self, type_name)
+        if (places, type_name) not in seen:
+            seen[places, type_name] = look(self, type_name)
+        return list(seen[places, type_name])
+
+    Loader.list_available_services = list_available_services
 
 
 def _main_module(env: dict) -> dict:
