@@ -24,7 +24,7 @@ from tailorbird.engage.definitions import Endpoint, response
 from tailorbird.engage.dimensions import NOTHING, Candidate, Test, everybody
 from tailorbird.engage.room import Engage
 from tailorbird.engage.transfers import Transfer
-from tailorbird.store import Job, location
+from tailorbird.store import Job
 
 KIND = "engage.export"
 PIECE_ENDPOINTS = 100_000
@@ -46,7 +46,7 @@ def create_export_job(room: Engage, caller: Caller, request: dict[str, Any]) -> 
     """Start an export of all endpoints, or of those in a segment when the job comes to them."""
     wanted = request["ExportJobRequest"]
     prefix = wanted["S3UrlPrefix"]
-    location(prefix)
+    service_role.check_address(prefix, "S3UrlPrefix")
     asked = [("s3:PutObject", service_role.objects_arn(_folder(prefix)))]
     with room.db.write() as conn:
         app = apps.find(conn, caller, request["ApplicationId"])

@@ -43,7 +43,7 @@ def create_import_job(room: Engage, caller: Caller, request: dict[str, Any]) -> 
     """
     wanted = request["ImportJobRequest"]
     url = wanted["S3Url"]
-    location(url)
+    service_role.check_address(url, "S3Url")
     asked = [("s3:GetObject", service_role.objects_arn(url)),
              ("s3:ListBucket", service_role.bucket_arn(url))]  # fmt: skip
     with room.db.write() as conn:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
@@ -55,7 +56,7 @@ def read(file: Path, form: str) -> Iterator[Row]:
             yield from _csv(raw) if form == CSV else _json(raw)
         except UnicodeDecodeError as error:
             raise Invalid(f"It is not UTF-8: {error.reason}") from None
-        except (gzip.BadGzipFile, EOFError) as error:
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise Invalid(f"It is gzip, but damaged: {error}") from None
         except csv.Error as error:
             raise Invalid(f"It is not CSV (RFC 4180): {error}") from None

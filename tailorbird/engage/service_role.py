@@ -44,6 +44,14 @@ def check(
             raise Invalid(f"RoleArn: {role_arn} does not allow {action} on {resource}")
 
 
+def check_address(uri: str, field: str) -> None:
+    """Invalid, with the field's name, unless it is s3://bucket/key."""
+    try:
+        location(uri)
+    except Invalid as wrong:
+        raise Invalid(f"{field}: {wrong.message}") from None
+
+
 def bucket_arn(uri: str) -> str:
     return f"arn:aws:s3:::{location(uri)[0]}"
 

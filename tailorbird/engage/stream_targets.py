@@ -14,6 +14,7 @@ import orjson
 
 from tailorbird.channels import webhook
 from tailorbird.clock import iso
+from tailorbird.engage import message_events
 from tailorbird.engage.event_stream import (
     COLLECT,
     FILES,
@@ -107,11 +108,13 @@ def to_collect(room: Engage, portion: Portion) -> None:
     """Message events as track calls of a source; a call that comes again is known there."""
     if room.calls is None:
         raise Unavailable("There is no collect beside this house")
-    place = portion.place
+    place, app = portion.place, portion.stream["app"]
+    told = [(n, orjson.loads(line)) for n, line in enumerate(portion.lines)]
+    told = [(n, one) for n, one in told if one["event_type"].startswith(MESSAGE_EVENTS)]
+    people = _people(room, app, {str(one["client"]["client_id"]) for _, one in told})
     found = [
-        _call(orjson.loads(line), f"{portion.stream['id']}-{place.xid}-{place.number}-{n}")
-        for n, line in enumerate(portion.lines)
-        if orjson.loads(line)["event_type"].startswith(MESSAGE_EVENTS)
+        _call(one, f"{portion.stream['id']}-{place.xid}-{place.number}-{n}", people)
+        for n, one in told
     ]
     if found:
         room.calls(portion.stream["target"].partition(":")[2], found)
@@ -187,10 +190,20 @@ def _key(line: str) -> str:
     return str(orjson.loads(line)["client"]["client_id"])[:KEY_CHARS] or "-"
 
 
-def _call(record: dict[str, Any], message_id: str) -> dict[str, Any]:
-    custom = (record.get("client_context") or {}).get("custom") or {}
-    endpoint = orjson.loads(custom["endpoint"]) if "endpoint" in custom else {}
-    user = (endpoint.get("User") or {}).get("UserId")
+def _people(room: Engage, app: int, endpoint_ids: set[str]) -> dict[str, str]:
+    """User ids by endpoint id, of endpoints that have one."""
+    keys = {one.casefold(): one for one in endpoint_ids}
+    with room.db.read() as conn:
+        known = message_events.snapshots(room, conn, app, "key", sorted(keys))
+    return {
+        keys[key]: endpoint["User"]["UserId"]
+        for key, endpoint in known.items()
+        if endpoint["User"].get("UserId")
+    }
+
+
+def _call(record: dict[str, Any], message_id: str, people: dict[str, str]) -> dict[str, Any]:
+    user = people.get(record["client"]["client_id"])
     who = {"userId": user} if user else {"anonymousId": record["client"]["client_id"]}
     properties = {**record["attributes"], **(record.get("metrics") or {})}
     return {

@@ -300,7 +300,8 @@ def test_records_become_track_calls_of_a_source(engage: Engage, app_id: str) -> 
         "_campaign.send", "_email.send", "_email.delivered",
     ]  # fmt: skip
     source, call = calls[0]
-    assert (source, call["type"], call["userId"]) == ("shop", "track", "u1")
+    assert (source, call["type"]) == ("shop", "track")
+    assert {call["userId"] for _, call in calls} == {"u1"}
     assert call["properties"]["campaign_id"] == made["Id"]
     assert len({call["messageId"] for _, call in calls}) == 3
 
