@@ -176,3 +176,21 @@ def test_the_same_in_the_background(server: Server) -> None:
         return seen if seen["state"] in ("done", "failed") else None
 
     assert wait_for(finished)["result"]["rows"] == 1
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["application/vnd.segment.v1+json", "application/vnd.segment.v1alpha+json", "application/json"],
+)
+def test_a_body_may_say_that_it_is_json_in_segments_words(server: Server, media_type: str) -> None:
+    answer = send(
+        server,
+        "POST",
+        "/segmentapis/destination/filters/preview",
+        '{"filter": {"if": "all", "actions": [{"type": "DROP"}]}, "payload": {}}',
+        Authorization=f"Bearer {server.token}",
+        Content_Type=media_type,
+        Accept=media_type,
+    )
+    assert (answer.status, answer.body["data"]["result"]) == (200, None)
+    assert answer.headers["content-type"] == "application/vnd.segment.v1+json"

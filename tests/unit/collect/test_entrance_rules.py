@@ -66,3 +66,23 @@ def test_an_oauth_token_beside_the_write_key(
     door: Callable[..., Any], setting: str, given: str, status: int
 ) -> None:
     assert ask(door(tracking_token=setting), authorization=given)[0] == status
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "",
+        "application/json",
+        "application/json; charset=utf-8",
+        "text/plain;charset=UTF-8",  # the browser library, which avoids a preflight so
+        "application/x-www-form-urlencoded",  # curl -d, where nobody says otherwise
+        "application/octet-stream",
+    ],
+)
+def test_a_body_is_json_whatever_its_media_type_says(
+    door: Callable[..., Any], media_type: str
+) -> None:
+    headers = {"content-type": media_type} if media_type else {}
+    status, answered, body = ask(door(), **headers)
+    assert (status, body) == (200, {"success": True})
+    assert answered[b"content-type"] == b"application/json"
