@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 import botocore
+import pytest
 
 from tests.conftest import FreshDatabases, Server, start_server, wait_for
 from tests.unit.learn.conftest import schema_text
@@ -141,6 +142,7 @@ def test_members_of_the_preview_are_passed_over(server: Server, tmp_path: Path):
     assert plain.describe_dataset_group(datasetGroupArn=arn)["datasetGroup"]["name"] == "preview"
 
 
+@pytest.mark.timeout(400)
 def test_an_event_is_seen_by_the_process_beside_within_a_second(
     fresh_databases: FreshDatabases, tmp_path: Path
 ):
