@@ -28,6 +28,7 @@ MAX_ENTRIES = 100_000
 COPY_BYTES = 1_048_576
 BUCKET = "tailorbird-functions"
 UNPACKING = "unpack-"
+UNVERSIONED = "null"  # how S3 names the one version of an object in a bucket that keeps none
 FOLDER_MODE = 0o755
 FILE_MODE = 0o644
 
@@ -95,7 +96,7 @@ def given(
     """The zip of a request, kept: in it, or in a bucket."""
     if code.get("ImageUri"):
         raise NotBuilt("Code with ImageUri")
-    if code.get("S3ObjectVersion"):
+    if code.get("S3ObjectVersion") not in (None, "", UNVERSIONED):
         raise NotBuilt("Code with S3ObjectVersion: buckets here keep one version of an object")
     if code.get("S3ObjectStorageMode") == "REFERENCE":
         raise NotBuilt("Code with S3ObjectStorageMode REFERENCE: code is copied")

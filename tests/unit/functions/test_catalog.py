@@ -77,6 +77,14 @@ def test_get_function_adds_where_the_code_is_and_the_tags(room: Functions):
     assert read["Tags"] == {"team": "shop"}
 
 
+def test_the_only_version_of_an_object_may_be_named(room: Functions):
+    room.objects.put("s3://code/hook.zip", zipped({"app.py": "x = 1"}))
+    code = {"S3Bucket": "code", "S3Key": "hook.zip"}
+    create(room, Code={**code, "S3ObjectVersion": "null"})
+    with pytest.raises(NotBuilt, match="S3ObjectVersion"):
+        create(room, FunctionName="other", Code={**code, "S3ObjectVersion": "3sL4kqtJlcpXro"})
+
+
 def test_code_can_come_from_a_bucket(room: Functions):
     room.objects.put("s3://deploys/hook.zip", CODE)
     made = create(room, Code={"S3Bucket": "deploys", "S3Key": "hook.zip"})
