@@ -87,6 +87,8 @@ def test_help_imports_no_room() -> None:
         "cli_functions",
         "cli_learn",
         "cli_measuring",
+        "cli_policy",
+        "cli_prepare",
         "cli_roles",
         "cli_segment",
         "cli_warehouses",
