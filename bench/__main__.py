@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent
 
 def main() -> None:
     known = sorted(file.stem for file in FOLDER.glob("*.py") if not file.stem.startswith("_"))
-    wanted = sys.argv[1:] or known
+    wanted = [name.replace("-", "_") for name in sys.argv[1:]] or known
     unknown = [name for name in wanted if name not in known]
     if unknown:
         sys.exit(f"There is no bench {', '.join(unknown)}; there are {', '.join(known)}")

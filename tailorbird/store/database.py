@@ -122,6 +122,7 @@ def _engine(url: str) -> Engine:
             max_overflow=POOL_SIZE,
             pool_pre_ping=True,
             json_serializer=Database.dump,
+            json_deserializer=orjson.loads,
         )
     except ModuleNotFoundError:
         raise Invalid("PostgreSQL needs the extra: pip install 'tailorbird[postgres]'") from None
