@@ -12,12 +12,14 @@ from tailorbird.store import Database
 DOCUMENT = "jsonb"
 
 
-def among(db: Database, column: str, values: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
-    """A condition that a text column has one of the values, and its parameters: one array on
+def among(
+    db: Database, column: str, values: Sequence[Any], kind: str = "text"
+) -> tuple[str, tuple[Any, ...]]:
+    """A condition that a column has one of the values, and its parameters: one array on
     PostgreSQL, for the driver is slow at many marks.
     """
     if db.dialect == "postgresql":
-        return f"{column} = ANY(?::text[])", (list(values),)
+        return f"{column} = ANY(?::{kind}[])", (list(values),)
     return f"{column} IN ({','.join('?' for _ in values)})", tuple(values)
 
 

@@ -81,8 +81,8 @@ def _tell(room: Engage, conn: Connection, found: Happening) -> None:
     app = apps.by_id(conn, mine.id)
     if found.origin.endpoint_id:
         events.put(room, conn, app, [_event(found, now)], system=True)
-    to = outbox.streams(conn, mine.number)
-    if to:
+    if mine.is_streamed:
+        to = outbox.streams(conn, mine.number)
         outbox.add(room, conn, mine.number, to, [_record(room, mine, found, now)])
 
 

@@ -19,12 +19,14 @@ from tailorbird.channels import Message, Receipt, sms_text
 from tailorbird.channels.origins import Origin
 from tailorbird.engage import counts, endpoints, ledger, outbox, records
 from tailorbird.engage import tables as t
+from tailorbird.engage.bulk import among
 from tailorbird.engage.counts import Count
 from tailorbird.engage.definitions import Endpoint, definition
 from tailorbird.engage.ledger import Entry
 from tailorbird.engage.room import Engage
 
 EMAIL, SMS, CUSTOM = "EMAIL", "SMS", "CUSTOM"
+KINDS = {"number": "bigint", "key": "text"}
 REPORTED = (EMAIL, SMS)  # channels that may say later what became of a message
 SEND_STATUS = {
     ledger.SENT: "SUCCESS",
@@ -48,27 +50,37 @@ class Owner(NamedTuple):
     number: int
     id: str
     account: str
+    is_streamed: bool
+    is_waited_for: bool  # an event campaign may be waiting
+
+
+_OWNER = (
+    "SELECT a.number, a.id, a.account,"
+    " EXISTS (SELECT 1 FROM engage_streams s WHERE s.app = a.number),"
+    " EXISTS (SELECT 1 FROM engage_campaigns c WHERE c.application_id = a.id"
+    " AND c.frequency = 'EVENT' AND c.state IN ('SCHEDULED', 'EXECUTING'))"
+    " FROM engage_apps a WHERE a.id = ?"
+)
 
 
 def owner(room: Engage, conn: Connection, application_id: str) -> Owner | None:
-    text = room.db.sql("SELECT number, id, account FROM engage_apps WHERE id = ?")
-    row = conn.exec_driver_sql(text, (application_id,)).first()
+    row = conn.exec_driver_sql(room.db.sql(_OWNER), (application_id,)).first()
     return Owner(*row) if row else None
 
 
 def note(
     room: Engage, conn: Connection, activity: dict[str, Any], entries: Sequence[Entry],
     moment: float,
-) -> None:  # fmt: skip
-    """Tell what the ledger has just been told of a run."""
+) -> Owner | None:  # fmt: skip
+    """Tell what the ledger has just been told of a run; whose run it is."""
     mine = owner(room, conn, activity["application_id"]) if entries else None
     if mine is None:
-        return
+        return None
     counts.add(room, conn, mine.number, moment, _counts(room, activity, entries))
-    to = outbox.streams(conn, mine.number)
-    if to:
+    if mine.is_streamed:
         told = _records(room, conn, mine, activity, entries, moment)
-        outbox.add(room, conn, mine.number, to, told)
+        outbox.add(room, conn, mine.number, outbox.streams(conn, mine.number), told)
+    return mine
 
 
 def note_direct(
@@ -87,8 +99,8 @@ def note_direct(
                 counted[message.channel_type, measure, detail] += amount  # type: ignore[assignment]
         rows = [Count("", "", *key[:2], n, key[2]) for key, n in counted.items()]
         counts.add(room, conn, mine.number, now, rows)
-        to = outbox.streams(conn, mine.number)
-        if to:
+        if mine.is_streamed:
+            to = outbox.streams(conn, mine.number)
             told = [r for m, receipt in pairs for r in _handed_over(room, mine, m, receipt, now)]
             outbox.add(room, conn, mine.number, to, told)
 
@@ -107,14 +119,14 @@ def snapshots(
     """Definitions of some endpoints as they are now, by `number` or `key`."""
     if not wanted:
         return {}
-    marks = ",".join("?" for _ in wanted)
+    chosen, values = among(room.db, f"e.{column}", wanted, KINDS[column])
     text = (
         f"SELECT {COLUMNS}, e.{column}, u.attributes FROM engage_endpoints e"
         " LEFT JOIN engage_users u ON u.app = e.app AND u.user_id = e.user_id"
-        f" WHERE e.app = ? AND e.{column} IN ({marks})"
+        f" WHERE e.app = ? AND {chosen}"
     )
     found = {}
-    for row in conn.exec_driver_sql(room.db.sql(text), (app, *wanted)):
+    for row in conn.exec_driver_sql(room.db.sql(text), (app, *values)):
         endpoint = Endpoint(*row[:10])
         endpoint.body = room.db.load(row[10])
         person = room.db.load(row[12]) if row[12] is not None else None

@@ -214,8 +214,8 @@ def _settle(
             return
         fresh = [one for one in ends if one.endpoint not in settled]
         ledger.record(room, conn, number, fresh, now)
-        message_events.note(room, conn, activity, fresh, now)
-        sent_events.fire(room, conn, activity, fresh)
+        mine = message_events.note(room, conn, activity, fresh, now)
+        sent_events.fire(room, conn, mine, fresh)
         keep(room, conn, number, [one for one in again if one.endpoint not in settled])
         sent = sum(one.state == ledger.SENT for one in fresh)
         settlement.count(room, conn, number, len(fresh), sent)

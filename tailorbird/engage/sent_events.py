@@ -7,7 +7,6 @@ waits. Source: Pinpoint API reference, "CampaignEventFilter".
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -15,18 +14,16 @@ from tailorbird.channels import Message
 from tailorbird.engage import apps, event_campaigns, events, ledger, message_events
 from tailorbird.engage.events import Event
 from tailorbird.engage.ledger import Entry
-from tailorbird.engage.message_events import EMAIL, SMS
+from tailorbird.engage.message_events import EMAIL, SMS, Owner
 from tailorbird.engage.room import Engage
 
 
-def fire(
-    room: Engage, conn: Connection, activity: dict[str, Any], entries: Sequence[Entry]
-) -> None:
+def fire(room: Engage, conn: Connection, mine: Owner | None, entries: Sequence[Entry]) -> None:
     """Tell waiting campaigns what has been sent, in the transaction that writes it down."""
-    sent = [entry for entry in entries if entry.state == ledger.SENT and entry.message]
-    if not sent or message_events.owner(room, conn, activity["application_id"]) is None:
+    if mine is None or not mine.is_waited_for:
         return
-    app, now = apps.by_id(conn, activity["application_id"]), room.clock.now()
+    sent = [entry for entry in entries if entry.state == ledger.SENT and entry.message]
+    app, now = apps.by_id(conn, mine.id), room.clock.now()
     if event_campaigns.listening(room, conn, app, now, system=True):
         found = [
             _event(kind, entry.endpoint_id, entry.message, now)

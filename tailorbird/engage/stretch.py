@@ -255,8 +255,8 @@ def _commit(room: Engage, run: Run, outcomes: list[Outcome]) -> bool:
         fresh = [o for o in outcomes if _first(room, conn, number, o, now)]
         ends = [entry for outcome in fresh for entry in outcome.entries]
         ledger.record(room, conn, number, ends, now)
-        message_events.note(room, conn, run.activity, ends, now)
-        sent_events.fire(room, conn, run.activity, ends)
+        mine = message_events.note(room, conn, run.activity, ends, now)
+        sent_events.fire(room, conn, mine, ends)
         retries.keep(room, conn, number, [w for o in fresh for w in o.waiting])
         lines = [(number, o.batch, *line) for o in fresh for line in o.attempts]
         _LOG_ATTEMPTS.run(room.db, conn, lines)
