@@ -12,7 +12,7 @@ from tailorbird.access import Caller
 from tailorbird.channels import credentials
 from tailorbird.clock import iso
 from tailorbird.engage import event_tables as et
-from tailorbird.engage import lists, paging
+from tailorbird.engage import lists, paging, tag_rules
 from tailorbird.engage import measure_tables as mt
 from tailorbird.engage import tables as t
 from tailorbird.engage import transfer_tables as tt
@@ -36,7 +36,7 @@ def create_app(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[st
         raise Invalid("Name is empty; an application needs one")
     row = {
         "id": ids.hex32(), "account": caller.account, "region": caller.region, "name": name,
-        "tags": wanted.get("tags") or {}, "settings": {}, "denied": {},
+        "tags": tag_rules.checked(wanted.get("tags")), "settings": {}, "denied": {},
         "created": room.clock.now(),
     }  # fmt: skip
     with room.db.write() as conn:

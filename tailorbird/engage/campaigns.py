@@ -26,6 +26,7 @@ from tailorbird.engage import (
     planning,
     schedules,
     segments,
+    tag_rules,
     treatments,
 )
 from tailorbird.engage import tables as t
@@ -47,7 +48,7 @@ def create_campaign(room: Engage, caller: Caller, request: dict[str, Any]) -> di
     """
     now, campaign_id = room.clock.now(), ids.hex32()
     wanted = dict(request["WriteCampaignRequest"])
-    tags = wanted.pop("tags", None) or {}
+    tags = tag_rules.checked(wanted.pop("tags", None))
     delivery.prove(room, caller.account, treatments.numbered(wanted))
     with room.db.write() as conn:
         app = apps.find(conn, caller, request["ApplicationId"])

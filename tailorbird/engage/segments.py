@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.clock import iso
-from tailorbird.engage import apps, lists, paging
+from tailorbird.engage import apps, lists, paging, tag_rules
 from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App
 from tailorbird.engage.membership import Membership, compiled, of_segment
@@ -29,7 +29,7 @@ def create_segment(room: Engage, caller: Caller, request: dict[str, Any]) -> dic
         body = _body({}, wanted)
         row = {
             "id": segment_id, "application_id": app.id, "type": DIMENSIONAL, "version": 1,
-            "tags": wanted.get("tags") or {}, "created": now,
+            "tags": tag_rules.checked(wanted.get("tags")), "created": now,
         }  # fmt: skip
         _check(conn, app, segment_id, body, now)
         add(conn, row, body, now)

@@ -9,12 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
-from tailorbird.engage import apps, campaigns, segments, templates
+from tailorbird.engage import apps, campaigns, segments, tag_rules, templates
 from tailorbird.engage import tables as t
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid, NotBuilt, NotFound
 
-MAX_TAGS = 50  # service model, TagsModel
 _ARN = re.compile(
     r"arn:aws[a-z-]*:mobiletargeting:(?P<region>[a-z0-9-]*):(?P<account>\d{12}):/?"
     r"(?:apps/(?P<app>[^/]+)(?:/(?P<kind>campaigns|segments|journeys)/(?P<id>[^/]+))?"
@@ -44,9 +43,7 @@ def tag(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]
     with room.db.write() as conn:
         held = _read(conn, caller, resource)
         tags = {**held, **request["TagsModel"]["tags"]}
-        if len(tags) > MAX_TAGS:
-            raise Invalid(f"That would be {len(tags)} tags; {MAX_TAGS} is the limit")
-        _write(conn, caller, resource, tags)
+        _write(conn, caller, resource, tag_rules.checked(tags))
     return {}
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.clock import iso
-from tailorbird.engage import paging
+from tailorbird.engage import paging, tag_rules
 from tailorbird.engage import template_tables as t
 from tailorbird.engage.recommender_tables import recommenders
 from tailorbird.engage.render import DEFAULT_OPTIONS, Compiled, Options, compile_message
@@ -104,7 +104,7 @@ def create_template(
     kind: TemplateType, room: Engage, caller: Caller, request: dict[str, Any]
 ) -> dict[str, Any]:
     name, wanted = check_name(request["TemplateName"]), dict(request[kind.request])
-    tags = wanted.pop("tags", None) or {}
+    tags = tag_rules.checked(wanted.pop("tags", None))
     check_body(kind, wanted)
     _check_recommender(room, caller, wanted)
     now = room.clock.now()

@@ -95,6 +95,8 @@ CAMPAIGNS: list[tuple[dict[str, Any], str]] = [
         "CustomMessage.Data has 5121 bytes; 5120 is the limit",
     ),
     ({"Name": "\x00"}, "must not hold the NUL character"),
+    ({"tags": {f"t{n}": "x" for n in range(51)}}, "51 tags; 50 is the limit"),
+    ({"tags": {"t": "x" * 257}}, "128 and 256 are the limits"),
 ]
 
 
