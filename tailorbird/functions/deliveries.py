@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird import ids
 from tailorbird.clock import iso
-from tailorbird.errors import Invalid, NotFound, Throttled, TooLarge, Unavailable
+from tailorbird.errors import Invalid, TailorbirdError, Throttled, TooLarge, Unavailable
 from tailorbird.functions import concurrency, event_config, lineage, names
 from tailorbird.functions.event_config import FAILURE, SUCCESS, Rules
 from tailorbird.functions.execution import Invocation, execute
@@ -99,11 +99,11 @@ def _conclude(room: Functions, job: Job, ref: FunctionRef, rules: Rules, done: I
     event, attempt = job.payload, job.payload["attempt"]
     ended = _ended(room, event, rules, done)
     outcome = done.payload[:1000].decode(errors="replace")
-    record = None
+    record, untold = None, {}
     if ended is not None:
         which = SUCCESS if ended == "Success" else FAILURE
         record = _record(room, ref, event, ended, done)
-        _store_in_bucket(room, ref, event, rules.destinations.get(which, ""), record)
+        untold = _store_in_bucket(room, ref, event, rules.destinations.get(which, ""), record)
     with room.db.write() as conn:
         if record is None:
             due = room.clock.now() + RETRY_SECONDS[attempt]
@@ -112,7 +112,7 @@ def _conclude(room: Functions, job: Job, ref: FunctionRef, rules: Rules, done: I
         else:
             _tell_function(room, conn, ref, event, rules.destinations.get(which, ""), record)
         result = {"error": done.function_error, "payload": outcome, "attempt": attempt}
-        job.finish(conn, result)
+        job.finish(conn, result | untold)
     if ended not in (None, "Success"):
         log.warning("%s: event %s given up: %s", ref.arn, event["request_id"], outcome)
 
@@ -124,10 +124,10 @@ def _give_up(
     event = job.payload
     destination = rules.destinations.get(FAILURE, "")
     record = _record(room, ref, event, ended, None)
-    _store_in_bucket(room, ref, event, destination, record)
+    untold = _store_in_bucket(room, ref, event, destination, record)
     with room.db.write() as conn:
         _tell_function(room, conn, ref, event, destination, record)
-        job.finish(conn, {"error": ended, "payload": why, "attempt": event["attempt"]})
+        job.finish(conn, {"error": ended, "payload": why, "attempt": event["attempt"]} | untold)
     log.warning("%s: event %s given up: %s (%s)", ref.arn, event["request_id"], ended, why)
 
 
@@ -170,18 +170,23 @@ def _record(
 
 def _store_in_bucket(
     room: Functions, ref: FunctionRef, event: Event, destination: str, record: Mapping[str, Any]
-) -> None:
-    """Write the record under the name AWS gives it; the same event writes the same object."""
+) -> dict[str, str]:
+    """Write the record under the name AWS gives it; the same event writes the same object.
+
+    What is to be said of the event when that fails: the function ran, it must not run for it again.
+    """
     if not destination.startswith("arn:aws:s3:::"):
-        return
+        return {}
     bucket = destination.removeprefix("arn:aws:s3:::")
     moment = time.gmtime(event["accepted"])
     day, second = time.strftime("%Y/%m/%d", moment), time.strftime("%Y-%m-%dT%H.%M.%S", moment)
     key = f"aws/lambda/async/{ref.name}/{day}/{second}-{event['request_id']}"
     try:
         room.objects.put(f"s3://{bucket}/{key}", json.dumps(record).encode())
-    except (NotFound, Unavailable) as refused:  # the function ran: it must not run again for this
+    except TailorbirdError as refused:
         log.warning("%s: %s was not told of %s: %s", ref.arn, bucket, key, refused.message)
+        return {"untold": f"{destination}: {refused.message}"}
+    return {}
 
 
 def _tell_function(

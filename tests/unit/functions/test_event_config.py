@@ -250,3 +250,17 @@ def test_an_event_for_a_function_that_is_gone_fails_by_name(room: Functions):
     catalog.delete_function(room, OWNER, {"FunctionName": name})
     with pytest.raises(NotFound, match=f"function:{name}"):
         deliver(room)
+
+
+def test_a_bucket_that_cannot_be_written_is_said_in_the_events_result(room: Functions):
+    workshop = Workshop(room)
+    name = workshop.create(FAILING)
+    room.objects.create_bucket("failures")
+    failures = to("OnFailure", "arn:aws:s3:::failures")
+    put(room, FunctionName=name, MaximumRetryAttempts=0, **failures)
+    room.objects.put("s3://failures/aws", b"stands where a folder must be")
+    accept(room, name, {})
+    [job] = deliver(room)
+    result = room.jobs.get(job.id)["result"]
+    assert result["error"] == "Unhandled"
+    assert result["untold"].startswith("arn:aws:s3:::failures: ")
