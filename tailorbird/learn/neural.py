@@ -11,10 +11,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tailorbird.errors import Invalid, NotFound
 from tailorbird.learn import artifacts
 from tailorbird.learn.models import checkpoints
+from tailorbird.learn.models.engine import TRANSFORMER
+from tailorbird.learn.models.ids import unpacked
 from tailorbird.learn.models.interactions import Interactions
+from tailorbird.learn.models.network import HEADS
+from tailorbird.learn.models.transformer import Transformer
 from tailorbird.learn.models.transformer_training import Budget
 from tailorbird.learn.recipes.personal import BY_SETTING, TRANSFORMER_SECONDS
 from tailorbird.learn.recipes.recipe import Recipe
@@ -41,6 +47,32 @@ def spec(room: Learn, job_id: int, folder: Path) -> dict[str, Any]:
         "device": settings.learn_transformer_device,
         "checkpoints": str(here),
     }
+
+
+def before(room: Learn, uri: str | None, folder: Path) -> str | None:
+    """The transformer of a stored model by item ids, for an update; None where it has none."""
+    if uri is None:
+        return None
+    trained = artifacts.load(room.objects, uri)
+    model = trained.blend.scorers.get(TRANSFORMER)
+    if not isinstance(model, Transformer):
+        return None
+    path = folder / "before.npz"
+    checkpoints.write(path, trained.items, model.cover, dict(model.weights))
+    return str(path)
+
+
+def carried(path: str, data: Interactions, kinds: list[str]) -> Transformer:
+    """That transformer under the numbers of these rows; `kinds` are the event types it knows."""
+    with np.load(path, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    names = unpacked(arrays.pop("ids_text"), arrays.pop("ids_offsets"))
+    number = np.array([data.items.find(name) for name in names], dtype=np.int64)
+    left = np.flatnonzero(number >= 0)
+    rows = left[np.argsort(number[left])]
+    places = [0, *(kinds.index(one) + 1 if one in kinds else 0 for one in data.kinds)]
+    arrays |= {"item": arrays["item"][rows], "kind": arrays["kind"][places]}
+    return Transformer(data.item_count, number[rows], HEADS, arrays)
 
 
 def budget(

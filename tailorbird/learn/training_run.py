@@ -30,6 +30,7 @@ from tailorbird.learn import (
 )
 from tailorbird.learn.child import Said
 from tailorbird.learn.models.blend import Blend, Case
+from tailorbird.learn.models.engine import TRANSFORMER
 from tailorbird.learn.models.ids import Arrays
 from tailorbird.learn.models.interactions import Interactions, joined
 from tailorbird.learn.recipes import RECIPES, own, trending_now
@@ -124,7 +125,7 @@ def _chosen(
     """The recipe and its blend, chosen without the users they are measured on."""
     recipe = RECIPES[spec["recipes"][0]]
     if spec.get("update"):
-        return Fitted(recipe, _as_before(spec["update"]), options)
+        return Fitted(recipe, _as_before(spec, data), options)
     segments = recipe.type == USER_SEGMENTATION
     rows, cases = (segment_quality if segments else evaluation).split(data, spec["seed"])
     train = data.keep(rows & kept)
@@ -196,9 +197,12 @@ def _items(spec: Mapping[str, Any]) -> parts.Part | None:
     return None if spec.get("items") is None else parts.read(Path(spec["items"]))
 
 
-def _as_before(manifest: dict[str, Any]) -> Blend:
+def _as_before(spec: dict[str, Any], data: Interactions) -> Blend:
     """What an earlier version chose, for an update that only fits it to all rows of today."""
+    manifest = spec["update"]
     scorers: dict[str, Any] = dict.fromkeys(manifest["scorers"])
+    if spec.get("before"):
+        scorers[TRANSFORMER] = neural.carried(spec["before"], data, manifest["kinds"])
     chosen = [manifest[name] for name in ("weights", "seen_penalty", "fallback", "alone")]
     return Blend(scorers, *chosen)
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from tailorbird.errors import Invalid
-from tailorbird.learn import neural
+from tailorbird.learn import metrics, neural, training
 from tailorbird.learn.models import checkpoints, engine
-from tailorbird.learn.models.interactions import Interactions, interactions
+from tailorbird.learn.models.interactions import History, Interactions, interactions
 from tailorbird.learn.models.transformer import Transformer
 from tailorbird.learn.recipes import RECIPES
 from tailorbird.learn.recipes.personal import TRANSFORMER_SECONDS
+
+from .conftest import Study, as_csv, chains
 
 torch = pytest.importorskip("torch")
 from tailorbird.learn.models import network, transformer_training  # noqa: E402
@@ -141,6 +143,26 @@ def test_the_blend_weighs_it_and_the_refit_goes_on_from_it():
     assert kept.scorers["transformer"] is model
 
 
+def test_an_update_carries_it_to_other_numbers(tmp_path: Path):
+    data = cycles(items=20)
+    ours, _ = fresh(data)
+    path = tmp_path / "before.npz"
+    checkpoints.write(path, data.items, ours.cover, dict(ours.weights))
+    more = interactions(
+        ["u"] * 4, ["a-new-one", "i03", "i05", "i04"], [0, 1, 2, 3], ["bought", *["watch"] * 3]
+    )
+    carried = neural.carried(str(path), more, data.kinds)
+    watch = data.kinds.index("watch")
+    asked = [data.items.find(one) for one in ("i03", "i05", "i04")]
+    kinds = np.full(3, watch, dtype=np.int16)
+    history = History(np.array(asked, dtype=np.int32), np.arange(3.0), kinds, 3.0)
+    expected, found = ours.score(history), carried.score(more.history(0))
+    for one in ("i03", "i04", "i05"):
+        assert found[more.items.find(one)] == pytest.approx(
+            expected[data.items.find(one)], abs=1e-5
+        )
+
+
 def spec(tmp_path: Path, **bounds: object) -> dict:
     usual = {"seconds": 60.0, "rows": 100, "device": "cpu", "checkpoints": str(tmp_path)}
     return {"threads": 1, "seed": 0, "transformer": usual | bounds}
@@ -172,3 +194,21 @@ def test_one_that_is_asked_for_without_torch_says_what_to_install(tmp_path: Path
     assert neural.budget(spec(tmp_path), chosen, {}, cycles(), print) is None
     with pytest.raises(Invalid, match=r"tailorbird\[torch\]"):
         neural.budget(spec(tmp_path), chosen, {TRANSFORMER_SECONDS: "9"}, cycles(), print)
+
+
+def test_a_version_is_trained_with_one_and_an_update_keeps_it(study: Study):
+    study.interactions()
+    study.bring(as_csv(chains()))
+    asked = {"algorithmHyperParameters": {TRANSFORMER_SECONDS: "1"}}
+    version = study.train("aws-user-personalization", solutionConfig=asked)
+    assert version["status"] == "ACTIVE", version
+    report = metrics.report(study.room, version["solutionVersionArn"])
+    assert "transformer" in report["alone"]
+    kept = f"s3://{study.room.settings.learn_bucket}/checkpoints/"
+    assert not list(study.room.objects.list(kept))
+    solution = version["solutionArn"]
+    arn = study(training.create_solution_version, solutionArn=solution, trainingMode="UPDATE")
+    again = study.settled(
+        lambda: study(training.describe_solution_version, **arn)["solutionVersion"]
+    )
+    assert again["status"] == "ACTIVE", again
