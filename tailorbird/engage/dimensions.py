@@ -95,6 +95,9 @@ def all_of(tests: Iterable[Test]) -> Test:
     chain = tuple(tests)
     if len(chain) == 1:
         return chain[0]
+    if len(chain) == 2:  # the most frequent ones, without a generator
+        first, second = chain
+        return lambda candidate: first(candidate) and second(candidate)
     return lambda candidate: all(test(candidate) for test in chain)
 
 

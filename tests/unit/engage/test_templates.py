@@ -9,6 +9,7 @@ import pytest
 from tailorbird.access import Caller
 from tailorbird.clock import TestClock
 from tailorbird.engage import template_types, templates
+from tailorbird.engage.recommender_tables import recommenders
 from tailorbird.engage.render import Rendered
 from tailorbird.engage.room import Engage
 from tailorbird.engage.templates import TEMPLATE_OPERATIONS
@@ -34,7 +35,11 @@ BODIES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def room(db: Database, jobs: Jobs, objects: Objects, settings: Settings) -> Engage:
-    return Engage(db, jobs, objects, TestClock(1_600_000_000.0), settings, None, None, None)
+    made = Engage(db, jobs, objects, TestClock(1_600_000_000.0), settings, None, None, None)
+    mine = {"account": CALLER.account, "region": CALLER.region, "created": 0.0, "modified": 0.0}
+    with db.write() as conn:  # the configuration that a body names
+        conn.execute(recommenders.insert().values(id="rec-1", body={}, **mine))
+    return made
 
 
 def call(room: Engage, operation: str, caller: Caller = CALLER, **request: Any) -> Any:
