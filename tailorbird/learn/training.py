@@ -295,6 +295,7 @@ def spec_of(
         "last_event": last_event,
         "context": context,
         "update": None if full is None else _manifest(room, full),
+        "before": neural.before(room, full, folder),
         "recipes": recipes,
         "recipe_folder": settings.learn_recipe_folder,
         "hyperparameters": {
