@@ -163,7 +163,8 @@ def _read(room: Access, account: str, name: str, now: float) -> Rights:
     ]
     plain = all(_is_plain(policy.document) for policy in policies)
     arn = roles.arn_of(role)
-    return Rights(account, role.name, arn, role.role_id, "made", now, tuple(policies), plain)
+    held = tuple(policies)
+    return Rights(account, role.name, arn, role.role_id, "made", now, held, plain, role.trust)
 
 
 def _is_plain(document: Mapping[str, Any]) -> bool:
@@ -180,9 +181,10 @@ def _resources(statement: Mapping[str, Any]) -> list[Any]:
 
 def _same(held: Rights, found: Rights) -> bool:
     """True when nothing changed since: what was decided still holds."""
-    return (held.arn, held.role_id, held.found, held.policies) == (
+    return (held.arn, held.role_id, held.found, held.policies, held.trust) == (
         found.arn,
         found.role_id,
         found.found,
         found.policies,
+        found.trust,
     )

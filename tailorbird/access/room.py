@@ -61,6 +61,7 @@ class Rights:
     read_at: float
     policies: tuple[Held, ...] = ()
     plain: bool = True
+    trust: str = ""
     decided: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
 
 

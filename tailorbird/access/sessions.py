@@ -49,8 +49,9 @@ def trusts(
     session_name: str = "tailorbird",
 ) -> Decision:
     """Whether the role's trust policy lets the principal take it on."""
-    role = _find(room, role_arn)
-    if role is None:
+    named = _named(role_arn)
+    role = rights.of_role(room, named["account"], named["name"])  # read once a second at most
+    if role.found != "made" or role.arn != role_arn:
         return Decision(False, False, None, [f"role {role_arn} does not exist"])
     context: dict[str, Any] = {"sts:RoleSessionName": session_name, "aws:PrincipalArn": principal}
     if external_id is not None:

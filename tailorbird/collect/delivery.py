@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 import sqlalchemy as sa
 
@@ -15,6 +16,7 @@ from tailorbird.collect.tables import destinations, sources
 from tailorbird.store.processes import is_dead, process_name
 
 LOOK_SECONDS = 2.0  # another process's changes to destinations are seen after this long
+PROFILES_SECONDS = 0.1  # calls that come together are taken into the profiles together
 
 logger = logging.getLogger("tailorbird.collect")
 
@@ -78,9 +80,13 @@ class Delivery:
             courier.wake()
 
     def _run(self) -> None:
+        looked = float("-inf")
         while not self._stopping:
             try:
-                self._look()
+                if self._changed or time.monotonic() - looked >= LOOK_SECONDS:
+                    self._changed = False
+                    self._look()
+                    looked = time.monotonic()
                 while profiles.read_on(self.room):
                     pass
             except sa.exc.OperationalError as error:
@@ -89,6 +95,8 @@ class Delivery:
                 logger.error("delivery", exc_info=error)
             self._bell.wait(LOOK_SECONDS)
             self._bell.clear()
+            if not self._stopping:
+                time.sleep(PROFILES_SECONDS)
 
     def _look(self) -> None:
         """Start and stop couriers as the destinations say."""
