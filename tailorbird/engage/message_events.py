@@ -26,6 +26,9 @@ from tailorbird.engage.ledger import Entry
 from tailorbird.engage.room import Engage
 
 EMAIL, SMS, CUSTOM = "EMAIL", "SMS", "CUSTOM"
+HANDED_OVER = {
+    ledger.SENT: channels.SUCCESSFUL, ledger.CHANNEL_FAILED: channels.PERMANENT_FAILURE,
+}  # fmt: skip
 KINDS = {"number": "bigint", "key": "text"}
 REPORTED = (EMAIL, SMS)  # channels that may say later what became of a message
 SEND_STATUS = {
@@ -197,8 +200,8 @@ def _records(
                 endpoint, moment,
             )
         )  # fmt: skip
-        if message is not None and entry.state == ledger.SENT:
-            done = channels.receipt(message, channels.SUCCESSFUL, entry.reason or "")
+        if message is not None and entry.state in HANDED_OVER:
+            done = channels.receipt(message, HANDED_OVER[entry.state], entry.reason or "")
             found += _handed_over(room, mine, message, done, moment)
     return found
 

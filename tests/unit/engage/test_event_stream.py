@@ -88,12 +88,16 @@ def test_a_run_is_told_as_pinpoint_tells_it(engage: Engage, app_id: str) -> None
     put(
         engage, app_id,
         {"Id": "ana", "User": {"UserId": "u1"}, "Attributes": {"Likes": ["tea"]}},
-        {"Id": "gone", "OptOut": "ALL"},
+        {"Id": "gone", "OptOut": "ALL"}, {"Id": "bad", "Address": "nobody"},
     )  # fmt: skip
     made = campaign(engage, app_id)
     work(engage)
     [activity] = ledger.activities_of(engage, made["Id"])
-    found = in_files(engage)
+    *found, failed, rejected = in_files(engage)
+    assert failed["attributes"]["campaign_send_status"] == "FAILURE"
+    assert rejected["event_type"] == "_email.rejected"
+    reason = rejected["facets"]["email_channel"]["mail_event"]["reject"]["reason"]
+    assert "is not an email address" in reason
     assert types(found) == [
         "_test.event_stream",
         "_campaign.send",
