@@ -18,7 +18,7 @@ from tailorbird import ids
 from tailorbird.clock import iso
 from tailorbird.errors import Invalid, TailorbirdError, Throttled, TooLarge, Unavailable
 from tailorbird.functions import concurrency, event_config, lineage, names
-from tailorbird.functions.event_config import FAILURE, SUCCESS, Rules
+from tailorbird.functions.event_config import BUCKET_ARN, FAILURE, SUCCESS, Rules
 from tailorbird.functions.execution import Invocation, execute
 from tailorbird.functions.names import FunctionRef
 from tailorbird.functions.resolve import FunctionVersion, resolve
@@ -55,6 +55,7 @@ def deliver(room: Functions, job: Job) -> None:
     with room.db.read() as conn:
         rules = event_config.rules(conn, ref)
     version, _ = resolve(room, ref)
+    rules = event_config.heeded(room, ref, version.role, rules)
     age = room.clock.now() - event["accepted"]
     try:
         lineage.check(version, event["trace"])
@@ -103,7 +104,7 @@ def _conclude(room: Functions, job: Job, ref: FunctionRef, rules: Rules, done: I
     if ended is not None:
         which = SUCCESS if ended == "Success" else FAILURE
         record = _record(room, ref, event, ended, done)
-        untold = _store_in_bucket(room, ref, event, rules.destinations.get(which, ""), record)
+        untold = _store_in_bucket(room, ref, event, rules, which, record)
     with room.db.write() as conn:
         if record is None:
             due = room.clock.now() + RETRY_SECONDS[attempt]
@@ -122,11 +123,10 @@ def _give_up(
 ) -> None:
     """The end of an event that the function never saw, or not once more."""
     event = job.payload
-    destination = rules.destinations.get(FAILURE, "")
     record = _record(room, ref, event, ended, None)
-    untold = _store_in_bucket(room, ref, event, destination, record)
+    untold = _store_in_bucket(room, ref, event, rules, FAILURE, record)
     with room.db.write() as conn:
-        _tell_function(room, conn, ref, event, destination, record)
+        _tell_function(room, conn, ref, event, rules.destinations.get(FAILURE, ""), record)
         job.finish(conn, {"error": ended, "payload": why, "attempt": event["attempt"]} | untold)
     log.warning("%s: event %s given up: %s (%s)", ref.arn, event["request_id"], ended, why)
 
@@ -169,15 +169,24 @@ def _record(
 
 
 def _store_in_bucket(
-    room: Functions, ref: FunctionRef, event: Event, destination: str, record: Mapping[str, Any]
+    room: Functions,
+    ref: FunctionRef,
+    event: Event,
+    rules: Rules,
+    which: str,
+    record: Mapping[str, Any],
 ) -> dict[str, str]:
     """Write the record under the name AWS gives it; the same event writes the same object.
 
     What is to be said of the event when that fails: the function ran, it must not run for it again.
     """
-    if not destination.startswith("arn:aws:s3:::"):
+    destination = rules.destinations.get(which, "")
+    if which in rules.refused:
+        log.warning("%s: event %s: %s", ref.arn, event["request_id"], rules.refused[which])
+        return {"untold": rules.refused[which]}
+    if not destination.startswith(BUCKET_ARN):
         return {}
-    bucket = destination.removeprefix("arn:aws:s3:::")
+    bucket = destination.removeprefix(BUCKET_ARN)
     moment = time.gmtime(event["accepted"])
     day, second = time.strftime("%Y/%m/%d", moment), time.strftime("%Y-%m-%dT%H.%M.%S", moment)
     key = f"aws/lambda/async/{ref.name}/{day}/{second}-{event['request_id']}"

@@ -7,7 +7,7 @@ Lambda asynchronous invocations".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +26,7 @@ RETRIES_DEFAULT = 2
 MAX_AGE_DEFAULT_SECONDS = 21_600
 INVOKE = "lambda:InvokeFunction"
 PUT_OBJECT = "s3:PutObject"
+BUCKET_ARN = "arn:aws:s3:::"
 SUCCESS, FAILURE = "OnSuccess", "OnFailure"
 
 
@@ -36,6 +37,7 @@ class Rules:
     retries: int = RETRIES_DEFAULT
     max_age_seconds: float = MAX_AGE_DEFAULT_SECONDS
     destinations: Mapping[str, str] = field(default_factory=dict)  # OnSuccess, OnFailure -> ARN
+    refused: Mapping[str, str] = field(default_factory=dict)  # the same -> why it is not told
 
 
 def put_function_event_invoke_config(
@@ -160,14 +162,36 @@ def _check_destination(
         raise NotBuilt(f"{which} to {service or 'kafka'} ({arn})")
     else:
         raise _invalid(f"The destination ARN {arn} is invalid.")
-    name = role.rpartition("/")[2]
-    session = f"arn:aws:sts::{role.split(':')[4]}:assumed-role/{name}/{ref.name}"
-    asked = Caller(ref.account, ref.region, session, "", caller.request_id)
-    if not access.may(room.access, asked, (action,), resource).allowed:
+    if not _allows(room, ref, role, action, resource):
         raise _invalid(
             f"The function's execution role {role} doesn't have permissions to call {action} on"
             f" {resource}"
         )
+
+
+def heeded(room: Functions, ref: FunctionRef, role: str, given: Rules) -> Rules:
+    """The rules with the destinations that the function's role still allows; of others, why not."""
+    told: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    for which, destination in given.destinations.items():
+        action, resource = INVOKE, f"{destination}/*"
+        if destination.startswith(BUCKET_ARN):
+            action = PUT_OBJECT
+        else:
+            resource = names.parse(destination, ref.account, ref.region).guarded_arn
+        if _allows(room, ref, role, action, resource):
+            told[which] = destination
+        else:
+            refused[which] = f"{destination}: {role} does not allow {action} on {resource}"
+    return replace(given, destinations=told, refused=refused)
+
+
+def _allows(room: Functions, ref: FunctionRef, role: str, action: str, resource: str) -> bool:
+    """Whether the function's role allows the action, asked as the function would be."""
+    name = role.rpartition("/")[2]
+    session = f"arn:aws:sts::{role.split(':')[4]}:assumed-role/{name}/{ref.name}"
+    asked = Caller(ref.account, ref.region, session, "", "")
+    return access.may(room.access, asked, (action,), resource).allowed
 
 
 def _check_function(conn: Connection, caller: Caller, ref: FunctionRef, arn: str) -> str:

@@ -264,3 +264,20 @@ def test_a_bucket_that_cannot_be_written_is_said_in_the_events_result(room: Func
     result = room.jobs.get(job.id)["result"]
     assert result["error"] == "Unhandled"
     assert result["untold"].startswith("arn:aws:s3:::failures: ")
+
+
+def test_a_role_that_may_no_longer_tell_a_destination_tells_it_nothing(room: Functions):
+    workshop = Workshop(room)
+    name = workshop.create(FAILING)
+    room.objects.create_bucket("failures")
+    failures = to("OnFailure", "arn:aws:s3:::failures")
+    put(room, FunctionName=name, MaximumRetryAttempts=0, **failures)
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}
+    roles.create_role(  # the role that was never made, and allowed everything, now is
+        room.access, ACCOUNT, "functions", policy({**trust, "Action": "sts:AssumeRole"})
+    )
+    accept(room, name, {})
+    [job] = deliver(room)
+    untold = room.jobs.get(job.id)["result"]["untold"]
+    assert untold.endswith("does not allow s3:PutObject on arn:aws:s3:::failures/*")
+    assert stored(room) == []
