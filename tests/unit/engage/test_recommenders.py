@@ -33,6 +33,12 @@ exports.handler = async (event) => {
   return event.Endpoints;
 };
 """
+TURNS = """
+def handler(event, context):
+    for endpoint in event["Endpoints"].values():
+        endpoint["RecommendationItems"] = endpoint.get("RecommendationItems", [])[::-1]
+    return event["Endpoints"]
+"""
 LEAVES_OUT = """
 exports.handler = async (event) => {
   delete event.Endpoints.ana;
@@ -163,6 +169,19 @@ def test_who_gets_no_recommendation_is_not_sent_to(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("first", "said"), [(True, "pot, tea"), (False, "tea, pot")])
+def test_a_hook_may_change_recommendations_when_the_recommender_is_first(
+    engage: Engage, app_id: str, worker: Worker, first: bool, said: str
+) -> None:
+    engage.settings = engage.settings.replace(engage_recommend_before_hook=first)
+    engage.recommend = lambda *_: [("tea", {}), ("pot", {})]
+    add_function(engage, "turns", TURNS)
+    allow(engage, "turns", "arn:aws:mobiletargeting:us-east-1:123456789012:apps/*")
+    template(engage, made(engage)["Id"], "{{RecommendationItems.[0]}}, {{RecommendationItems.[1]}}")
+    send(engage, app_id, Hook={"LambdaFunctionName": "turns", "Mode": "FILTER"})
+    assert set(inbox_texts(engage, app_id).values()) == {said}
+
+
 def test_they_get_their_message_once_the_recommender_is_back(
     engage: Engage, app_id: str, worker: Worker
 ) -> None:
@@ -204,7 +223,7 @@ def template(engage: Engage, recommender_id: str, text: str) -> None:
     templates.TEMPLATE_OPERATIONS["CreateEmailTemplate"](engage, CALLER, wanted)
 
 
-def send(engage: Engage, app_id: str) -> str:
+def send(engage: Engage, app_id: str, **more: Any) -> str:
     """A campaign with the template to Ana, who has a user id, and Ben, who has none."""
     put(engage, app_id, {"Id": "ana", "User": {"UserId": "u-ana"}}, {"Id": "ben"})
     everybody = {"ApplicationId": app_id, "WriteSegmentRequest": {"Dimensions": {}}}
@@ -212,7 +231,7 @@ def send(engage: Engage, app_id: str) -> str:
     wanted = {
         "Name": "picks", "SegmentId": segment,
         "TemplateConfiguration": {"EmailTemplate": {"Name": "picks"}},
-        "Schedule": {"StartTime": "IMMEDIATE"},
+        "Schedule": {"StartTime": "IMMEDIATE"}, **more,
     }  # fmt: skip
     asked = {"ApplicationId": app_id, "WriteCampaignRequest": wanted}
     campaign = campaigns.create_campaign(engage, CALLER, asked)["CampaignResponse"]["Id"]
