@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tailorbird.errors import Invalid, Unavailable
@@ -30,12 +32,26 @@ def run(work: Work) -> Iterator[tuple[int, Counts]]:
         return
     context, ours = _context(work.master)
     try:
-        context.addPyFile(str(package(work.scratch)))
+        _send_rule(context)
         slots = max(1, int(context.defaultParallelism))
         yield from as_they_end(slots, lambda number: _group(context, work, number), work.todo)
     finally:
         if ours:
+            folder = _sent.pop(context.applicationId, None)
+            if folder is not None:
+                folder.cleanup()
             context.stop()
+
+
+def _send_rule(context: Any) -> None:
+    """Send the rule to the executors, once; it stays for those that join later."""
+    if context.applicationId not in _sent:
+        folder = tempfile.TemporaryDirectory(prefix="tailorbird-spark-")
+        _sent[context.applicationId] = folder
+        context.addPyFile(str(package(Path(folder.name))))
+
+
+_sent: dict[str, tempfile.TemporaryDirectory[str]] = {}  # gone with the process
 
 
 def _group(context: Any, work: Work, number: int) -> Counts:
