@@ -17,9 +17,9 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tailorbird.functions import runtime_api
+from tailorbird.functions.process import Process
 from tailorbird.functions.runtime_api import BASE, ApiRequest, BadRequest, Reader
 
 MAX_OUTPUT_BYTES = (
@@ -29,7 +29,6 @@ READ_BYTES = 262_144
 DEATH_SECONDS = 5.0
 OUTPUT_SECONDS = 0.05  # how often a running function's output is fetched
 ROOMY_PIPE_BYTES = 524_288  # a pipe that holds this much can wait that long
-PEAK_SECONDS = 0.5
 
 
 @dataclass
@@ -80,11 +79,8 @@ class Environment:
         self._take: Callable[[bytes], None] | None = None
         self._output = bytearray()
         self._cut = 0
-        self._inner: int | None = None
-        self._runtime: int | None = None  # a pidfd of the process that runs the function
+        self._process = Process(launched.pid)
         self._frozen = False
-        self._peak = 0
-        self._peak_read = 0.0
         self._epoll = select.epoll()
         os.set_blocking(launched.output, False)
         self._epoll.register(launched.status, select.EPOLLIN)
@@ -136,13 +132,13 @@ class Environment:
     def freeze(self) -> None:
         """Stop the function's process, as Lambda does between invocations."""
         if self.is_ready and not self._frozen:
-            self._frozen = self._signal(signal.SIGSTOP)
+            self._frozen = self._process.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let a stopped process go on."""
         if self._frozen:
             self._frozen = False
-            self._signal(signal.SIGCONT)
+            self._process.signal(signal.SIGCONT)
 
     def check(self) -> bool:
         """Do what input and output is waiting; True while the process lives."""
@@ -164,18 +160,8 @@ class Environment:
         return text
 
     def peak_memory_mb(self) -> int:
-        """The most memory its largest process has held, 0 when that cannot be seen any more."""
-        now = time.monotonic()
-        if self._peak and now - self._peak_read < PEAK_SECONDS:
-            return self._peak
-        self._peak_read = now
-        try:
-            with Path(f"/proc/{self._process()}/status").open() as status:
-                peak = next((line for line in status if line.startswith("VmHWM:")), "0 0")
-        except OSError:
-            return self._peak
-        self._peak = max(self._peak, int(peak.split()[1]) // 1024)
-        return self._peak
+        """The most memory the function's process has held, 0 when that cannot be seen."""
+        return self._process.peak_memory_mb()
 
     def kill(self) -> None:
         """End the process and everything it started, and free what it held."""
@@ -197,28 +183,14 @@ class Environment:
         for connection in list(self._connections.values()):
             self._drop(connection)
         launched = self._launched
-        for fd in (launched.output, launched.status, launched.handle, self._runtime):
+        for fd in (launched.output, launched.status, launched.handle):
             if fd is not None:
                 os.close(fd)
         for sock in (launched.listener, *launched.others):
             if sock is not None:
                 sock.close()
+        self._process.close()
         self._epoll.close()
-
-    def _process(self) -> int:
-        """The process that runs the function."""
-        if self._inner is None:
-            self._inner = _innermost(self.pid)
-        return self._inner
-
-    def _signal(self, number: signal.Signals) -> bool:
-        try:
-            if self._runtime is None:
-                self._runtime = os.pidfd_open(self._process())
-            signal.pidfd_send_signal(self._runtime, number)
-        except OSError:  # it has just ended
-            return False
-        return True
 
     # input and output
 
@@ -422,15 +394,3 @@ def _trailing_error(headers: Mapping[str, str], error_type: str) -> bytes:
             return body
     message = "The function failed while it streamed its result."
     return json.dumps({"errorType": error_type, "errorMessage": message}).encode()
-
-
-def _innermost(pid: int) -> int:
-    """The process that runs the function, below the ones that built its walls."""
-    while True:
-        try:
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        except OSError:
-            return pid
-        if len(children) != 1:
-            return pid
-        pid = int(children[0])

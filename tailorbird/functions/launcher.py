@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import array
 import ctypes
-import fcntl
 import itertools
 import json
 import os
@@ -18,37 +17,20 @@ import resource
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.append(str(Path(__file__).parent / "runtimes" / "boot"))
+from private_network import furnish  # type: ignore[import-not-found]
+
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
-SIOCGIFFLAGS = 0x8913
-SIOCSIFFLAGS = 0x8914
-IFF_UP = 0x1
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE, RTM_NEWROUTE = 1, 4, 0x400, 24
-RT_TABLE_LOCAL, RTPROT_BOOT, RT_SCOPE_HOST, RTN_LOCAL, RTA_OIF, RTA_TABLE = 255, 3, 254, 2, 4, 15
-SO_ATTACH_FILTER, ETH_P_IP = 26, 0x0800
-# linux/filter.h: an IPv4 packet, TCP, with SYN and without ACK
-FIRST_PACKETS = (
-    (0x30, 0, 0, 9),  # protocol
-    (0x15, 0, 5, 6),  # TCP?
-    (0xB1, 0, 0, 0),  # skip the IP header
-    (0x50, 0, 0, 13),  # flags
-    (0x54, 0, 0, 0x12),  # SYN and ACK
-    (0x15, 0, 1, 0x02),
-    (0x06, 0, 0, 128),
-    (0x06, 0, 0, 0),
-)
-EVERYWHERE = (443, 80)  # ports answered at every address
 SECCOMP_FD = "{seccomp}"
 MESSAGE_BYTES = 262_144
-BACKLOG = 128
 
 libc = ctypes.CDLL(None, use_errno=True)
 _keys = itertools.count(1)
@@ -131,12 +113,7 @@ def _spawn(request: dict, fds: list[int]) -> tuple[int, list[socket.socket]]:
     sockets: list[socket.socket] = []
     if request["ports"]:
         _check(libc.unshare(CLONE_NEWNET), "unshare network")
-        _bring_loopback_up()
-        sockets = [_listen(port) for port in request["ports"]]
-        sockets += [_receive(port) for port in request["datagrams"]]
-        if request["watched"]:
-            _answer_for_everywhere()
-            sockets.append(_watch())
+        sockets = furnish(request["ports"], request["datagrams"], request["watched"])
     output, inherited = fds[0], fds[1:-1]
     env = dict(request["env"])
     if inherited:
@@ -199,65 +176,6 @@ def _enter_user_namespace() -> None:
         ("gid_map", f"0 {gid} 1"),
     ):
         Path(f"/proc/self/{name}").write_text(text)
-
-
-def _bring_loopback_up() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        request = struct.pack("16sh14x", b"lo", 0)
-        _, flags = struct.unpack("16sh14x", fcntl.ioctl(probe, SIOCGIFFLAGS, request))
-        fcntl.ioctl(probe, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
-
-
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("0.0.0.0" if port in EVERYWHERE else "127.0.0.1", port))
-    listener.listen(BACKLOG)
-    return listener
-
-
-def _receive(port: int) -> socket.socket:
-    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    receiver.bind(("127.0.0.1", port))
-    return receiver
-
-
-def _answer_for_everywhere() -> None:
-    """A route that makes every address this host's own, so that no connection leaves unseen."""
-    attributes = struct.pack("=HHI", 8, RTA_TABLE, RT_TABLE_LOCAL) + struct.pack(
-        "=HHi", 8, RTA_OIF, socket.if_nametoindex("lo")
-    )
-    route = struct.pack(
-        "=BBBBBBBBI",
-        socket.AF_INET,
-        0,
-        0,
-        0,
-        RT_TABLE_LOCAL,
-        RTPROT_BOOT,
-        RT_SCOPE_HOST,
-        RTN_LOCAL,
-        0,
-    )
-    size = 16 + len(route) + len(attributes)
-    flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE
-    head = struct.pack("=IHHII", size, RTM_NEWROUTE, flags, 1, 0)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
-        netlink.send(head + route + attributes)
-        (code,) = struct.unpack_from("=i", netlink.recv(4096), 16)
-    if code:
-        raise OSError(-code, os.strerror(-code), "route")
-
-
-def _watch() -> socket.socket:
-    """Sees the first packet of each TCP connection; the kernel drops the rest."""
-    watch = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-    steps = b"".join(struct.pack("=HBBI", *step) for step in FIRST_PACKETS)
-    kept = ctypes.create_string_buffer(steps, len(steps))
-    program = struct.pack("HP", len(FIRST_PACKETS), ctypes.addressof(kept))
-    watch.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
-    watch.bind(("lo", ETH_P_IP))
-    return watch
 
 
 def _reap(children: dict[int, Child]) -> None:

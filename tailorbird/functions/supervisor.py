@@ -229,6 +229,8 @@ class Supervisor:
         """Stop what has had no invocation for a moment; a busy environment is spared the cost."""
         while self._to_freeze.wait() and not self._stopped.wait(FREEZE_SECONDS):
             self._to_freeze.clear()
+            if self._stopped.is_set():  # its call came just before
+                return
             latest = time.monotonic() - FREEZE_SECONDS
             with self._turn:
                 for slot in [slot for slots in self._idle.values() for slot in slots]:

@@ -68,6 +68,7 @@ class Templates:
         self._ready: dict[Path, Template | None] = {}  # None: it does not work here
         self._loading: dict[Path, threading.Event] = {}
         self._threads: list[threading.Thread] = []
+        self._started: list[Launched] = []
         program = seccomp.program() if walls.seccomp else None
         self._filter = program.hex() if program else ""
         for name in ("bare", "full/lib"):
@@ -159,6 +160,9 @@ class Templates:
         with self._lock:
             self._most = 0
             threads, self._threads = self._threads, []
+            started = [*self._started]
+        for launched in started:  # one that is still loading ends, too
+            self._launcher.kill(launched.key)
         for thread in threads:
             thread.join(LOAD_SECONDS)
         for template in filter(None, self._ready.values()):
@@ -175,7 +179,8 @@ class Templates:
         try:
             template = self._start(runtime)
         except (Unavailable, OSError, ValueError) as error:
-            log.warning("functions are started anew, not forked: %s", error)
+            if self._most:  # else it was ended with the house
+                log.warning("functions are started anew, not forked: %s", error)
         with self._lock:
             self._ready[runtime.binary] = template
             self._loading.pop(runtime.binary).set()
@@ -204,6 +209,10 @@ class Templates:
             rlimits={name: value for name, value in limits.items() if name in INHERITED},
         )
         launched = self._launcher.spawn(plan)
+        with self._lock:
+            self._started.append(launched)
+            if not self._most:
+                self._launcher.kill(launched.key)
         control = launched.channel
         assert control is not None
         control.settimeout(LOAD_SECONDS)

@@ -102,7 +102,9 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 @pytest.fixture
 def room(db: Database, settings: Settings) -> Iterator[Functions]:
-    """A fresh room on each database; its environments start only when something is invoked."""
+    """A fresh room on each database; its environments start only when something is invoked, and
+    anew: it is not worth while to load an interpreter for them."""
+    settings.functions_templates = 0
     made = open_workshop(db, settings)
     yield made
     made.stop()

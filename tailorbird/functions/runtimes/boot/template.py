@@ -32,6 +32,10 @@ import struct  # noqa: E402
 import time  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+from private_network import furnish  # type: ignore[import-not-found]  # noqa: E402
+
+del sys.modules["private_network"]  # the name is the function's to use
+
 CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x02000000, 0x04000000, 0x08000000
 CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
 WALLS = CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET
@@ -40,24 +44,7 @@ MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP = 1, 4, 22, 24
 PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 38, 2
 CAPABILITY_VERSION_3 = 0x20080522
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE, RTM_NEWROUTE = 1, 4, 0x400, 24
-RT_TABLE_LOCAL, RTPROT_BOOT, RT_SCOPE_HOST, RTN_LOCAL, RTA_OIF, RTA_TABLE = 255, 3, 254, 2, 4, 15
-SO_ATTACH_FILTER, ETH_P_IP = 26, 0x0800
-# linux/filter.h: an IPv4 packet, TCP, with SYN and without ACK
-FIRST_PACKETS = (
-    (0x30, 0, 0, 9),  # protocol
-    (0x15, 0, 5, 6),  # TCP?
-    (0xB1, 0, 0, 0),  # skip the IP header
-    (0x50, 0, 0, 13),  # flags
-    (0x54, 0, 0, 0x12),  # SYN and ACK
-    (0x15, 0, 1, 0x02),
-    (0x06, 0, 0, 128),
-    (0x06, 0, 0, 0),
-)
-EVERYWHERE = (443, 80)  # ports answered at every address
 MESSAGE_BYTES = 1_048_576
-BACKLOG = 128
 TABLES = ("endpoints", "partitions", "sdk-default-configuration", "_retry")  # of botocore
 COERCED = os.environ.get("LC_CTYPE")  # set by Python itself where the locale of LANG is missing
 CHANNEL = 3  # where a function's process finds its socket
@@ -188,7 +175,8 @@ def _become(conversation: int) -> dict:
             os.write(group, b"0")
             os.close(group)
         _check(libc.unshare(WALLS), "unshare")
-        listening = _network(request)
+        asked_for = (request[name] for name in ("ports", "datagrams", "watched"))
+        listening = furnish(*asked_for)
         alive, lifeline = os.pipe()
         told, telling = os.pipe()
         first = os.fork()
@@ -323,65 +311,6 @@ def _filter(request: dict) -> None:
     kept = ctypes.create_string_buffer(program, len(program))
     described = struct.pack("HP", len(program) // 8, ctypes.addressof(kept))
     _check(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, described), "seccomp")
-
-
-def _network(request: dict) -> list:
-    """Loopback, and the listeners that the house serves."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        asking = struct.pack("16sh14x", b"lo", 0)
-        _, flags = struct.unpack("16sh14x", fcntl.ioctl(probe, SIOCGIFFLAGS, asking))
-        fcntl.ioctl(probe, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
-    made = []
-    for kind, ports in ((socket.SOCK_STREAM, "ports"), (socket.SOCK_DGRAM, "datagrams")):
-        for port in request[ports]:
-            sock = socket.socket(socket.AF_INET, kind)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(("0.0.0.0" if port in EVERYWHERE else "127.0.0.1", port))
-            if kind == socket.SOCK_STREAM:
-                sock.listen(BACKLOG)
-            made.append(sock)
-    if request["watched"]:
-        _answer_for_everywhere()
-        made.append(_watch())
-    return made
-
-
-def _answer_for_everywhere() -> None:
-    """A route that makes every address this host's own, so that no connection leaves unseen."""
-    attributes = struct.pack("=HHI", 8, RTA_TABLE, RT_TABLE_LOCAL) + struct.pack(
-        "=HHi", 8, RTA_OIF, socket.if_nametoindex("lo")
-    )
-    route = struct.pack(
-        "=BBBBBBBBI",
-        socket.AF_INET,
-        0,
-        0,
-        0,
-        RT_TABLE_LOCAL,
-        RTPROT_BOOT,
-        RT_SCOPE_HOST,
-        RTN_LOCAL,
-        0,
-    )
-    size = 16 + len(route) + len(attributes)
-    flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE
-    head = struct.pack("=IHHII", size, RTM_NEWROUTE, flags, 1, 0)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
-        netlink.send(head + route + attributes)
-        (code,) = struct.unpack_from("=i", netlink.recv(4096), 16)
-    if code:
-        raise OSError(-code, os.strerror(-code), "route")
-
-
-def _watch() -> socket.socket:
-    """Sees the first packet of each TCP connection; the kernel drops the rest."""
-    watch = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-    steps = b"".join(struct.pack("=HBBI", *step) for step in FIRST_PACKETS)
-    kept = ctypes.create_string_buffer(steps, len(steps))
-    program = struct.pack("HP", len(FIRST_PACKETS), ctypes.addressof(kept))
-    watch.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
-    watch.bind(("lo", ETH_P_IP))
-    return watch
 
 
 def _mounts(request: dict) -> None:
