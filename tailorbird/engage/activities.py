@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.clock import iso
-from tailorbird.engage import apps, ledger, paging
+from tailorbird.engage import apps, ledger, lists, paging
 from tailorbird.engage import tables as t
 from tailorbird.engage.room import Engage
 from tailorbird.errors import NotFound
@@ -164,6 +164,8 @@ def show(row: Any) -> dict[str, Any]:
 def metrics(conn: Connection, number: int, total: int) -> dict[str, str]:
     """ExecutionMetrics from the ledger: counts as text, zeros left out but for the first."""
     counted = {"ENDPOINT_PRODUCED": str(total)}
+    if from_users := lists.from_users(conn, number):
+        counted["ENDPOINTS_FROM_USER"] = str(from_users)
     for state, count in sorted(ledger.counts(conn, number).items()):
         counted[ledger.STATES[state].metric] = str(count)
     return counted

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tailorbird.engage import tables as t
 from tailorbird.engage import transfer_tables as tt
 from tailorbird.engage.bulk import Bulk
 from tailorbird.engage.room import Engage
@@ -70,6 +71,30 @@ def members(conn: Connection, app: App, segment: dict[str, Any]) -> frozenset[in
     numbers = frozenset(row[0] for row in found.cursor.fetchall())
     found.close()
     return numbers
+
+
+def from_users(conn: Connection, activity: int) -> int:
+    """How many endpoints of a run are there because their people were imported."""
+    a, c, u = t.activities.c, t.campaigns.c, tt.list_users.c
+    lists_of = (
+        sa.select(tt.lists.c.number)
+        .join_from(tt.lists, t.campaigns, c.segment_id == tt.lists.c.segment_id)
+        .join(t.activities, a.campaign_id == c.id)
+        .where(a.number == activity)
+        .order_by(tt.lists.c.version.desc())
+        .limit(1)
+    )
+    number = conn.scalar(lists_of)
+    if number is None:
+        return 0
+    query = (
+        sa.select(sa.func.count())
+        .select_from(t.ledger)
+        .join(t.endpoints, t.endpoints.c.number == t.ledger.c.endpoint)
+        .join(tt.list_users, u.user_id == t.endpoints.c.user_id)
+        .where(t.ledger.c.activity == activity, u.list == number)
+    )
+    return int(conn.execute(query).scalar_one())
 
 
 def await_whole(conn: Connection, segment: dict[str, Any]) -> None:

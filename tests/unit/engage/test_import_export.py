@@ -27,6 +27,7 @@ from tailorbird.engage import (
 from tailorbird.errors import Invalid, LimitExceeded
 from tailorbird.store import Jobs, Worker
 from tests.unit.engage.conftest import CALLER, get, put, wait_for
+from tests.unit.engage.test_campaign_run import campaign, ended
 
 ROLE = "arn:aws:iam::123456789012:role/pinpoint"
 CSV = (
@@ -225,6 +226,10 @@ def test_user_ids_mean_the_endpoints_those_people_have_then(
     put(engage, app_id, *({"Id": f"{u}-{n}", "User": {"UserId": u}} for u in ("u1", "u3", "u9")
                           for n in range(2)))  # fmt: skip
     assert members(engage, app_id, segment_id) == 4
+    made = campaign(engage, app_id, SegmentId=segment_id)
+    assert ended(engage, made)["ExecutionMetrics"] == {
+        "ENDPOINT_PRODUCED": "4", "ENDPOINTS_FROM_USER": "4", "ENDPOINT_SENT": "4",
+    }  # fmt: skip
 
 
 BAD = (
