@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from tailorbird import ids
 from tailorbird.clock import iso
 from tailorbird.errors import Invalid, TailorbirdError, Throttled, TooLarge, Unavailable
-from tailorbird.functions import concurrency, event_config, lineage, names
+from tailorbird.functions import concurrency, event_config, lineage, logs, names
 from tailorbird.functions.event_config import BUCKET_ARN, FAILURE, SUCCESS, Rules
 from tailorbird.functions.execution import Invocation, execute
 from tailorbird.functions.names import FunctionRef
@@ -55,7 +55,7 @@ def deliver(room: Functions, job: Job) -> None:
     with room.db.read() as conn:
         rules = event_config.rules(conn, ref)
     version, _ = resolve(room, ref)
-    rules = event_config.heeded(room, ref, version.role, rules)
+    rules = event_config.heeded(room, ref, version.role, version.logging.group, rules)
     age = room.clock.now() - event["accepted"]
     try:
         lineage.check(version, event["trace"])
@@ -182,8 +182,7 @@ def _store_in_bucket(
     """
     destination = rules.destinations.get(which, "")
     if which in rules.refused:
-        log.warning("%s: event %s: %s", ref.arn, event["request_id"], rules.refused[which])
-        return {"untold": rules.refused[which]}
+        return _untold(room, ref, event, rules, rules.refused[which])
     if not destination.startswith(BUCKET_ARN):
         return {}
     bucket = destination.removeprefix(BUCKET_ARN)
@@ -193,9 +192,19 @@ def _store_in_bucket(
     try:
         room.objects.put(f"s3://{bucket}/{key}", json.dumps(record).encode())
     except TailorbirdError as refused:
-        log.warning("%s: %s was not told of %s: %s", ref.arn, bucket, key, refused.message)
-        return {"untold": f"{destination}: {refused.message}"}
+        return _untold(room, ref, event, rules, f"{destination}: {refused.message}")
     return {}
+
+
+def _untold(
+    room: Functions, ref: FunctionRef, event: Event, rules: Rules, why: str
+) -> dict[str, str]:
+    """Say in the function's log, and in the event's result, who could not be told of its end."""
+    said = f"Tailorbird could not tell the end of event {event['request_id']}: {why}"
+    log.warning("%s: %s", ref.arn, said)
+    folder = logs.folder(room.root, ref.account, ref.region, rules.log_group)
+    logs.note(folder, ref.name, int(time.time() * 1000), said)
+    return {"untold": why}
 
 
 def _tell_function(

@@ -38,6 +38,7 @@ class Rules:
     max_age_seconds: float = MAX_AGE_DEFAULT_SECONDS
     destinations: Mapping[str, str] = field(default_factory=dict)  # OnSuccess, OnFailure -> ARN
     refused: Mapping[str, str] = field(default_factory=dict)  # the same -> why it is not told
+    log_group: str = ""  # of the function, where it is said
 
 
 def put_function_event_invoke_config(
@@ -169,7 +170,7 @@ def _check_destination(
         )
 
 
-def heeded(room: Functions, ref: FunctionRef, role: str, given: Rules) -> Rules:
+def heeded(room: Functions, ref: FunctionRef, role: str, log_group: str, given: Rules) -> Rules:
     """The rules with the destinations that the function's role still allows; of others, why not."""
     told: dict[str, str] = {}
     refused: dict[str, str] = {}
@@ -183,7 +184,7 @@ def heeded(room: Functions, ref: FunctionRef, role: str, given: Rules) -> Rules:
             told[which] = destination
         else:
             refused[which] = f"{destination}: {role} does not allow {action} on {resource}"
-    return replace(given, destinations=told, refused=refused)
+    return replace(given, destinations=told, refused=refused, log_group=log_group)
 
 
 def _allows(room: Functions, ref: FunctionRef, role: str, action: str, resource: str) -> bool:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,16 @@ def new_stream(folder: Path, function: str, version: str, day: str) -> Stream:
     writer = function if folder.name.startswith(CHOSEN) else ""
     stream = f"{day}/{writer}[{version}]{ids.hex32()}"
     return Stream(stream, folder / (stream.replace("/", "-") + ".log"))
+
+
+def note(folder: Path, function: str, moment_ms: int, text: str) -> None:
+    """Add a line of the platform's that belongs to no environment, in a stream of the day's."""
+    day = time.strftime("%Y/%m/%d", time.gmtime(moment_ms / 1000))
+    writer = function if folder.name.startswith(CHOSEN) else ""
+    stream = f"{day}/{writer}[events]"
+    written = Writer(Stream(stream, folder / (stream.replace("/", "-") + ".log")))
+    written.write(moment_ms, text)
+    written.close()
 
 
 class Writer:

@@ -9,7 +9,15 @@ import pytest
 
 from tailorbird.access import roles
 from tailorbird.errors import Invalid, NotBuilt, NotFound
-from tailorbird.functions import Functions, aliases, catalog, concurrency, event_config, invocations
+from tailorbird.functions import (
+    Functions,
+    aliases,
+    catalog,
+    concurrency,
+    event_config,
+    invocations,
+    log_reads,
+)
 from tests.unit.functions.conftest import ACCOUNT, OWNER, Workshop
 from tests.unit.functions.test_catalog import ARN, create
 from tests.unit.functions.test_events import accept, deliver
@@ -281,3 +289,7 @@ def test_a_role_that_may_no_longer_tell_a_destination_tells_it_nothing(room: Fun
     untold = room.jobs.get(job.id)["result"]["untold"]
     assert untold.endswith("does not allow s3:PutObject on arn:aws:s3:::failures/*")
     assert stored(room) == []
+    words = '"could not tell the end of event"'
+    asked = {"logGroupName": f"/aws/lambda/{name}", "filterPattern": words}
+    [said] = log_reads.filter_log_events(room, OWNER, asked)["events"]
+    assert said["message"].endswith(untold) and OWNER.request_id in said["message"]
