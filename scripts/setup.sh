@@ -12,6 +12,13 @@ VENV=${VENV:-.venv}
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 "$VENV/bin/python" -m tailorbird.functions.setup
 
+# Old and other Python SDKs for the wire tests, each in a folder of its own: their modules clash.
+for sdk in analytics-python==1.4.post1 rudder-sdk-python==2.1.9; do
+    folder="$VENV/sdks/${sdk%%==*}"
+    [ -d "$folder" ] || "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --target "$folder" "$sdk" ||
+        echo "$sdk could not be had: its test will skip"
+done
+
 # JavaScript SDKs for the wire tests; without npm those tests skip.
 if command -v npm >/dev/null 2>&1; then
     (cd tests/wire/node && npm install --ignore-scripts --no-audit --no-fund --no-package-lock --loglevel=error >/dev/null) ||
