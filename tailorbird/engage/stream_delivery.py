@@ -40,8 +40,8 @@ def run(room: Engage, job: Job) -> None:
             place = Place(stream["xid"], stream["at"])
             rows = outbox.after(room, conn, stream["app"], place, PORTION_ROWS)
         if rows:
-            stream = _send(room, me, stream, rows)
-            job.progress(stream["delivered"], None, "records")
+            job.progress(_send(room, me, stream, rows), None, "records")
+            stream = _hold(room, number, me)  # it may lead elsewhere by now
         elif _release(room, me, stream):
             return
         else:  # a transaction under way may still come first
@@ -73,7 +73,8 @@ def _hold(room: Engage, number: int, me: str) -> dict[str, Any] | None:
         return {**row, "application_id": app}
 
 
-def _send(room: Engage, me: str, stream: dict[str, Any], rows: list[Waiting]) -> dict[str, Any]:
+def _send(room: Engage, me: str, stream: dict[str, Any], rows: list[Waiting]) -> int:
+    """Send some rows and move the place behind them; how many records have arrived in all."""
     portion = Portion(
         stream, [line for row in rows for line in row.lines.split("\n")], rows[0].place
     )
@@ -89,7 +90,7 @@ def _send(room: Engage, me: str, stream: dict[str, Any], rows: list[Waiting]) ->
     with room.db.write() as conn:
         _change(conn, stream, me, values)
         outbox.prune(conn, stream["app"])
-    return {**stream, **values}
+    return int(values["delivered"])
 
 
 def _put_off(room: Engage, me: str, stream: dict[str, Any], reason: str) -> Later:
