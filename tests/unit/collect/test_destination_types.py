@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -39,6 +40,7 @@ class Receiver(HTTPServer):
         super().__init__(("127.0.0.1", 0), Taking)
         self.taken: list[tuple[dict[str, str], bytes]] = []
         self.status = 200
+        self.seconds = 0.0
 
 
 class Taking(BaseHTTPRequestHandler):
@@ -48,6 +50,7 @@ class Taking(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.taken.append((headers, body))
+        time.sleep(self.server.seconds)
         self.send_response(self.server.status)
         self.end_headers()
 
@@ -92,6 +95,22 @@ def test_a_webhook_gets_the_whole_call_signed(
     assert headers["x-signature"] == hmac.new(b"hush", body, hashlib.sha1).hexdigest()
     assert headers["webhook-signature"].startswith("v1,")
     assert headers["x-shop"] == "tea"
+
+
+def test_a_slow_destination_slows_no_other_and_no_sender(
+    make_room: Callable[..., Collect], receiver: Receiver, endpoints: Endpoints
+) -> None:
+    room = started(make_room, outgoing_allow="127.0.0.0/8", delivery_concurrency=1)
+    receiver.seconds = 0.5
+    slow = hook(room, receiver)
+    quick = destinations.create(
+        room, source_id(room), "Amazon Pinpoint", {"applicationId": "shop"}
+    )["id"]
+    for n in range(0, 40, 4):
+        room.log.append_and_wait(entry(room, n, n + 1, n + 2, n + 3, timestamp=TRACK["timestamp"]))
+    wait_for(lambda: step(room, quick, "successful_delivery") == 40, 10)
+    assert step(room, slow, "successful_delivery") < 40
+    assert step(room, slow, "pending") > 0
 
 
 def test_a_webhook_into_the_private_network_is_refused(
