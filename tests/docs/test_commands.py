@@ -86,6 +86,7 @@ def test_help_imports_no_room() -> None:
         "cli_campaigns",
         "cli_functions",
         "cli_learn",
+        "cli_logs",
         "cli_measuring",
         "cli_policy",
         "cli_prepare",

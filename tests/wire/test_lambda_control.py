@@ -299,7 +299,7 @@ def test_runtime_management_recursion_and_account(client: Any, hook: str) -> Non
     assert (status(put), put["FunctionArn"]) == (200, f"{FUNCTION}{hook}:$LATEST")
     read = client.get_runtime_management_config(FunctionName=hook)
     assert read["UpdateRuntimeOn"] == "FunctionUpdate"
-    assert client.get_function_recursion_config(FunctionName=hook)["RecursiveLoop"] == "Allow"
+    assert client.get_function_recursion_config(FunctionName=hook)["RecursiveLoop"] == "Terminate"
     settings = client.get_account_settings()
     assert settings["AccountLimit"]["ConcurrentExecutions"] == 1000
     assert settings["AccountUsage"]["FunctionCount"] >= 1
