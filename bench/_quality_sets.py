@@ -54,13 +54,17 @@ def complete_journey() -> Split:
     return _next_days(name, end - 28 * DAY, 7, seen=True, least=10, words=words)
 
 
-def deskdrop() -> Split:
-    """Articles: cut at 70 % of the events, the next 14 days, seen removed."""
+def deskdrop(known: bool = True) -> Split:
+    """Articles: cut at 70 % of the events, the next 14 days, seen removed.
+
+    `known` asks only for articles that had an event before the cut.
+    """
     name = "deskdrop/interactions.parquet"
     times = duckdb.sql(f"SELECT TIMESTAMP FROM '{DATA / name}' ORDER BY 1").fetchnumpy()
     cut = int(times["TIMESTAMP"][int(0.7 * len(times["TIMESTAMP"]))])
-    words = "articles of the 14 days after 70 % of the events, new ones too, seen removed"
-    return _next_days(name, cut, 14, seen=False, least=0, words=words)
+    which = "known articles" if known else "articles, new ones too,"
+    words = f"{which} of the 14 days after 70 % of the events, seen removed"
+    return _next_days(name, cut, 14, seen=False, least=int(known), words=words)
 
 
 def retailrocket() -> Split:
