@@ -211,7 +211,7 @@ def _by_the_server(
 
     given = kitchen.to_dict(mapping)
     server = remote(data, url)
-    with _progress() as told:
+    with _Bar() as told:
         return prepare_dataset(server, source, output, given, dataset, told)
 
 
@@ -223,7 +223,7 @@ def _here(
     def tell(progress: Progress) -> None:
         told(progress.bytes, progress.bytes_total, f"{progress.rows:,} rows")
 
-    with _progress() as told:
+    with _Bar() as told:
         return kitchen.run(
             room, source, output, mapping, dataset=dataset, options=options, told=tell
         )
@@ -241,7 +241,7 @@ def _room(data: Path | None) -> Any:
     return Prepare(db, Jobs(db, clock), objects, clock, settings)
 
 
-class _progress:
+class _Bar:
     """A bar with the pace and the time left, on a terminal; nothing in a pipe."""
 
     def __enter__(self) -> Any:

@@ -6,13 +6,16 @@ import csv
 import gzip
 import json
 import os
+import sys
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tailorbird import prepare
 from tailorbird.clock import SystemClock
+from tailorbird.errors import Invalid
 from tailorbird.prepare import Options, Prepare, from_dict, lines
 from tailorbird.prepare.engines import ENGINES
 from tailorbird.prepare.mapping import LEFT_OUT, REASONS
@@ -72,6 +75,27 @@ def test_messy_lines_give_exactly_the_rows_and_reasons_of_the_rule(
     assert set(report["rejected"]) <= set(REASONS)
     assert set(report["left_out"]) <= set(LEFT_OUT)
     assert set(report["samples"]) == set(report["rejected"])
+
+
+def test_with_the_standard_library_alone_the_rows_are_the_same(
+    room: Prepare, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a Spark executor that has nothing but Python."""
+    for name in ("msgspec", "isal"):
+        monkeypatch.setitem(sys.modules, name, None)
+    mapping = from_dict(mappings.GIVEN["rich"])
+    report = prepare.run(room, str(archive), str(tmp_path / "o.csv"), mapping)
+    expected = reference.convert(messy.lines(), mapping.interactions)
+    assert rows_of(tmp_path / "o.csv")[1] == expected.rows
+    assert report["rejected"] == dict(expected.rejected)
+
+
+@pytest.mark.skipif(bool(find_spec("pyspark")), reason="PySpark is here")
+def test_spark_without_pyspark_names_what_to_install(
+    room: Prepare, archive: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Invalid, match=r"pip install 'tailorbird\[spark\]'"):
+        prepare.run(room, str(archive), str(tmp_path / "o.csv"), options=Options(engine="spark"))
 
 
 @pytest.mark.parametrize("engine", HERE)
