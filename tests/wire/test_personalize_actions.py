@@ -1,4 +1,4 @@
-"""Actions, metric attribution, related items, processes beside each other: the real boto3."""
+"""Actions, metric attribution, clients of the preview: the real boto3."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from typing import Any
 
 import boto3
 import botocore
-import pytest
 
-from tests.conftest import FreshDatabases, Server, start_server, wait_for
+from tests.conftest import Server
 from tests.unit.learn.conftest import schema_text
 from tests.unit.learn.test_actions import FIELDS
 
@@ -140,40 +139,3 @@ def test_members_of_the_preview_are_passed_over(server: Server, tmp_path: Path):
     made = old.create_event_tracker(name="preview", datasetGroupArn=arn, roleArn=ROLE)
     assert made["trackingId"]
     assert plain.describe_dataset_group(datasetGroupArn=arn)["datasetGroup"]["name"] == "preview"
-
-
-@pytest.mark.timeout(400)
-def test_an_event_is_seen_by_the_process_beside_within_a_second(
-    fresh_databases: FreshDatabases, tmp_path: Path
-):
-    """Two servers on one PostgreSQL and one object store: answers, filters, the inspector."""
-    url = fresh_databases.url("postgresql")
-    first = start_server(tmp_path / "data", database_url=url)
-    second = None
-    try:
-        shop = Shop(first, "two")
-        shop.fill()
-        assert shop.imported()["status"] == "ACTIVE"
-        shop.train()
-        assert shop.trained()["status"] == "ACTIVE"
-        p = shop.personalize
-        campaign = p.create_campaign(name="two", solutionVersionArn=shop.version)["campaignArn"]
-        tracker = p.create_event_tracker(name="two", datasetGroupArn=shop.group)["trackingId"]
-        second = start_server(tmp_path / "data", database_url=url)
-        beside = second.client("personalize-runtime")
-        before = beside.get_recommendations(campaignArn=campaign, userId="new-user")["itemList"]
-        event = {"eventType": "view", "itemId": "i20", "sentAt": time.time()}
-        sent = {"trackingId": tracker, "sessionId": "s", "userId": "new-user"}
-        shop.events.put_events(eventList=[event], **sent)
-
-        def after() -> bool:
-            answer = beside.get_recommendations(campaignArn=campaign, userId="new-user")
-            return answer["itemList"] != before
-
-        wait_for(after, 5)
-        seen = ask(second, f"/_/events?of={tracker}")
-        assert (seen["received"], seen["linked"]) == (1, 1)
-    finally:
-        first.kill()
-        if second is not None:
-            second.kill()

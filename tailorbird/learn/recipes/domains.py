@@ -5,7 +5,7 @@ Source: Personalize developer guide, "ECOMMERCE use cases" and "VIDEO_ON_DEMAND 
 
 from dataclasses import replace
 
-from tailorbird.learn.recipes import personal, popularity_count, sims, trending_now
+from tailorbird.learn.recipes import personal, popularity_count, similar_items, sims, trending_now
 from tailorbird.learn.recipes.recipe import (
     POPULAR_ITEMS,
     USER_PERSONALIZATION,
@@ -17,6 +17,7 @@ VIEW, PURCHASE, WATCH = "View", "Purchase", "Watch"
 
 _POPULAR = replace(popularity_count.RECIPE, type=POPULAR_ITEMS, hyperparameters={})
 _RELATED = replace(sims.RECIPE, hyperparameters={})
+_ALIKE = replace(similar_items.RECIPE, hyperparameters={})
 _PERSONAL = Recipe(
     "", USER_PERSONALIZATION, "", personal.fit, personal.refit, algorithm="aws-user-personalization"
 )
@@ -71,7 +72,7 @@ RECIPES: tuple[Recipe, ...] = (
         needs_user=True,
     ),
     replace(
-        _RELATED,
+        _ALIKE,
         name="aws-vod-more-like-x",
         description="Items like an item, without those the user watched.",
         domain=VIDEO_ON_DEMAND,

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from tailorbird import learn
 from tailorbird.learn import (
     campaigns,
     datasets,
     events,
     groups,
+    inspection,
     recommenders,
     schemas,
     serving,
@@ -20,9 +22,10 @@ from tailorbird.learn import (
     update_schedule,
 )
 from tailorbird.learn.tables import learn_solution_versions
+from tailorbird.store import Database, Jobs, Objects
 from tests.conftest import wait_for
 
-from .conftest import FIELDS, Study, as_csv, chains, schema_text
+from .conftest import CALLER, FIELDS, Study, as_csv, chains, schema_text
 
 SECONDS = 1 / 3600
 RECIPE = "arn:aws:personalize:::recipe/"
@@ -84,6 +87,39 @@ def test_nothing_new_changes_nothing(study: Study):
     study.deploy(version)
     time.sleep(2.5)
     assert artifact(study, version) == before
+
+
+def test_what_one_process_takes_another_answers_with_within_a_second(
+    study: Study, database_url: str
+):
+    """A room of its own on the same database and objects, as a second server has it."""
+    study.interactions()
+    assert study.bring(as_csv(chains()))["status"] == "ACTIVE"
+    campaign = study.deploy(study.train()["solutionVersionArn"])
+    tracker = study.tracker()
+    room = study.room
+    db = Database(database_url)
+    beside = learn.Learn(
+        db,
+        Jobs(db, room.clock),
+        Objects(room.objects.root, room.settings),
+        room.clock,
+        room.settings,
+    )
+
+    def answer() -> list[str]:
+        request = {"campaignArn": campaign, "userId": "somebody-new", "numResults": 5}
+        found = serving.get_recommendations(beside, CALLER, request)["itemList"]
+        return [one["itemId"] for one in found]
+
+    before = answer()
+    put(study, tracker, "i20", "somebody-new")
+    taken = time.monotonic()
+    wait_for(lambda: answer() != before, 5)
+    assert time.monotonic() - taken < 1.0
+    seen = inspection.events(beside, tracker)
+    assert (seen["received"], seen["linked"], seen["unusable"]) == (1, 1, {})
+    db.close()
 
 
 @pytest.mark.parametrize(
