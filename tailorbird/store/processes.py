@@ -34,4 +34,4 @@ def spare_the_collector() -> None:
     """What is there at the start stays: looking through it again costs a fifth of a long run."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECT_AFTER_OBJECTS, 50, 100)
+    gc.set_threshold(COLLECT_AFTER_OBJECTS, 20, 10)
