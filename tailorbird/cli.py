@@ -181,15 +181,24 @@ def source_list(*, data: Data = None, url: Url = None) -> None:
 
 
 @source.command(name="create")
-def source_create(name: str, *, data: Data = None, url: Url = None) -> None:
+def source_create(
+    name: str,
+    *,
+    slug: str = "",
+    write_key: str = "",
+    data: Data = None,
+    url: Url = None,
+) -> None:
     """Create a source and print its write key.
 
     Args:
         name: A name of your choice.
+        slug: Its short name, also the schema of its tables in a warehouse; made from the name.
+        write_key: The key its senders have already, when they come from Segment.
     """
-    from tailorbird.demo.shop import slug
+    from tailorbird.demo import shop
 
-    body = {"name": name, "slug": slug(name), "enabled": True}
+    body = {"name": name, "slug": slug or shop.slug(name), "enabled": True, "writeKey": write_key}
     made = remote(data, url).call("POST", "/segmentapis/sources", body)["data"]["source"]
     show([made], ("id", "name", "slug", "writeKeys"))
 

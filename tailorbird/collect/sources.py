@@ -22,6 +22,7 @@ from tailorbird.store import Database, insert
 ID_CHARACTERS = 10
 WRITE_KEY_CHARACTERS = 32
 NAME_MAX_CHARACTERS = 255
+WRITE_KEY = re.compile(r"[A-Za-z0-9._~-]{4,100}")
 CACHE_SECONDS = 5.0  # another process's new write key is known after this long
 UNKNOWN = "unknown"  # the owner of calls whose write key nobody has
 DEFAULT_NAME = "Default"
@@ -217,6 +218,11 @@ def new_write_key() -> str:
 
 
 def _add_key(conn: Connection, source_id: str, key: str, now: float) -> None:
+    if not WRITE_KEY.fullmatch(key):
+        raise Invalid("writeKey is not 4 to 100 letters, digits, '-', '_', '.' or '~'")
+    keys = tables.write_keys
+    if conn.execute(sa.select(keys.c.source_id).where(keys.c.key == key)).first():
+        raise Conflict("Another source has this writeKey")
     conn.execute(tables.write_keys.insert().values(key=key, source_id=source_id, created=now))
 
 

@@ -99,6 +99,7 @@ def create_source(rooms: Rooms, asked: Asked) -> dict[str, Any]:
         catalog=body.get("metadataId") or sources.DEFAULT_CATALOG,
         enabled=body.get("enabled", True) is not False,
         options=segment_shapes.as_object(body, "settings"),
+        write_key=segment_shapes.as_text(body, "writeKey") if body.get("writeKey") else None,
     )
     room.keys.forget()
     return {"source": _source(rooms, made)}

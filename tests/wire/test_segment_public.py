@@ -40,6 +40,25 @@ def test_a_source_comes_changes_and_goes(server: Server) -> None:
     assert ask(server, "GET", path).status == 404
 
 
+def test_a_source_that_comes_from_segment_keeps_its_write_key(server: Server) -> None:
+    key = "KeyOfSegmentsOwn1234567890abcdEF"
+    body = {"name": "Moved", "slug": "moved", "writeKey": key}
+    made = public(server, "POST", "/sources", body)["source"]
+    assert made["writeKeys"] == [key]
+    again = ask(server, "POST", "/sources", {**body, "slug": "moved-again"})
+    assert (again.status, again.body["errors"][0]["message"]) == (
+        409,
+        "Another source has this writeKey",
+    )
+    wrong = ask(server, "POST", "/sources", {**body, "slug": "wrong", "writeKey": "a:b c"})
+    assert wrong.status == 422
+    assert all(row["slug"] not in ("moved-again", "wrong") for row in sources(server))
+
+
+def sources(server: Server) -> list[dict[str, Any]]:
+    return list(public(server, "GET", "/sources?pagination.count=200")["sources"])
+
+
 def test_a_destination_comes_changes_and_goes(server: Server) -> None:
     source = new_source(server, "with-destination")
     made = public(
