@@ -248,8 +248,11 @@ REFUSED = {
     "a template that is not there": (
         {"TemplateConfiguration": {"EmailTemplate": {"Name": "nowhere"}}}, 404, "nowhere",
     ),
-    "an in-app message": (
-        {"MessageConfiguration": {"InAppMessage": {"Layout": "TOP_BANNER"}}}, 501, "InAppMessage",
+    "an in-app message without its frequency": (
+        {"MessageConfiguration": {"InAppMessage": {"Layout": "TOP_BANNER"}}}, 400, "IN_APP_EVENT",
+    ),
+    "a voice template": (
+        {"TemplateConfiguration": {"VoiceTemplate": {"Name": "v"}}}, 501, "VoiceTemplate",
     ),
 }  # fmt: skip
 
