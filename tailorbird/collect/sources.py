@@ -174,7 +174,8 @@ def delete(db: Database, source_id: str) -> None:
             raise Conflict(
                 f"Source {source_id} has destinations: {', '.join(left)}; delete them first"
             )
-        conn.execute(sa.delete(tables.write_keys).where(tables.write_keys.c.source_id == source_id))
+        for table in (tables.write_keys, tables.connections):
+            conn.execute(sa.delete(table).where(table.c.source_id == source_id))
         conn.execute(sa.delete(tables.sources).where(tables.sources.c.id == source_id))
 
 

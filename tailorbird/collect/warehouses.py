@@ -90,6 +90,7 @@ def update(
     w = tables.warehouses
     with room.db.write() as conn:
         conn.execute(sa.update(w).where(w.c.id == warehouse_id).values(**changes))
+        credentials.delete(conn, warehouse_id)
         if secret:
             credentials.put(room.channels, conn, warehouse_id, SEALED_AS, secret)
     return get(room, warehouse_id)

@@ -258,6 +258,8 @@ def test_secrets_are_neither_shown_nor_stored_in_the_open(room: Collect, request
 
     kept = credentials.read(room.channels, found["id"], warehouses.SEALED_AS)
     assert kept == {"password": "hunter2"}
+    warehouses.update(room, found["id"], settings={"password": None})
+    assert credentials.read(room.channels, found["id"], warehouses.SEALED_AS) == {}
 
 
 REFUSED = [
@@ -318,6 +320,16 @@ def test_a_warehouse_that_is_off_is_not_loaded(room: Collect, at: Place) -> None
     warehouses.delete(room, warehouse_id)
     with pytest.raises(NotFound):
         warehouses.get(room, warehouse_id)
+
+
+def test_a_source_that_is_deleted_is_no_part_of_a_warehouse(room: Collect, at: Place) -> None:
+    other = sources.create(room.db, room.clock, room.settings, "Gone", "gone")
+    warehouse_id = made(room, at)
+    warehouses.connect(room, warehouse_id, other["id"])
+    sources.delete(room.db, other["id"])
+    assert [one["source_id"] for one in warehouses.connections(room, warehouse_id)] == [
+        source_id(room)
+    ]
 
 
 def test_every_kind_says_whether_it_is_reached(
