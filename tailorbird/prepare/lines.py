@@ -16,7 +16,7 @@ from tailorbird.prepare.mapping import Dataset
 from tailorbird.prepare.quick import is_plain
 from tailorbird.prepare.rule import read, reader, rule
 
-BLOCK_BYTES = 128 * 1024  # of a file, often ten times as much when unpacked
+BLOCK_BYTES = 16 * 1024  # of a file; ten times as much when unpacked stays in the cache
 UNPACKED_BYTES = 4 * 1024 * 1024  # at once, however well it is packed
 LINE_MAX_BYTES = 64 * 1024 * 1024
 TOO_LONG = "not_a_call"
