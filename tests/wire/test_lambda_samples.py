@@ -467,7 +467,8 @@ SDK = {
     "import": (
         "index.mjs",
         "import { S3Client, GetObjectCommand } from '@aws-sdk/client-s3';\n"
-        "const s3 = new S3Client({ forcePathStyle: true });\nexport const handler = async (event) => {\n",
+        "const s3 = new S3Client({ forcePathStyle: true });\n"
+        "export const handler = async (event) => {\n",
     ),
     "require": (
         "index.js",
