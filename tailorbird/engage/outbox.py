@@ -6,6 +6,7 @@ takes only what no transaction under way could still come before, so none is lef
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from tailorbird.engage.room import Engage
 KIND = "engage.stream"
 ROW_RECORDS = 250
 GRAIN_SECONDS = 1.0  # at most one job a stream and second
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # escaped; not the backslash and letters of a text
 _ADD = {
     "sqlite": "INSERT INTO engage_outbox (app, xid, count, arrived, lines) VALUES (?,0,?,?,?)",
     "postgresql": "INSERT INTO engage_outbox (app, xid, count, arrived, lines)"
@@ -64,7 +66,7 @@ def add(
     for start in range(0, len(records), ROW_RECORDS):
         portion = records[start : start + ROW_RECORDS]
         lines = b"\n".join(orjson.dumps(one) for one in portion).decode()
-        lines = lines.replace("\\u0000", "")  # no database keeps it as text inside text
+        lines = _NUL.sub(r"\1", lines)  # no database keeps it as text inside text
         conn.exec_driver_sql(text, (app, len(portion), now, lines))
     wake(room, conn, to)
 

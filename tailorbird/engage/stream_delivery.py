@@ -75,9 +75,8 @@ def _hold(room: Engage, number: int, me: str) -> dict[str, Any] | None:
 
 def _send(room: Engage, me: str, stream: dict[str, Any], rows: list[Waiting]) -> int:
     """Send some rows and move the place behind them; how many records have arrived in all."""
-    portion = Portion(
-        stream, [line for row in rows for line in row.lines.split("\n")], rows[0].place
-    )
+    lines = [line for row in rows for line in row.lines.split("\n")]
+    portion = Portion(stream, lines, rows[0].place, rows[-1].place)
     try:
         TARGETS[stream["kind"]](room, portion)
     except TailorbirdError as away:

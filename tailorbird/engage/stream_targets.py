@@ -37,11 +37,12 @@ MESSAGE_EVENTS = ("_email.", "_SMS.", "_campaign.")  # collect has the others fr
 
 
 class Portion(NamedTuple):
-    """Records in order, as lines of JSON, and where the first of them stood."""
+    """Records in order, as lines of JSON, and where the first and the last of them stood."""
 
     stream: dict[str, Any]
     lines: list[str]
     place: Place
+    last: Place
 
 
 Target = Callable[[Engage, Portion], None]
@@ -62,12 +63,15 @@ def to_files(room: Engage, portion: Portion) -> None:
 
 
 def to_webhook(room: Engage, portion: Portion) -> None:
-    """A signed POST of {"records": [...]} (Standard Webhooks); any 2xx takes it."""
+    """A signed POST of {"records": [...]} (Standard Webhooks); any 2xx takes it.
+
+    The id names all that is in it: a portion that has grown before it comes again is another one.
+    """
     body = b'{"records":[' + ",".join(portion.lines).encode() + b"]}"
-    stream, place = portion.stream, portion.place
+    stream, place, last = portion.stream, portion.place, portion.last
     answer = webhook.post(
         room.channels, stream["application_id"], stream["target"], body,
-        message_id=f"{stream['id']}-{place.xid}-{place.number}",
+        message_id=f"{stream['id']}-{place.xid}-{place.number}-{last.xid}-{last.number}",
     )  # fmt: skip
     if not answer.good:
         raise Unavailable(

@@ -265,6 +265,44 @@ def test_a_stream_that_is_away_for_hours_gets_everything_in_order(
     assert event_stream.detach(engage, stream["id"])["id"] == stream["id"]
 
 
+def test_a_portion_that_has_grown_before_it_comes_again_has_another_webhook_id(
+    engage: Engage, app_id: str, sink: str
+) -> None:
+    """Who knows the first one by its id must not take the second for it."""
+    engage.settings.__dict__["outgoing_allow"] = "127.0.0.0/8"
+    event_stream.attach(engage, app_id, sink)
+    Sink.away = False
+    with engage.db.read() as conn:  # a process that dies after the answer moves no place
+        before = dict(conn.execute(sa.select(mt.streams)).mappings().one())
+    happened(engage, app_id, "ana", {"EventType": "first"})
+    with engage.db.read() as conn:
+        kept = [dict(row) for row in conn.execute(sa.select(mt.outbox)).mappings()]
+    work(engage, 1)
+    with engage.db.write() as conn:
+        conn.execute(sa.insert(mt.outbox), kept)
+        conn.execute(sa.update(mt.streams).values(xid=before["xid"], at=before["at"]))
+    happened(engage, app_id, "ana", {"EventType": "second"})
+    work(engage, 1)
+    told = [types(taken["body"]["records"]) for taken in Sink.taken]
+    assert told == [["first"], ["first", "second"]]
+    assert len({taken["headers"]["webhook-id"] for taken in Sink.taken}) == 2
+
+
+def test_a_text_that_looks_like_an_escaped_nul_arrives_as_it_is(
+    engage: Engage, app_id: str
+) -> None:
+    attach(engage, app_id)
+    texts = ["\\u0000", "a\\\\u0000", "b\0c", "\\\0"]
+    with engage.db.write() as conn:
+        app = apps.by_id(conn, app_id)
+        to = outbox.streams(conn, app.number)
+        record = {"arrival_timestamp": 0, "texts": texts, "client": {"client_id": "ana"}}
+        outbox.add(engage, conn, app.number, to, [record])
+    with engage.db.read() as conn:
+        lines = conn.execute(sa.select(mt.outbox.c.lines).order_by(mt.outbox.c.number)).scalars()
+        assert orjson.loads(lines.all()[-1])["texts"] == ["\\u0000", "a\\\\u0000", "bc", "\\"]
+
+
 def test_an_earlier_transaction_that_commits_later_is_not_passed_by(
     engage: Engage, app_id: str
 ) -> None:
