@@ -81,8 +81,8 @@ def theirs(parts: sets.Split) -> None:
             check=False,
         )
         if done.returncode:
-            print(f"  no peers: {done.stderr.strip().splitlines()[-1]}")
-            return
+            said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
+            print(f"  the peers stopped: {said[-1]}")
         for line in done.stdout.splitlines():
             if line.startswith("{"):
                 one = json.loads(line)
