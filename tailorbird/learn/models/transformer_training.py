@@ -160,7 +160,9 @@ class _Run:
         self.place = (items, cover)
         path = self.budget.checkpoint
         found = checkpoints.read(path, items, cover) if path else None
-        if found is None:
+        if found is None or any(
+            found[f"net/{name}"].shape != one.shape for name, one in self.net.arrays().items()
+        ):  # rows that came since have another length or new event types
             return
         self._fill(self.parameters, found, "net")
         self._fill(self.average, found, "average")
