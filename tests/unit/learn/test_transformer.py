@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from tailorbird.errors import Invalid
-from tailorbird.learn import metrics, neural, training
+from tailorbird.learn import metrics, neural, solutions, training
 from tailorbird.learn.models import checkpoints, engine
 from tailorbird.learn.models.interactions import History, Interactions, interactions
 from tailorbird.learn.models.transformer import Transformer
 from tailorbird.learn.recipes import RECIPES
 from tailorbird.learn.recipes.personal import TRANSFORMER_SECONDS
+from tests.conftest import wait_for
 
 from .conftest import Study, as_csv, chains
 
@@ -199,16 +200,29 @@ def test_one_that_is_asked_for_without_torch_says_what_to_install(tmp_path: Path
 def test_a_version_is_trained_with_one_and_an_update_keeps_it(study: Study):
     study.interactions()
     study.bring(as_csv(chains()))
-    asked = {"algorithmHyperParameters": {TRANSFORMER_SECONDS: "1"}}
-    version = study.train("aws-user-personalization", solutionConfig=asked)
-    assert version["status"] == "ACTIVE", version
-    report = metrics.report(study.room, version["solutionVersionArn"])
-    assert "transformer" in report["alone"]
+    solution = study(
+        solutions.create_solution,
+        name="one",
+        datasetGroupArn=study.group,
+        recipeArn=f"{PREFIX}aws-user-personalization",
+        solutionConfig={"algorithmHyperParameters": {TRANSFORMER_SECONDS: "1"}},
+    )["solutionArn"]
+    for mode in ("FULL", "UPDATE"):
+        asked = {"solutionArn": solution, "trainingMode": mode}
+        arn = study(training.create_solution_version, **asked)["solutionVersionArn"]
+        assert settled(study, arn) == "ACTIVE"
+        report = metrics.report(study.room, arn)
+        assert "transformer" in report["alone"]
     kept = f"s3://{study.room.settings.learn_bucket}/checkpoints/"
     assert not list(study.room.objects.list(kept))
-    solution = version["solutionArn"]
-    arn = study(training.create_solution_version, solutionArn=solution, trainingMode="UPDATE")
-    again = study.settled(
-        lambda: study(training.describe_solution_version, **arn)["solutionVersion"]
-    )
-    assert again["status"] == "ACTIVE", again
+
+
+def settled(study: Study, arn: str) -> str:
+    """The version's status when it is done; importing torch takes a while."""
+
+    def status() -> str:
+        shown = study(training.describe_solution_version, solutionVersionArn=arn)
+        return shown["solutionVersion"]["status"]
+
+    wait_for(lambda: status() not in ("CREATE PENDING", "CREATE IN_PROGRESS"), 300)
+    return status()
