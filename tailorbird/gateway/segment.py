@@ -126,7 +126,9 @@ async def _answer(
     if path == TOKEN and method == "POST":
         headers = dict(scope["headers"])
         given, kind = await _body(receive, headers), headers.get(b"content-type", b"")
-        return 200, orjson.dumps(oauth.grant(given, kind, headers.get(b"host", b"").decode()))
+        return 200, orjson.dumps(
+            oauth.grant(given, kind, headers.get(b"host", b"").decode("latin-1"))
+        )
     if path == METRICS and method == "POST":  # the browser library's own metrics
         await _body(receive, dict(scope["headers"]))
         return 200, OK

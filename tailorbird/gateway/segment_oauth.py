@@ -47,16 +47,18 @@ class Oauth:
         self._used: dict[str, float] = {}  # assertions by their id, until they expire
 
     def accepts(self, token: str) -> bool:
-        """True for a token given out here or set; for any where nothing is set."""
+        """True for a token set, or given out here to a client that is still known; for any where
+        nothing is set.
+        """
         if self._fixed and hmac.compare_digest(token.encode(), self._fixed.encode()):
             return True
         if not self._keys:
             return not self._fixed
         try:
-            jwt.decode(token, self._secret, ["HS256"], audience=SCOPE)
+            claims = jwt.decode(token, self._secret, ["HS256"], audience=SCOPE)
         except jwt.InvalidTokenError:
             return False
-        return True
+        return claims.get("sub") in self._keys
 
     def grant(self, body: bytes, content_type: bytes, host: str) -> dict[str, Any]:
         """The answer to a request for a token; OauthError says what is wrong with it."""

@@ -7,6 +7,7 @@ import urllib.parse
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -16,6 +17,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from segment.analytics import Client
 
+from tailorbird.gateway.segment_oauth import FORM, Oauth
+from tailorbird.settings import load
 from tests.conftest import Server, start_server
 from tests.wire.segment_client import kept, new_source
 
@@ -28,6 +31,13 @@ class House:
 
     server: Server
     key: str
+
+    def public(self) -> bytes:
+        """The key's public side."""
+        key = serialization.load_pem_private_key(self.key.encode(), None)
+        return key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
 
     def assertion(self, **changes: Any) -> str:
         now = int(time.time())
@@ -103,6 +113,22 @@ def test_a_token_lasts_a_day_and_says_so(house: House) -> None:
     assert house.track(given["access_token"], source) == 200
     assert house.track(given["access_token"] + "x", source) == 401
     assert house.track("", source) == 401
+
+
+def test_a_token_ends_when_its_client_is_no_longer_known(house: House, tmp_path: Path) -> None:
+    (tmp_path / "shop.pem").write_bytes(house.public())
+
+    def oauth(client: str) -> Oauth:
+        clients = f"{client}={tmp_path / 'shop.pem'}"
+        given = {"data": tmp_path, "segment_oauth_clients": clients}
+        return Oauth(load(given, environment={}, folder=tmp_path))
+
+    form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION,
+            "client_assertion": house.assertion(aud="https://oauth2.segment.io")}  # fmt: skip
+    body = urllib.parse.urlencode(form).encode()
+    token = oauth("shop").grant(body, FORM, "here")["access_token"]
+    assert oauth("shop").accepts(token)
+    assert not oauth("other").accepts(token)
 
 
 def test_segments_own_name_is_an_audience_too(house: House) -> None:
