@@ -11,8 +11,8 @@ from tailorbird.learn.models.interactions import interactions
 
 pytest.importorskip("torch")
 
-from tailorbird.learn.models import transformer_training  # noqa: E402
-from tailorbird.learn.models.transformer_training import Budget  # noqa: E402
+from tailorbird.learn.models import transformer_training
+from tailorbird.learn.models.transformer_training import Budget
 
 
 def test_one_of_other_event_types_or_lengths_is_begun_anew(tmp_path: Path) -> None:
