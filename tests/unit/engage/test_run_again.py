@@ -161,6 +161,7 @@ def test_a_paced_campaign_is_finished_by_the_job_table(
     made = campaign(engage, app_id, Limits={"MessagesPerSecond": 10})
     for sent in (50, 100):
         wait_for(lambda sent=sent: activity(engage, made)["SuccessfulEndpointCount"] == sent)
+        wait_for(lambda: not engage.jobs.list("engage.stretch", "running"))  # it waits for its time
         clock.advance(5.1)
         engage.jobs.nudge()
     assert ended(engage, made)["SuccessfulEndpointCount"] == 150
