@@ -391,6 +391,13 @@ SETTINGS = (
         "A row that cannot be read: fail refuses the import (as Personalize), skip leaves it out",
     ),
     Setting(
+        "learn_import_bad_numbers",
+        str,
+        "blank",
+        "A number that describes an item or user and cannot be read: blank counts it as missing"
+        " (as Personalize did with the sample of its workshop), refuse treats its row as bad",
+    ),
+    Setting(
         "learn_max_busy_imports",
         int,
         100,

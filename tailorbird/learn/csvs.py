@@ -42,6 +42,8 @@ class Report:
     examples: list[dict[str, Any]] = field(default_factory=list)
     files: int = 0
     ignored_columns: list[str] = field(default_factory=list)
+    blanked: dict[str, int] = field(default_factory=dict)  # field and reason -> cells left blank
+    blanked_examples: list[dict[str, Any]] = field(default_factory=list)
     every: list[tuple[str, int, str, str, str]] = field(default_factory=list)  # rejected, whole
 
     def reject(self, source: str, line: int, name: str, reason: str, text: list[str]) -> None:
@@ -54,6 +56,15 @@ class Report:
             shown = ",".join(text)[:300]
             self.examples.append(
                 {"file": source, "line": line, "field": name, "reason": reason, "row": shown}
+            )
+
+    def blank(self, source: str, line: int, name: str, reason: str, cell: str) -> None:
+        """A cell that says nothing usable counts as missing; its row stays."""
+        key = f"{name}: {'empty' if not cell.strip() else 'not a number of its type'}"
+        self.blanked[key] = self.blanked.get(key, 0) + 1
+        if cell.strip() and len(self.blanked_examples) < REJECTED_KEPT:
+            self.blanked_examples.append(
+                {"file": source, "line": line, "field": name, "reason": reason}
             )
 
     def sentence(self) -> str:
@@ -94,8 +105,16 @@ class Numbers:
 Columns = dict[str, Strings | Numbers]
 
 
-def read(sources: Iterable[tuple[str, Path]], schema: Schema, seen: Seen) -> tuple[Columns, Report]:
-    """All rows of all files; Invalid when a file has no right header."""
+def read(
+    sources: Iterable[tuple[str, Path]],
+    schema: Schema,
+    seen: Seen,
+    may_be_blank: frozenset[str] = frozenset(),
+) -> tuple[Columns, Report]:
+    """All rows of all files; Invalid when a file has no right header.
+
+    A cell of the number columns in `may_be_blank` that is no such number counts as missing.
+    """
     columns: Columns = {
         column.name: Strings() if column.type in ("string", "boolean") else Numbers()
         for column in schema.columns
@@ -103,12 +122,18 @@ def read(sources: Iterable[tuple[str, Path]], schema: Schema, seen: Seen) -> tup
     report = Report()
     for source, path in sources:
         report.files += 1
-        _read_file(source, path, schema, columns, report, seen)
+        _read_file(source, path, schema, columns, report, seen, may_be_blank)
     return columns, report
 
 
 def _read_file(
-    source: str, path: Path, schema: Schema, columns: Columns, report: Report, seen: Seen
+    source: str,
+    path: Path,
+    schema: Schema,
+    columns: Columns,
+    report: Report,
+    seen: Seen,
+    may_be_blank: frozenset[str],
 ) -> None:
     with path.open("rb") as raw:
         lines = _lines(raw, source)
@@ -116,7 +141,7 @@ def _read_file(
         before = report.rows + report.rejected
         line = 2
         for chunk in _chunks(lines):
-            _take(source, line, chunk, header, schema, columns, report)
+            _take(source, line, chunk, header, schema, columns, report, may_be_blank)
             line += len(chunk)
             seen(raw.tell(), report.rows + report.rejected - before)
 
@@ -178,6 +203,7 @@ def _take(
     schema: Schema,
     columns: Columns,
     report: Report,
+    may_be_blank: frozenset[str],
 ) -> None:
     """Add a chunk's good rows to the columns."""
     records, places = _records(source, first, chunk, report)
@@ -192,6 +218,11 @@ def _take(
     for column, place in zip(schema.columns, header, strict=True):
         cells = table[place] if place >= 0 else [""] * len(records)
         values, wrong = _values(column, cells)
+        if column.name in may_be_blank:
+            for row, reason in wrong.items():
+                values[row] = np.nan
+                report.blank(source, places[row], column.name, reason, cells[row])
+            wrong = {}
         for row, reason in wrong.items():
             if good[row]:
                 good[row] = False

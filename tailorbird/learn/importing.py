@@ -15,7 +15,8 @@ from tailorbird.learn.schemas import Schema, parse
 def run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
     """Read `files` under `schema`, write the part to `out`; the report, and `written`.
 
-    With `keep_good_rows` false one bad row keeps the part from being written, as in the service.
+    With `keep_good_rows` false one bad row keeps the part from being written, as in the service;
+    with `blank_cells` a cell of a describing column that is no number counts as missing.
     """
     schema: Schema = parse(spec["schema"], spec.get("domain"))
     sources = [(name, Path(path)) for name, path in spec["files"]]
@@ -23,7 +24,8 @@ def run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
     def seen(read_bytes: int, rows: int) -> None:
         said({"bytes": read_bytes, "rows": rows})
 
-    columns, report = csvs.read(sources, schema, seen)
+    may_be_blank = schema.metadata_numbers() if spec["blank_cells"] else frozenset[str]()
+    columns, report = csvs.read(sources, schema, seen, may_be_blank)
     written = report.rows > 0 and (spec["keep_good_rows"] or not report.rejected)
     if written:
         parts.write(Path(spec["out"]), columns)

@@ -109,6 +109,7 @@ def run(room: Learn, job: Job) -> None:
             "out": str(out),
             "rejected": str(rejected),
             "keep_good_rows": room.settings.learn_import_bad_rows == "skip",
+            "blank_cells": room.settings.learn_import_bad_numbers == "blank",
         }
         before: dict[str, int] = {"file": 0, "last": 0}
 

@@ -88,6 +88,14 @@ class Schema:
     dataset_type: str
     columns: tuple[Column, ...]
 
+    def metadata_numbers(self) -> frozenset[str]:
+        """The number columns of users and items that only describe them."""
+        if self.dataset_type not in ("USERS", "ITEMS"):
+            return frozenset()
+        kept = REQUIRED[self.dataset_type].keys() | RESERVED[self.dataset_type].keys()
+        numbers = (c for c in self.columns if c.type not in ("string", "boolean"))
+        return frozenset(c.name for c in numbers if c.name not in kept)
+
 
 def create_schema(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     """Keep a schema's text as it is; Invalid names the field that breaks a rule."""

@@ -100,6 +100,19 @@ class Study:
         )["datasetArn"]
         return self.dataset
 
+    def items(self, fields: list[dict[str, Any]]) -> str:
+        """The group's Items dataset, empty; what is brought next goes into it."""
+        name = self.name("items")
+        schema = self(schemas.create_schema, name=name, schema=schema_text(fields, "Items"))
+        self.dataset = self(
+            datasets.create_dataset,
+            name=name,
+            schemaArn=schema["schemaArn"],
+            datasetGroupArn=self.group,
+            datasetType="Items",
+        )["datasetArn"]
+        return self.dataset
+
     def bring(self, data: bytes, key: str = "in.csv", **more: Any) -> dict[str, Any]:
         """Import one object; the finished import job."""
         self.room.objects.put(f"s3://data/{key}", data)

@@ -24,6 +24,7 @@ def spec(tmp_path: Path, data: bytes) -> dict:
         "schema": schema_text(),
         "out": str(tmp_path / "part.npz"),
         "keep_good_rows": False,
+        "blank_cells": True,
     }
 
 

@@ -57,6 +57,37 @@ def test_one_bad_row_fails_the_import_and_is_kept_in_the_report(study: Study):
     assert parts_of(study) == []
 
 
+FILMS = b"ITEM_ID,GENRE,YEAR\n1,Comedy,1995\n2,(no genres listed),\n3,Drama,2006\xe2\x80\x932007\n"
+FILM_FIELDS = [
+    {"name": "ITEM_ID", "type": "string"},
+    {"name": "GENRE", "type": "string", "categorical": True},
+    {"name": "YEAR", "type": "int"},
+]
+
+
+def bring_films(study: Study) -> dict:
+    """The item metadata of AWS's proof-of-concept workshop in three rows, by its own schema."""
+    study.interactions()
+    study.items(FILM_FIELDS)
+    return study.bring(FILMS)
+
+
+def test_an_item_keeps_its_row_where_a_number_that_describes_it_is_missing(study: Study):
+    job = bring_films(study)
+    assert job["status"] == "ACTIVE", job
+    report = imports.report(study.room, job["datasetImportJobArn"])
+    assert (report["rows"], report["rejected"]) == (3, 0)
+    assert report["blanked"] == {"YEAR: empty": 1, "YEAR: not a number of its type": 1}
+    assert report["blanked_examples"][0]["line"] == 4
+
+
+def test_such_a_row_is_a_bad_row_where_the_setting_says_so(study: Study):
+    study.room.settings = study.room.settings.replace(learn_import_bad_numbers="refuse")
+    job = bring_films(study)
+    assert job["status"] == "CREATE FAILED"
+    assert "2 of 3 rows cannot be read" in job["failureReason"]
+
+
 def test_every_rejected_row_is_kept_in_a_file(study: Study):
     study.interactions()
     rows = [("u", "", "view", n) if n % 2 else ("u", "i", "view", n) for n in range(200)]
