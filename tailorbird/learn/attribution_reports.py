@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -146,9 +147,10 @@ def _value(
     else:
         value = own.get(one.column)
     try:
-        return None if value is None or value == "" else float(value)
-    except (TypeError, ValueError):
+        number = None if value is None or value == "" else float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _live(conn: Connection, row: records.Row, after: float, until: float) -> Iterator[Taken]:

@@ -28,6 +28,7 @@ class Type(StrEnum):
 
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?")
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # escaped; not the backslash and letters of a text
 _NUMBERS = {Type.INTEGER, Type.FLOAT}
 
 
@@ -75,6 +76,6 @@ def as_text(value: Any, text_max: int) -> str:
 def as_json(value: Any) -> str:
     """JSON that every database takes as text."""
     try:
-        return msgspec.json.encode(value).decode().replace("\\u0000", "")
+        return _NUL.sub(r"\1", msgspec.json.encode(value).decode())
     except RecursionError:
         return '"(nested too deeply)"'

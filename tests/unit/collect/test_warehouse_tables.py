@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tailorbird.collect.warehouse import naming
-from tailorbird.collect.warehouse.columns import Type, type_of, wider
+from tailorbird.collect.warehouse.columns import Type, as_json, type_of, wider
 from tailorbird.collect.warehouse.load import COLUMNS_MAX, load
 from tailorbird.collect.warehouse.rows import Rows, take
 from tailorbird.errors import Unavailable
@@ -350,3 +350,9 @@ def _broken(rows: Rows) -> Rows:
     """The last table has a value that its column cannot take."""
     rows.tables["a_table"] = [{"id": "x", "received_at": AT, "n": object()}]
     return rows
+
+
+def test_json_loses_the_nul_character_and_keeps_texts_that_look_like_it() -> None:
+    assert json.loads(as_json(["a\0b", "\\u0000", "\\\0", "\\\\u0000"])) == [
+        "ab", "\\u0000", "\\", "\\\\u0000",
+    ]  # fmt: skip

@@ -201,3 +201,12 @@ def test_a_recommendation_id_names_its_campaign_within_forty_characters():
     assert rid == "RID-2a-4c55-9a3e-0123456789ab-CID-" + sources.mark(rid)
     assert len(rid) <= 40
     assert sources.mark("RID-of-somebody-else") == ""
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-Infinity", "much"])
+def test_a_value_that_is_no_number_is_not_summed(text: str):
+    metric = attributions.metrics(
+        [{"eventType": "buy", "metricName": "SUM", "expression": "SUM(Interactions.PRICE)"}]
+    )[0]
+    assert attribution_reports._value(metric, "i1", {"PRICE": text}, None) is None
+    assert attribution_reports._value(metric, "i1", {"PRICE": "2.5"}, None) == 2.5
