@@ -100,11 +100,15 @@ def stream(
     """
     run = _ready(supervisor, version, request_id)
     run.trace = trace
-    came: queue.SimpleQueue[bytes | Invocation] = queue.SimpleQueue()
+    came: queue.SimpleQueue[bytes | Invocation | BaseException] = queue.SimpleQueue()
 
     def work() -> None:
         run.take = came.put
-        done = _execute(run, supervisor, invoked, payload, None, client_context, record=True)
+        try:
+            done = _execute(run, supervisor, invoked, payload, None, client_context, record=True)
+        except BaseException as error:  # such as a full disk: who takes the pieces would wait on
+            came.put(error)
+            raise
         if done.payload and done.error_type is None:
             came.put(done.payload)
         came.put(done)
@@ -114,10 +118,12 @@ def stream(
 
 
 def _until_the_end(
-    came: queue.SimpleQueue[bytes | Invocation],
+    came: queue.SimpleQueue[bytes | Invocation | BaseException],
 ) -> Iterator[bytes | Invocation]:
     while isinstance(piece := came.get(), bytes):
         yield piece
+    if isinstance(piece, BaseException):
+        raise piece
     yield piece
 
 
