@@ -86,6 +86,17 @@ def after(room: Engage, conn: Connection, app: int, place: Place, limit: int) ->
     return [Waiting(Place(row[0], row[1]), row[2], row[3]) for row in rows]
 
 
+def is_settled(room: Engage, conn: Connection) -> bool:
+    """Whether no transaction that began to write before this one is still under way: it may add
+    records and count on a job that has run meanwhile.
+    """
+    if room.db.dialect == "sqlite":
+        return True
+    older = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+    own = "pg_current_xact_id()::text::bigint"
+    return bool(conn.exec_driver_sql(f"SELECT {older} >= {own}").scalar())
+
+
 def is_empty(conn: Connection, app: int, place: Place) -> bool:
     """Whether nothing waits behind a place, also nothing that may not be read yet."""
     c = mt.outbox.c

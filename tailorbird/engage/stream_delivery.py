@@ -105,7 +105,8 @@ def _release(room: Engage, me: str, stream: dict[str, Any]) -> bool:
     """Let go when nothing waits; asked in the transaction, so that nobody is overlooked."""
     with room.db.write() as conn:
         _change(conn, stream, me, {"holder": None})
-        if outbox.is_empty(conn, stream["app"], Place(stream["xid"], stream["at"])):
+        settled = outbox.is_settled(room, conn)  # before the look: what commits between is seen
+        if settled and outbox.is_empty(conn, stream["app"], Place(stream["xid"], stream["at"])):
             return True
         values = {"holder": me, "held_until": room.clock.now() + HOLD_SECONDS}
         mine = mt.streams.c.number == stream["number"]

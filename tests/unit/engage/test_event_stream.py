@@ -330,6 +330,27 @@ def test_an_earlier_transaction_that_commits_later_is_not_passed_by(
     assert types(in_files(engage))[1:] in (["slow", "quick"], ["quick", "slow"])
 
 
+def test_a_transaction_that_counts_on_a_job_that_ran_meanwhile_is_not_forgotten(
+    engage: Engage, app_id: str
+) -> None:
+    if engage.db.dialect == "sqlite":
+        pytest.skip("SQLite has one writer")
+    attach(engage, app_id)
+    work(engage)
+    happened(engage, app_id, "ana", {"EventType": "quick"})  # its job is the one of this second
+    slow = engage.db.engine.connect()
+    begun = slow.begin()
+    app = apps.by_id(slow, app_id)
+    record = {"event_type": "slow", "arrival_timestamp": 1_795_262_401_000}
+    outbox.add(engage, slow, app.number, outbox.streams(slow, app.number), [record])
+    work(engage, 2)
+    assert types(in_files(engage)) == ["_test.event_stream", "quick"]
+    begun.commit()
+    slow.close()
+    work(engage, 3)
+    assert types(in_files(engage)) == ["_test.event_stream", "quick", "slow"]
+
+
 def test_records_become_track_calls_of_a_source(engage: Engage, app_id: str) -> None:
     calls: list[Any] = []
     engage.calls = lambda source, found: calls.extend((source, one) for one in found)
