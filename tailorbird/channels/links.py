@@ -26,9 +26,11 @@ MAC_BYTES = 12
 SUBJECT_CHARS = 80  # kept in a link
 OPEN_PATH, CLICK_PATH = "/_/open", "/_/click"
 TRACKING, OFF = "Tracking", "off"  # of a message's data
-LINK = re.compile(r"<a\b([^>]*?)\bhref\s*=\s*(?:\"([^\"]*)\"|'([^']*)')([^>]*)>", re.IGNORECASE)
-NO_TRACK = re.compile(r"\s*\bses:no-track(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s>]+))?", re.IGNORECASE)
-END = re.compile(r"</body\s*>(?!.*</body\s*>)", re.IGNORECASE | re.DOTALL)
+# A tag ends before the next "<", so that however broken a mail is, it is read once.
+LINK = re.compile(r"<a\b((?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*)>", re.IGNORECASE)
+HREF = re.compile(r"(?<![\w-])href\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
+NO_TRACK = re.compile(r"\s?\bses:no-track(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s>]+))?", re.IGNORECASE)
+END = re.compile(r"</body\s*>", re.IGNORECASE)
 WEB = ("http://", "https://")
 
 
@@ -52,8 +54,7 @@ def tracked(room: Channels, message: Message, now: float) -> Message:
     signer = _Signer(room, message, now)
     html = LINK.sub(signer.link, message.html)
     pixel = f'<img src="{signer.address(OPEN_PATH, "")}" width="1" height="1" alt="">'
-    found = END.search(html)
-    at = found.start() if found else len(html)
+    at = max((found.start() for found in END.finditer(html)), default=len(html))
     return replace(message, html=f"{html[:at]}{pixel}{html[at:]}")
 
 
@@ -86,10 +87,14 @@ class _Signer:
         return f"{self.public}{path}/{origins.text_of(plain)}.{origins.text_of(mac)}"
 
     def link(self, found: re.Match[str]) -> str:
-        before, double, single, rest = found.groups()
-        if NO_TRACK.search(before) or NO_TRACK.search(rest):
+        attributes = found[1]
+        if NO_TRACK.search(attributes):
             return NO_TRACK.sub("", found[0])
-        url = unescape(double if double is not None else single).strip()
+        href = HREF.search(attributes)
+        if href is None:
+            return found[0]
+        before, rest = attributes[: href.start()], attributes[href.end() :]
+        url = unescape(href[1] if href[1] is not None else href[2]).strip()
         if not url.lower().startswith(WEB) or url.startswith(f"{self.public}/_/"):
             return found[0]
         try:

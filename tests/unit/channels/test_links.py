@@ -73,3 +73,11 @@ def test_a_link_that_was_changed_is_refused(open_room: OpenRoom) -> None:
     for wrong in (f"{plain}x.{mac}", f"{plain}.{mac[:-1]}", plain, "", "é.é", f"{mac}.{plain}"):
         with pytest.raises(Denied):
             links.read(room, wrong)
+
+
+@pytest.mark.parametrize("piece", ["<a ", '<a href="', "</body>", "<a href='x' ", "<a href  "])
+def test_a_broken_mail_of_any_length_is_read_once(piece: str) -> None:
+    """One of 100 kB took minutes, and everybody else waited."""
+    html = piece * 12_000
+    assert links.LINK.sub("", html) == html
+    assert len(links.END.findall(html)) in (0, 12_000)
