@@ -606,7 +606,7 @@ SETTINGS = (
         "functions_freeze",
         bool,
         True,
-        "A function's process is stopped between invocations, its background threads too, as in AWS",
+        "A function's process stands still between invocations, its threads too, as in AWS",
     ),
     Setting(
         "functions_templates",
