@@ -19,6 +19,7 @@ from tailorbird.learn.filters.grammar import Condition, Literal
 from tailorbird.learn.filters.rules import BY_EVENTS
 from tailorbird.learn.models.interactions import History
 from tailorbird.learn.room import Learn
+from tailorbird.store import fetch
 
 LIVE_ROWS = 500  # newest live events of a user that count
 LIVE = (
@@ -65,9 +66,10 @@ class Asking:
 
     def passes(self, filter_arn: str, given: Mapping[str, str]) -> np.ndarray:
         """A mask over the shelf, and behind it the answer for an item nobody knows."""
-        row = self.conn.exec_driver_sql(self.room.db.sql(FIND_FILTER), (filter_arn,)).fetchone()
-        if row is None:
+        found = fetch(self.conn, self.room.db.sql(FIND_FILTER), (filter_arn,))
+        if not found:
             raise NotFound(f"The given filter does not exist: {filter_arn}")
+        row = found[0]
         if row[0] != self.one.group:
             raise Invalid(
                 f"{filter_arn} is a filter of {row[0]}, {self.one.arn} belongs to {self.one.group}"
@@ -118,17 +120,15 @@ def _person(
     room: Learn, conn: Connection, trained: Trained, group: str, user_id: str
 ) -> tuple[str, History]:
     person, live = user_id, room.db.sql(LIVE)
-    rows = conn.exec_driver_sql(live, (group, user_id, trained.last_event, LIVE_ROWS)).fetchall()
+    since = fetch(conn, live, (group, user_id, trained.last_event, LIVE_ROWS))
     known = trained.history(user_id)
-    if not rows and not len(known):
-        found = conn.exec_driver_sql(room.db.sql(SESSION_USER), (group, user_id)).fetchone()
-        if found is not None and found[0] != user_id:
-            person = found[0]
+    if not since and not len(known):
+        found = fetch(conn, room.db.sql(SESSION_USER), (group, user_id))
+        if found and found[0][0] != user_id:
+            person = found[0][0]
             known = trained.history(person)
-            rows = conn.exec_driver_sql(
-                live, (group, person, trained.last_event, LIVE_ROWS)
-            ).fetchall()
-    return person, _joined(trained, known, rows, room.clock.now())
+            since = fetch(conn, live, (group, person, trained.last_event, LIVE_ROWS))
+    return person, _joined(trained, known, since, room.clock.now())
 
 
 def _joined(trained: Trained, known: History, rows: Sequence[Any], now: float) -> History:

@@ -12,6 +12,7 @@ from tailorbird.learn.artifacts import Trained
 from tailorbird.learn.recipes import RECIPES
 from tailorbird.learn.recipes.recipe import Recipe
 from tailorbird.learn.room import Learn
+from tailorbird.store import fetch
 
 MAX_MODELS_OPEN = 16
 FIND = (
@@ -49,7 +50,8 @@ def find(room: Learn, arn: str, caller: Caller | None = None) -> Deployed:
     what = "recommender" if ":recommender/" in arn else "campaign"
     query = room.db.sql(FIND.format(table=TABLES[what]))
     with room.db.read() as conn:
-        row = conn.exec_driver_sql(query, (arn,)).fetchone()
+        found = fetch(conn, query, (arn,))
+    row = found[0] if found else None
     if row is None or (caller is not None and (row[0], row[1]) != (caller.account, caller.region)):
         raise NotFound(f"The given {what} does not exist: {arn}")
     if row[2] != "ACTIVE":

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from tailorbird.learn import parts, schemas
 from tailorbird.learn.models.ids import Ids
 from tailorbird.learn.room import Learn
+from tailorbird.store import fetch
 
 ID_COLUMN = {"ITEMS": "ITEM_ID", "USERS": "USER_ID", "ACTIONS": "ACTION_ID"}
 FOLD_AT = 400  # records beside the columns before they are folded in
@@ -143,9 +144,10 @@ class Table:
 
 def of(room: Learn, conn: Connection, group_arn: str, kind: str) -> Table | None:
     """The group's Items or Users as of now; None when there is no such dataset."""
-    state = conn.exec_driver_sql(room.db.sql(STATE), (group_arn, kind)).fetchone()
-    if state is None:
+    found = fetch(conn, room.db.sql(STATE), (group_arn, kind))
+    if not found:
         return None
+    state = found[0]
     dataset, key, newest = state[0], tuple(state[1:5]), state[5] or 0
     table = room.tables.get(dataset)
     now = room.clock.now()

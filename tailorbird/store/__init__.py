@@ -1,6 +1,6 @@
 """The cellar: database, jobs, objects. It knows no room and no service."""
 
-from tailorbird.store.database import Database, Document, Serial, insert, metadata
+from tailorbird.store.database import Database, Document, Serial, fetch, insert, metadata
 from tailorbird.store.jobs import Job, Jobs, Kind, Later, LeaseLost
 from tailorbird.store.objects import ObjectInfo, Objects, location
 from tailorbird.store.worker import Worker
@@ -17,6 +17,7 @@ __all__ = [
     "Objects",
     "Serial",
     "Worker",
+    "fetch",
     "insert",
     "location",
     "metadata",
