@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zlib import crc32
 
 LEVELS = ("none", "rlimit", "bwrap")
 RUNTIME_API_PORT = 9001
@@ -21,10 +22,9 @@ PROCESSES = 742
 STACK_BYTES = 8 * 1024 * 1024
 INSIDE_UID = 993
 INSIDE_GID = 990
-OUTSIDE_UID = (
-    199_300_000  # nobody else's user: functions of a root-run house run as this plus a slot
-)
 SLOTS = 512  # environments of one process at most
+OUTSIDE_UID = 199_300_000  # nobody else's users: those of the functions of houses run by root
+HOUSES = 4096  # each data folder has SLOTS of these users: limits on processes count by user
 SECCOMP_FD = "{seccomp}"  # in a command: the launcher puts the open file's number here
 TEMPLATE_CAPABILITIES = ("CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE", "CAP_NET_RAW",
                          "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")  # fmt: skip
@@ -51,6 +51,7 @@ class Walls:
     bwrap: str = ""
     setpriv: str = ""
     seccomp: str = ""  # file of the filter program
+    first_uid: int = OUTSIDE_UID  # an environment runs as this plus its slot
 
     @property
     def private_network(self) -> bool:
@@ -62,7 +63,14 @@ class Walls:
         return f"{name} ({self.degraded})" if self.degraded else name
 
 
-def candidates(wanted: str, filters: Path | None = None) -> list[Walls]:
+def first_uid(root: Path) -> int:
+    """The first user of the functions whose house keeps them in this folder."""
+    return OUTSIDE_UID + crc32(str(root.resolve()).encode()) % HOUSES * SLOTS
+
+
+def candidates(
+    wanted: str, filters: Path | None = None, first_uid: int = OUTSIDE_UID
+) -> list[Walls]:
     """The walls worth trying on this machine, best first; `wanted` is a level or "" for any.
 
     `filters` is the file of a seccomp program, where one is known for this machine.
@@ -72,7 +80,7 @@ def candidates(wanted: str, filters: Path | None = None) -> list[Walls]:
     if wanted in ("", "bwrap") and bwrap:
         bare = [Walls("bwrap", bwrap=bwrap)]
         if os.geteuid() == 0 and setpriv:
-            bare.insert(0, Walls("bwrap", bwrap=bwrap, setpriv=setpriv))
+            bare.insert(0, Walls("bwrap", bwrap=bwrap, setpriv=setpriv, first_uid=first_uid))
         for walls in bare:
             found += [replace(walls, seccomp=str(filters))] if filters else []
             found.append(walls)
@@ -146,7 +154,7 @@ def limits(walls: Walls, file_bytes: int) -> dict[str, int]:
 
 def owner(walls: Walls, slot: int) -> tuple[int, int] | None:
     """The user that must own what the environment writes; None when it is the house's own."""
-    return (OUTSIDE_UID + slot, OUTSIDE_UID + slot) if walls.setpriv else None
+    return (walls.first_uid + slot, walls.first_uid + slot) if walls.setpriv else None
 
 
 def interpreter(binary: Path | None, walls: Walls) -> tuple[str, list[Mount]]:
@@ -207,9 +215,9 @@ def _shell() -> list[str]:
     return ["--ro-bind", str(Path(bash).resolve()), str(shell)]
 
 
-def etc_files(bundle: str, authority: str) -> dict[str, str]:
+def etc_files(bundle: str, authority: str, first_uid: int) -> dict[str, str]:
     """The few files of /etc that programs look for; every name is asked of 127.0.0.1."""
-    users = {INSIDE_UID: INSIDE_GID} | {OUTSIDE_UID + n: OUTSIDE_UID + n for n in range(SLOTS)}
+    users = {INSIDE_UID: INSIDE_GID} | {first_uid + n: first_uid + n for n in range(SLOTS)}
     shell = "/sbin/nologin"
     return {
         "hosts": "127.0.0.1 localhost\n",

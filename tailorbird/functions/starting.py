@@ -287,7 +287,7 @@ def is_meant(ref: FunctionRef, arn: str, version: str) -> bool:
 
 def _raise_walls(wanted: str, root: Path) -> tuple[Launcher, Walls]:
     """A launcher and the best walls that work here, tried by starting something behind them."""
-    for walls in sandbox.candidates(wanted, _filter_file(root)):
+    for walls in sandbox.candidates(wanted, _filter_file(root), sandbox.first_uid(root)):
         launcher = Launcher()
         try:
             if walls.private_network and os.geteuid() != 0:
@@ -338,7 +338,8 @@ def _filter_file(root: Path) -> Path | None:
 def _prepare_folders(root: Path, authority: Authority) -> None:
     for name in ("code", "logs"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    for name, text in sandbox.etc_files(authority.bundle(), authority.pem).items():
+    files = sandbox.etc_files(authority.bundle(), authority.pem, sandbox.first_uid(root))
+    for name, text in files.items():
         file = root / "etc" / name
         if not file.exists() or file.read_text() != text:
             file.parent.mkdir(parents=True, exist_ok=True)
