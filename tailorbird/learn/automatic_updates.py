@@ -62,12 +62,13 @@ def failed(room: Learn, conn: Connection, job: Job, reason: str) -> None:
 
 
 def newest(conn: Connection, group: str) -> float:
-    """When something last came into a dataset group."""
+    """When something last came into a dataset group; imports are in the next training at once,
+    single events and records when they have settled."""
     of_group = sa.select(learn_datasets.c.arn).where(learn_datasets.c.group_arn == group)
-    moments = (
-        sa.select(sa.func.max(learn_parts.c.created)).where(
-            learn_parts.c.dataset_arn.in_(of_group)
-        ),
+    parts = sa.select(sa.func.max(learn_parts.c.created)).where(
+        learn_parts.c.dataset_arn.in_(of_group)
+    )
+    single = (
         sa.select(sa.func.max(learn_records.c.updated)).where(
             learn_records.c.dataset_arn.in_(of_group)
         ),
@@ -76,7 +77,8 @@ def newest(conn: Connection, group: str) -> float:
             learn_action_events.c.group_arn == group
         ),
     )
-    return max(conn.execute(one).scalar() or 0.0 for one in moments)
+    settled = (conn.execute(one).scalar() or 0.0 for one in single)
+    return max(conn.execute(parts).scalar() or 0.0, max(settled) + SETTLED_SECONDS)
 
 
 def _refresh(room: Learn, job: Job, row: records.Row) -> bool:
@@ -117,7 +119,7 @@ def _version(conn: Connection, arn: str) -> records.Row | None:
 def _due(conn: Connection, row: records.Row) -> bool:
     """Deployed, the newest that was trained in full, and something is new."""
     since = (row["report"] or {}).get(REFRESHED) or row["created"]
-    if newest(conn, row["group_arn"]) <= since - SETTLED_SECONDS or not _deployed(conn, row["arn"]):
+    if newest(conn, row["group_arn"]) <= since or not _deployed(conn, row["arn"]):
         return False
     c = learn_solution_versions.c
     later = sa.select(c.definition).where(
