@@ -168,7 +168,7 @@ def test_a_custom_runtime_streams_with_trailers_up_to_20_mib(client: Any) -> Non
 
 
 def test_a_dry_run_runs_nothing_and_a_missing_function_is_refused(client: Any) -> None:
-    name = create(client, "dry", "python3.12", "app.py", "def handler(e, c): return 1")
+    name = create(client, "dry-stream", "python3.12", "app.py", "def handler(e, c): return 1")
     dry = client.invoke_with_response_stream(FunctionName=name, InvocationType="DryRun")
     assert dry["StatusCode"] == 204
     with pytest.raises(client.exceptions.ResourceNotFoundException):
