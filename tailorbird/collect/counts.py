@@ -53,6 +53,10 @@ class Tally:
     def add(self, owner: str, step: str, reason: str, call_type: str, n: int = 1) -> None:
         self.numbers[owner, step, reason, call_type] += n
 
+    def merge(self, other: Tally) -> None:
+        self.numbers.update(other.numbers)
+        self.samples += other.samples
+
     def sample(self, owner: str, reason: str, message: str, payload: str) -> None:
         """Keep what was said about a call, without the NUL characters PostgreSQL does not take."""
         said, cut = (

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -30,8 +30,10 @@ from tailorbird.collect.catalog.definition import (
 )
 from tailorbird.collect.counts import Tally
 from tailorbird.collect.loops import LOOP, LoopGuard
+from tailorbird.collect.queue import NEVER, Ends, Queue
 from tailorbird.collect.room import Collect
-from tailorbird.collect.tables import deliveries, destinations
+from tailorbird.collect.tables import destinations
+from tailorbird.store import fetch
 
 QUEUE_CALLS = 1_000  # taken from the log ahead of delivery
 QUEUE_FILES = 100
@@ -43,20 +45,28 @@ AHEAD = 8  # calls in the hands of each thread, so that none waits for the next 
 GATHER_SECONDS = 0.004  # calls that come, and ends of deliveries, are taken together
 INTEGRATIONS_OFF = "integrations_disabled"
 
-ADD = (
-    "INSERT INTO collect_deliveries (destination_id, number, state, due, attempts, queued,"
-    " received, message_id, function, call) VALUES (?, ?, 0, ?, 0, ?, ?, ?, ?, ?)"
-)
-END = (
-    "UPDATE collect_deliveries SET state = ?, attempts = ?, reason = ?, finished = ?, call = NULL"
-    " WHERE destination_id = ? AND number = ?"
-)
-AGAIN = (
-    "UPDATE collect_deliveries SET due = ?, attempts = ?, reason = ?"
-    " WHERE destination_id = ? AND number = ?"
+IN_FORCE = "SELECT enabled, settings FROM collect_destinations WHERE id = ?"
+FILTERS = (
+    "SELECT condition, actions FROM collect_filters WHERE destination_id = ? AND enabled"
+    " ORDER BY created, id"
 )
 
 logger = logging.getLogger("tailorbird.collect")
+
+
+@dataclass(slots=True)
+class Taken:
+    """Calls read from the log: those for this destination, why the others are not, and how far."""
+
+    start: int
+    end: int
+    parcels: list[Parcel] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+    def add(self, parcel: Parcel, message_id: str) -> None:
+        self.parcels.append(parcel)
+        self.ids.append(message_id)
 
 
 class Courier:
@@ -78,13 +88,15 @@ class Courier:
         self.guard = LoopGuard(room.settings.loop_depth)
         self.concurrency = kind.concurrency or room.settings.delivery_concurrency
         self._cursor = f"destination:{to.id}"
-        self._filters: list[dict[str, Any]] = []
+        self._queue = Queue(room.db, to.id)
+        self._at: int | None = None  # in the log; None is: look
+        self._came = True  # calls may have come since the log was read last
+        self._in_force: list[Any] = []
         self._steps: list[filters.Step] = []
         self._bell = threading.Event()
         self._stopping = False
         self._held_until = 0.0
         self._lock = threading.Lock()
-        self._flying: set[int] = set()
         self._ended: list[tuple[Parcel, Result]] = []
         self._pool = ThreadPoolExecutor(self.concurrency, f"deliver-{to.id}")
         self._thread = threading.Thread(target=self._run, name=f"courier-{to.id}", daemon=True)
@@ -93,6 +105,7 @@ class Courier:
         self._thread.start()
 
     def wake(self) -> None:
+        self._came = True
         self._bell.set()
 
     def end(self) -> None:
@@ -116,21 +129,23 @@ class Courier:
                 logger.error("destination %s", self.to.id, exc_info=error)
                 wait = IDLE_SECONDS
             if wait:
-                self._bell.wait(wait)
+                self._came |= not self._bell.wait(wait)  # another process may have brought calls
                 self._bell.clear()
             if not self._stopping:
                 time.sleep(GATHER_SECONDS)
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._settle()
+        self._commit(None)
 
     def _turn(self) -> float:
-        """Commit ends, take calls, hand them out; how long there is nothing more to do."""
-        ended = self._settle()
-        taken = self._take()
+        """Take calls, commit them with the ends of others, hand out; how long to wait then."""
+        taken = self._read_on()
+        ended = self._commit(taken)
         handed = self._hand_out()
-        if ended or taken or handed:
+        if taken or ended or handed:
             return 0.0
-        return self._until_due()
+        if self._queue.next_due == NEVER:
+            return IDLE_SECONDS
+        return min(IDLE_SECONDS, max(0.01, self._queue.next_due - self.room.clock.now()))
 
     def _hold(self) -> bool:
         """Whether this process is the one that serves the destination, for half a lease ahead."""
@@ -142,76 +157,71 @@ class Courier:
         with self.room.db.write() as conn:
             renew = sa.update(destinations).where(d.id == self.to.id, mine)
             held = conn.execute(renew.values(**values)).rowcount == 1
+        if not held or self._held_until < now:  # in other hands, now or in the meantime
+            self._queue.forget()
+            self._at = None
         self._held_until = now + LEASE_SECONDS if held else 0.0
         return held
 
-    def _take(self) -> int:
-        """Move calls from the log into the queue, or count why they are not for it."""
-        if self.kind.takes_files:
-            return self._take_files()
+    def _read_on(self) -> Taken | None:
+        """The next calls of the log, or None when there are none, or no room for them."""
+        if not self._came and self._at is not None:
+            return None
+        files = self.kind.takes_files
         with self.room.db.read() as conn:
-            fresh, again = self._waiting(conn)
-            start = cursors.get(conn, self._cursor)
-            if fresh >= QUEUE_CALLS or again >= RETRYING_CALLS:
-                return 0
-            rows = log.read(conn, self.to.source_id, start, ROWS_AT_ONCE, max_bytes=1 << 20)
-            if not rows or not self._is_on(conn):
-                return 0
+            self._queue.look(conn)
+            if self._at is None:
+                self._at = cursors.get(conn, self._cursor)
+            if self._queue.fresh >= (QUEUE_FILES if files else QUEUE_CALLS):
+                return None
+            if self._queue.again >= RETRYING_CALLS or not self._is_on(conn):
+                return None
+            self._came = False
+            taken = self._files(conn, self._at) if files else self._calls(conn, self._at)
+        self._came |= taken is not None  # and more may be behind them
+        return taken
+
+    def _calls(self, conn: Connection, start: int) -> Taken | None:
+        rows = log.read(conn, self.to.source_id, start, ROWS_AT_ONCE, max_bytes=1 << 20)
+        if not rows:
+            return None
         now = self.room.clock.now()
-        tally = Tally()
-        added = []
+        taken = Taken(start, rows[-1].first + rows[-1].count)
         for row in rows:
             for number, line in row.calls():
-                if number >= start and (
-                    added_row := self._addressed(number, line, row, now, tally)
-                ):
-                    added.append(added_row)
-        end = rows[-1].first + rows[-1].count
-        with self.room.db.write() as conn:
-            if not cursors.advance(conn, self._cursor, start, end):
-                return 0  # another process took them
-            if added:
-                conn.exec_driver_sql(self.room.db.sql(ADD), added)
-            counts.write(self.room.db, conn, tally, now)
-        return end - start
+                if number >= start:
+                    self._address(number, line, row, now, taken)
+        return taken
 
-    def _take_files(self) -> int:
-        """Move files that the archive has written into the queue, in their order."""
-        with self.room.db.read() as conn:
-            start = cursors.get(conn, self._cursor)
-            if self._waiting(conn)[0] >= QUEUE_FILES or not self._is_on(conn):
-                return 0
-            files = archive.written(conn, self.to.source_id, start, QUEUE_FILES)
+    def _files(self, conn: Connection, start: int) -> Taken | None:
+        """Files that the archive has written, in their order."""
+        files = archive.written(conn, self.to.source_id, start, QUEUE_FILES)
         if not files:
-            return 0
+            return None
         now = self.room.clock.now()
-        added = []
+        taken = Taken(start, files[-1].last + 1)
         for file in files:
-            told = orjson.dumps(archive.as_call(file.uri, file.calls))
-            added.append((self.to.id, file.first, now, now, file.written, file.uri, None, told))
-        with self.room.db.write() as conn:
-            if not cursors.advance(conn, self._cursor, start, files[-1].last + 1):
-                return 0
-            conn.exec_driver_sql(self.room.db.sql(ADD), added)
-        return len(files)
+            call = archive.as_call(file.uri, file.calls)
+            parcel = Parcel(file.first, call, orjson.dumps(call), 0, now, file.written)
+            taken.add(parcel, file.uri)
+        return taken
 
-    def _addressed(
-        self, number: int, line: bytes, row: log.Row, now: float, tally: Tally
-    ) -> tuple[Any, ...] | None:
-        """A row of the queue, or None when the call is not for this destination."""
+    def _address(self, number: int, line: bytes, row: log.Row, now: float, taken: Taken) -> None:
+        """Take a call, or count why it is not for this destination."""
         call = orjson.loads(line)
         reason = self._refusal(call, row)
         if reason is None and self._steps:
             trimmed, reason = filters.applied(self._steps, call)
-            line = line if trimmed is call else orjson.dumps(trimmed)
-        if reason is not None:
-            tally.add(self.to.id, counts.FILTERED_AT_DESTINATION, reason, call["type"])
-            if reason == LOOP:
-                why = "a function answers its own call again and again; see the setting loop_depth"
-                tally.sample(self.to.id, reason, why, line.decode())
-            return None
-        times = (now, now, row.received)
-        return (self.to.id, number, *times, call["messageId"], row.function, line)
+            if trimmed is not call:
+                call, line = trimmed, orjson.dumps(trimmed)
+        if reason is None:
+            parcel = Parcel(number, call, line, 0, now, row.received, row.function)
+            taken.add(parcel, call["messageId"])
+            return
+        taken.tally.add(self.to.id, counts.FILTERED_AT_DESTINATION, reason, call["type"])
+        if reason == LOOP:
+            why = "a function answers its own call again and again; see the setting loop_depth"
+            taken.tally.sample(self.to.id, reason, why, line.decode())
 
     def _refusal(self, call: dict[str, Any], row: log.Row) -> str | None:
         wanted = call.get("integrations") or {}
@@ -222,53 +232,28 @@ class Courier:
             return LOOP
         return reason
 
-    def _waiting(self, conn: Connection) -> tuple[int, int]:
-        """How many calls wait for their first attempt, and how many for another."""
-        c = deliveries.c
-        fresh = sa.func.count().filter(c.attempts == 0)
-        again = sa.func.count().filter(c.attempts > 0)
-        query = sa.select(fresh, again).where(
-            c.destination_id == self.to.id, c.state == State.WAITING
-        )
-        row = conn.execute(query).one()
-        return row[0], row[1]
-
     def _is_on(self, conn: Connection) -> bool:
-        """Whether the destination is enabled; its settings are those of this moment."""
-        d = destinations.c
-        row = conn.execute(sa.select(d.enabled, d.settings).where(d.id == self.to.id)).first()
-        if row is None or not row.enabled:
+        """Whether the destination is enabled; settings and filters are those of this moment."""
+        sql = self.room.db.sql
+        found = fetch(conn, sql(IN_FORCE), (self.to.id,))
+        if not found or not found[0][0]:
             return False
-        if row.settings != self.to.settings:
-            self.to = replace(self.to, settings=row.settings)
-        wanted = filters.in_force(conn, self.to.id)
-        if wanted != self._filters:
-            self._filters, self._steps = wanted, filters.steps(wanted)
+        in_force = [found[0][1], *fetch(conn, sql(FILTERS), (self.to.id,))]
+        if in_force != self._in_force:
+            settings = self.room.db.load(in_force[0])
+            if settings != self.to.settings:
+                self.to = replace(self.to, settings=settings)
+            self._steps = filters.steps(filters.in_force(conn, self.to.id))
+            self._in_force = in_force
         return True
 
     def _hand_out(self) -> int:
         """Give due calls to free threads."""
-        free = self.concurrency * AHEAD - -(-len(self._flying) // self.kind.batch)
-        if free <= 0:
-            return 0
-        c = deliveries.c
-        query = (
-            sa.select(c.number, c.call, c.attempts, c.queued, c.received, c.function)
-            .where(
-                c.destination_id == self.to.id,
-                c.state == State.WAITING,
-                c.due <= self.room.clock.now(),
-            )
-            .order_by(c.due, c.number)
-            .limit(free * self.kind.batch + len(self._flying))
-        )
-        with self.room.db.read() as conn:
-            found = [row for row in conn.execute(query) if row.number not in self._flying]
-        parcels = [_parcel(row) for row in found[: free * self.kind.batch]]
-        for at in range(0, len(parcels), self.kind.batch):
-            batch = parcels[at : at + self.kind.batch]
-            self._flying.update(parcel.number for parcel in batch)
-            self._pool.submit(self._deliver, batch)
+        batch = self.kind.batch
+        free = self.concurrency * AHEAD - -(-self._queue.under_way // batch)
+        parcels = self._queue.take(free * batch, self.room.clock.now())
+        for at in range(0, len(parcels), batch):
+            self._pool.submit(self._deliver, parcels[at : at + batch])
         return len(parcels)
 
     def _deliver(self, parcels: Sequence[Parcel]) -> None:
@@ -289,39 +274,47 @@ class Courier:
             self._ended += zip(parcels, results, strict=True)
         self._bell.set()
 
-    def _settle(self) -> int:
-        """Commit how attempts ended."""
+    def _commit(self, taken: Taken | None) -> int:
+        """Commit the calls that were taken and how attempts ended; how many ended."""
         with self._lock:
             ended, self._ended = self._ended, []
-        if not ended:
+        if not ended and taken is None:
             return 0
         now = self.room.clock.now()
         tally = Tally()
-        done, again = [], []
-        for parcel, result in ended:
-            final = self._judged(parcel, result, now)
-            self._tell(tally, parcel, final)
-            attempts = parcel.attempts + 1
-            if final.state is State.WAITING:
-                due = now + retries.wait_seconds(attempts, self.chance())
-                again.append((due, attempts, final.reason, self.to.id, parcel.number))
-            else:
-                row = (int(final.state), attempts, final.reason, now, self.to.id, parcel.number)
-                done.append(row)
-        db = self.room.db
+        ends = self._judge(ended, now, tally)
+        db, is_ours = self.room.db, False
         try:
             with db.write() as conn:
-                if done:
-                    conn.exec_driver_sql(db.sql(END), done)
-                if again:
-                    conn.exec_driver_sql(db.sql(AGAIN), again)
+                if taken is not None:
+                    is_ours = cursors.advance(conn, self._cursor, taken.start, taken.end)
+                    if is_ours and taken.parcels:
+                        self._queue.add(conn, taken.parcels, taken.ids)
+                    if is_ours:
+                        tally.merge(taken.tally)
+                self._queue.end(conn, ends)
                 counts.write(db, conn, tally, now)
         except BaseException:
             with self._lock:
                 self._ended = ended + self._ended
             raise
-        self._flying.difference_update(parcel.number for parcel, _ in ended)
+        self._queue.ended(ends)
+        if taken is not None:
+            self._at = taken.end if is_ours else None
+            self._queue.added(taken.parcels if is_ours else [])
         return len(ended)
+
+    def _judge(self, ended: Sequence[tuple[Parcel, Result]], now: float, tally: Tally) -> Ends:
+        ends = Ends()
+        for parcel, result in ended:
+            final = self._judged(parcel, result, now)
+            self._tell(tally, parcel, final)
+            if final.state is State.WAITING:
+                due = now + retries.wait_seconds(parcel.attempts + 1, self.chance())
+                ends.retry(parcel, due, final.reason, self.to.id)
+            else:
+                ends.over(parcel, final.state, final.reason, now, self.to.id)
+        return ends
 
     def _judged(self, parcel: Parcel, result: Result, now: float) -> Result:
         """A call that was tried for long enough is given up; one that failed while the house goes
@@ -345,21 +338,3 @@ class Courier:
         tally.add(self.to.id, steps[result.state], result.reason, parcel.call["type"], calls)
         if result.state is not State.DELIVERED:
             tally.sample(self.to.id, result.reason, result.message, parcel.line.decode())
-
-    def _until_due(self) -> float:
-        """Seconds until the next retry, at most a second: another process may bring calls."""
-        c = deliveries.c
-        waiting = (c.destination_id == self.to.id, c.state == State.WAITING)
-        with self.room.db.read() as conn:
-            due = conn.execute(
-                sa.select(sa.func.min(c.due)).where(*waiting, c.number.not_in(self._flying))
-            ).scalar()
-        if due is None:
-            return IDLE_SECONDS
-        return min(IDLE_SECONDS, max(0.01, due - self.room.clock.now()))
-
-
-def _parcel(row: Any) -> Parcel:
-    line = bytes(row.call)
-    times = (row.queued, row.received)
-    return Parcel(row.number, orjson.loads(line), line, row.attempts, *times, row.function)
