@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.collect import catalog, cursors, log, seen, tables
-from tailorbird.collect.log import SECONDS_PER_DAY
 from tailorbird.collect.room import Collect
+from tailorbird.collect.seen import SECONDS_PER_DAY
 from tailorbird.errors import NotFound
 from tailorbird.store import Job
 
@@ -163,7 +163,7 @@ def _plan(room: Collect, source_id: str) -> Any | None:
     with room.db.write() as conn:
         start = cursors.get(conn, f"archive:{source_id}")
         query = (
-            sa.select(c.first, c.count, c.received, sa.func.length(c.lines).label("size"))
+            sa.select(c.first, c.count, c.received, c.size)
             .where(c.source_id == source_id, c.first >= start)
             .order_by(c.first)
         )

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.collect.tables import counts, samples
-from tailorbird.store import Database, insert
+from tailorbird.store import Database, ask, insert
 
 BUCKET_SECONDS = 600
 SAMPLES_KEPT = 10
@@ -72,8 +72,9 @@ def write(db: Database, conn: Connection, tally: Tally, now: float) -> None:
         (owner, bucket, step, reason, kind, n)
         for (owner, step, reason, kind), n in sorted(tally.numbers.items())
     ]
+    statement = db.sql(ADD_COUNT)
     if rows:
-        conn.exec_driver_sql(db.sql(ADD_COUNT), rows)
+        ask(conn, [(statement, row) for row in rows])
     for slot_of, sample in _last(tally.samples):
         _put_sample(db, conn, sample, slot_of, now)
 

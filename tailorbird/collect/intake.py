@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tailorbird.collect import sources
+from tailorbird.collect import append, sources
+from tailorbird.collect.append import Entry
 from tailorbird.collect.calls import Receipt
-from tailorbird.collect.log import Entry, write
 from tailorbird.collect.receive import BATCH_MAX_CALLS, Body, Refused, Taken, parse, take
 from tailorbird.collect.room import Collect
 from tailorbird.collect.sources import UNKNOWN, Source
@@ -74,9 +74,9 @@ def put_calls(room: Collect, source_id: str, calls: Sequence[dict[str, Any]]) ->
     receipt = Receipt(source_id, _key_of(source), received, None, None, None, False, None)
     for start in range(0, len(calls), PORTION_CALLS):
         taken = take(Body(calls[start : start + PORTION_CALLS], True), receipt)
+        drafted = append.draft([Entry(source_id, now, taken.kept, taken.refused)])
         with room.db.write() as conn:
-            entry = Entry(source_id, now, taken.kept, taken.refused)
-            write(room.db, conn, [entry], now, room.log.seen)
+            append.write(room.db, conn, drafted, now, room.log.seen)
 
 
 def _key_of(source: dict[str, Any]) -> str:

@@ -17,18 +17,22 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from tailorbird.collect.tables import seen as seen_table
-from tailorbird.store import Database
+from tailorbird.store import Database, Question, fetch
 
 SECONDS_PER_DAY = 86_400
 HASH_BYTES = 8
 RECENT_MAX = 65_536  # ids of a day in a set; older ones are in sorted arrays of eight bytes an id
 FORGET_ROWS = 20_000
+ROWS_AT_ONCE = 1_000
 
 Hashes = NDArray[np.uint64]
 KIND = np.dtype("<u8")
 
 ADD = "INSERT INTO collect_seen (first, day, hashes) VALUES (?, ?, ?)"
-READ_ON = "SELECT first, day, hashes FROM collect_seen WHERE first >= ? AND day >= ? ORDER BY first"
+READ_ON = (
+    "SELECT first, day, hashes FROM collect_seen WHERE first >= ? AND day >= ?"
+    " ORDER BY first LIMIT ?"
+)
 HOLDING = {
     "sqlite": "SELECT first, hashes FROM collect_seen WHERE day >= ? AND instr(hashes, ?) > 0",
     "postgresql": "SELECT first, hashes FROM collect_seen WHERE day >= ?"
@@ -60,12 +64,13 @@ class Seen:
         with self._lock:
             for old in [one for one in self._days if one < day - 1]:
                 del self._days[old]
-            rows = conn.exec_driver_sql(db.sql(READ_ON), (self._next, day - 1))
-            while some := rows.fetchmany(1_000):
+            while some := fetch(conn, db.sql(READ_ON), (self._next, day - 1, ROWS_AT_ONCE)):
                 for one in {row[1] for row in some}:
-                    blobs = b"".join(bytes(row[2]) for row in some if row[1] == one)
+                    blobs = b"".join([row[2] for row in some if row[1] == one])
                     self._days.setdefault(one, _Day()).add(np.frombuffer(blobs, KIND))
                 self._next = some[-1][0] + 1
+                if len(some) < ROWS_AT_ONCE:
+                    break
 
     def known(self, hashes: Hashes) -> set[int]:
         """Those that are not new."""
@@ -76,10 +81,9 @@ class Seen:
         return found
 
 
-def add(db: Database, conn: Connection, first: int, now: float, hashes: Hashes) -> None:
-    """Keep the ids of calls first, first + 1, ..."""
-    values = (first, int(now // SECONDS_PER_DAY), hashes.tobytes())
-    conn.exec_driver_sql(db.sql(ADD), values)
+def addition(db: Database, first: int, now: float, hashes: Hashes) -> Question:
+    """What keeps the ids of calls first, first + 1, ..."""
+    return db.sql(ADD), (first, int(now // SECONDS_PER_DAY), hashes.tobytes())
 
 
 def numbers(db: Database, conn: Connection, message_id: str, now: float) -> list[int]:

@@ -29,6 +29,7 @@ write_keys = sa.Table(
 
 # The log: a row is one group of calls of one source that became durable together.
 # Call n of the row has the number first + n. `function` names the function that sent them, if any.
+# `lines` of some length are compressed; `size` is what they have in bytes when they are not.
 log = sa.Table(
     "collect_log",
     metadata,
@@ -37,6 +38,7 @@ log = sa.Table(
     sa.Column("source_id", sa.Text, nullable=False),
     sa.Column("received", sa.Double, nullable=False),
     sa.Column("function", sa.Text),
+    sa.Column("size", sa.Integer, nullable=False),
     sa.Column("lines", sa.LargeBinary, nullable=False),
     sa.Index("ix_collect_log_source", "source_id", "first"),
 )

@@ -12,8 +12,8 @@ import pytest
 from tailorbird.channels import Channels
 from tailorbird.clock import TestClock
 from tailorbird.collect import Collect, ensure_default_source
+from tailorbird.collect.append import Entry
 from tailorbird.collect.calls import Kept
-from tailorbird.collect.log import Entry
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Objects
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tailorbird.collect import Collect, counts, cursors, log, seen
-from tailorbird.collect.log import Entry
+from tailorbird.collect.append import Entry
 from tailorbird.collect.receive import Refused
 from tailorbird.errors import Unavailable
 from tests.unit.collect.conftest import entry, kept, source_id

@@ -9,7 +9,7 @@ import pytest
 from tailorbird.collect import Collect, seen, trace
 from tailorbird.collect.seen import Seen, hashed
 from tailorbird.errors import NotFound
-from tailorbird.store import Database
+from tailorbird.store import Database, ask
 from tests.unit.collect.conftest import NOON, entry
 
 DAY = 86_400
@@ -17,7 +17,7 @@ DAY = 86_400
 
 def put(db: Database, first: int, ids: list[str], now: float = NOON) -> None:
     with db.write() as conn:
-        seen.add(db, conn, first, now, hashed(ids))
+        ask(conn, [seen.addition(db, first, now, hashed(ids))])
 
 
 def known(db: Database, of: Seen, ids: list[str], now: float = NOON) -> list[bool]:

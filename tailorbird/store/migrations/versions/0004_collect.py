@@ -61,6 +61,7 @@ def _log() -> None:
         sa.Column("source_id", sa.Text, nullable=False),
         sa.Column("received", sa.Double, nullable=False),
         sa.Column("function", sa.Text),
+        sa.Column("size", sa.Integer, nullable=False),
         sa.Column("lines", sa.LargeBinary, nullable=False),
     )
     op.create_index("ix_collect_log_source", "collect_log", ["source_id", "first"])
