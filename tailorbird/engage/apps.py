@@ -18,6 +18,13 @@ from tailorbird.engage import tables as t
 from tailorbird.engage import transfer_tables as tt
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid, NotFound
+from tailorbird.store import Database, fetch
+
+_FIND = {
+    dialect: "SELECT number, id, account, region, settings, denied FROM engage_apps"
+    f" WHERE id = {mark} AND account = {mark} AND region = {mark}"
+    for dialect, mark in (("sqlite", "?"), ("postgresql", "%s"))
+}
 
 
 class App(NamedTuple):
@@ -70,7 +77,11 @@ def delete_app(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[st
 
 def find(conn: Connection, caller: Caller, application_id: str) -> App:
     """The application, if it is the caller's and in this region; NotFound otherwise."""
-    return _app(_row(conn, caller, application_id))
+    mine = (application_id, caller.account, caller.region)
+    found = fetch(conn, _FIND[conn.dialect.name], mine)
+    if not found:
+        raise _missing(application_id)
+    return App(*found[0][:4], *(Database.load(document) for document in found[0][4:]))
 
 
 def find_for(conn: Connection, account: str, application_id: str) -> App:

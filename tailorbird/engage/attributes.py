@@ -14,18 +14,22 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
-from tailorbird.engage import apps
+from tailorbird.engage import apps, endpoint_locks
 from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App
+from tailorbird.engage.bulk import Bulk
 from tailorbird.engage.definitions import Endpoint
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid
+from tailorbird.store import ask, fetch
 
 PARTS = {
     "endpoint-custom-attributes": "Attributes",
     "endpoint-metric-attributes": "Metrics",
     "endpoint-user-attributes": "UserAttributes",
 }
+Name = tuple[str, str]  # its part and itself
+_INSERT = Bulk("engage_attribute_names", {"app": "bigint", "part": "text", "name": "text"})
 
 
 def remove_attributes(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
@@ -63,32 +67,43 @@ def note(
     people: dict[str, dict[str, Any]],
 ) -> None:
     """Record names not seen before; Invalid when the application would have too many."""
-    limit = room.settings.engage_max_attribute_names
-    if not limit:
+    if not room.settings.engage_max_attribute_names:
         return
-    names = {
-        (part, name)
-        for endpoint in endpoints
-        for part in ("Attributes", "Metrics", "UserAttributes")
-        for name in endpoint.body.get(part) or ()
-    }
-    names |= {("UserAttributes", name) for values in people.values() for name in values}
-    if not names:
-        return
-    query = "SELECT part, name FROM engage_attribute_names WHERE app = ?"
-    rows = conn.exec_driver_sql(room.db.sql(query), (app.number,))
-    known = {(row[0], row[1]) for row in rows}
-    fresh = sorted(names - known)
-    if not fresh:
-        return
-    _check(len(known) + len(fresh), limit, fresh)
-    conn.exec_driver_sql(
-        room.db.sql("INSERT INTO engage_attribute_names (app, part, name) VALUES (?,?,?)"),
-        [(app.number, part, name) for part, name in fresh],
-    )
+    known = room.attribute_names.setdefault(app.number, {part: set() for part in PARTS.values()})
+    unknown: set[Name] = set()
+    for endpoint in endpoints:
+        for part, names in known.items():
+            given = endpoint.body.get(part)
+            if given and not given.keys() <= names:
+                unknown |= {(part, name) for name in given.keys() - names}
+    names = known["UserAttributes"]
+    for values in people.values():
+        if not values.keys() <= names:
+            unknown |= {("UserAttributes", name) for name in values.keys() - names}
+    if unknown:
+        _remember(room, conn, app, known, unknown)
 
 
-def _check(count: int, limit: int, fresh: list[tuple[str, str]]) -> None:
+def _remember(
+    room: Engage, conn: Connection, app: App, known: dict[str, set[str]], unknown: set[Name]
+) -> None:
+    """The process remembers what is committed, for names never become fewer; the rest is written
+    down.
+    """
+    ask(conn, endpoint_locks.names(room.db, app))
+    text = room.db.sql("SELECT part, name FROM engage_attribute_names WHERE app = ?")
+    with room.db.read() as other:
+        for part, name in fetch(other, text, (app.number,)):
+            known[part].add(name)
+    here = set(fetch(conn, text, (app.number,)))
+    fresh = sorted(unknown - here)
+    if fresh:
+        _check(len(here) + len(fresh), room.settings.engage_max_attribute_names, fresh)
+        rows = [(app.number, part, name) for part, name in fresh]
+        _INSERT.run(room.db, conn, rows)
+
+
+def _check(count: int, limit: int, fresh: list[Name]) -> None:
     if count > limit:
         part, name = fresh[0]
         raise Invalid(

@@ -7,15 +7,16 @@ Rules: Pinpoint API reference, "EndpointRequest"; developer guide, "Auto-inactiv
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
-from tailorbird.engage import apps, attributes
+from tailorbird.engage import apps, attributes, endpoint_locks
 from tailorbird.engage.apps import App
-from tailorbird.engage.bulk import Bulk, among
+from tailorbird.engage.bulk import Bulk, among, has_nul, texts
 from tailorbird.engage.definitions import (
     PUSH_CHANNELS,
     Endpoint,
@@ -26,12 +27,12 @@ from tailorbird.engage.definitions import (
     new,
     response,
 )
+from tailorbird.engage.endpoint_texts import COLUMNS, TEXTS
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid, NotFound
+from tailorbird.store import Question, ask, fetch
 
 MAX_BATCH = 100
-COLUMNS = "key, id, user_id, channel, address, opt_out, status, cohort, effective, created, body"
-ADVISORY_LOCK = 7_411  # PostgreSQL: writers of one application's endpoints take turns
 ACCEPTED = "Accepted"
 Born = dict[str, tuple[int | None, float | None]]
 
@@ -55,7 +56,7 @@ _UPSERT_USERS = Bulk(
 
 def update_endpoint(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     item = {**request["EndpointRequest"], "Id": request["EndpointId"]}
-    with room.db.write() as conn:
+    with room.writers, room.db.write() as conn:
         write(room, conn, apps.find(conn, caller, request["ApplicationId"]), [item])
     return _accepted(caller)
 
@@ -65,7 +66,7 @@ def update_endpoints_batch(room: Engage, caller: Caller, request: dict[str, Any]
     items = request["EndpointBatchRequest"]["Item"]
     if len(items) > MAX_BATCH:
         raise Invalid(f"Item has {len(items)} endpoints; at most {MAX_BATCH} go in one batch")
-    with room.db.write() as conn:
+    with room.writers, room.db.write() as conn:
         write(room, conn, apps.find(conn, caller, request["ApplicationId"]), items)
     return _accepted(caller)
 
@@ -76,7 +77,7 @@ def update_endpoints(
     """Merge endpoints (`EndpointBatchItem` dicts, each with its `Id`) for another room, all or
     none.
     """
-    with room.db.write() as conn:
+    with room.writers, room.db.write() as conn:
         write(room, conn, apps.find_for(conn, account, application_id), endpoints)
 
 
@@ -107,13 +108,10 @@ def write(
     """Merge endpoints into the caller's transaction. `born`: by key, the cohort and the creation
     of endpoints that are new here and were elsewhere before.
     """
-    if room.db.dialect == "postgresql":
-        conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK}, {int(app.number)})")
     now, limits = room.clock.now(), Limits.of(room.settings)
     keys = [key_of(item.get("Id")) for item in items]
-    held = {endpoint.key: endpoint for endpoint in _by_keys(room, conn, app, keys)}
+    held, people, crowded = _before(room, conn, app, keys, items)
     before = {key: endpoint.user_id for key, endpoint in held.items()}
-    people = read_users(room, conn, app, _people(items, held.values()))
     known = dict(people)
     for key, item in zip(keys, items, strict=True):
         endpoint = held.get(key)
@@ -123,15 +121,41 @@ def write(
             endpoint.cohort = endpoint.cohort if cohort is None else cohort
             endpoint.created = endpoint.created if created is None else created
         merge(endpoint, attributes.captured(app, item), people, now, limits)
-    joined = [e for e in held.values() if e.user_id and e.user_id != before.get(e.key)]
+    joined = [e for e in held.values() if e.user_id in crowded and e.user_id != before.get(e.key)]
     _keep_user_limit(room, conn, app, joined, held)
-    _take_over_addresses(room, conn, app, [held[key] for key in keys])
     attributes.note(room, conn, app, held.values(), people)
-    _store(room, conn, app, held.values(), limits)
-    changed = [uid for uid, values in people.items() if values != known.get(uid)]
-    _store_users(room, conn, app, {uid: people[uid] for uid in changed})
+    changed = {uid: values for uid, values in people.items() if values != known.get(uid)}
+    _store(room, conn, app, [held[key] for key in keys], held, changed, limits)
     left = [uid for key, uid in before.items() if uid and held[key].user_id != uid]
     forget_users(room, conn, app, left)
+
+
+def _before(
+    room: Engage, conn: Connection, app: App, keys: list[str], items: list[dict[str, Any]]
+) -> tuple[dict[str, Endpoint], dict[str, dict[str, Any]], set[str]]:
+    """The endpoints that are there, the attributes of their people and of those named, and who
+    may come to have too many endpoints. From here on nobody else writes any of them.
+    """
+    named = Counter(_people(items))
+    given, users = texts(keys), texts(named)
+    limit = room.settings.engage_max_endpoints_per_user
+    room_left = limit - max(named.values(), default=0)
+    addresses = {str(item["Address"]) for item in items if item.get("Address")}
+    locks = endpoint_locks.questions(room.db, app, keys, named, addresses)
+    say, number = TEXTS[room.db.dialect], app.number
+    asked: list[Question] = [
+        *locks,
+        (say.endpoints, (number, given)),
+        (say.people, (number, users, number, given)),
+    ]
+    if limit and named:
+        asked.append((say.crowds, (number, users, room_left)))
+    found = ask(conn, asked)[len(locks) :]
+    endpoints = (of_row(room, row) for row in found[0])
+    crowded = {row[0] for rows in found[2:] for row in rows}
+    crowded |= {uid for uid, count in named.items() if limit and count > limit}
+    people = {row[0]: room.db.load(row[1]) for row in found[1]}
+    return {endpoint.key: endpoint for endpoint in endpoints}, people, crowded
 
 
 def read_users(
@@ -143,7 +167,7 @@ def read_users(
         return {}
     mine, values = among(room.db, "user_id", wanted)
     text = f"SELECT user_id, attributes FROM engage_users WHERE app = ? AND {mine}"
-    rows = conn.exec_driver_sql(room.db.sql(text), (app.number, *values))
+    rows = fetch(conn, room.db.sql(text), (app.number, *values))
     return {row[0]: room.db.load(row[1]) for row in rows}
 
 
@@ -162,8 +186,10 @@ def forget_users(room: Engage, conn: Connection, app: App, user_ids: Iterable[st
 
 def find(room: Engage, conn: Connection, app: App, endpoint_id: str) -> Endpoint | None:
     """The endpoint, if there is one."""
-    found = _by_keys(room, conn, app, [key_of(endpoint_id)])
-    return found[0] if found else None
+    found = fetch(
+        conn, TEXTS[room.db.dialect].endpoints, (app.number, texts([key_of(endpoint_id)]))
+    )
+    return of_row(room, found[0]) if found else None
 
 
 def number_of(room: Engage, conn: Connection, app: App, endpoint: Endpoint) -> int:
@@ -193,15 +219,6 @@ def last_active(room: Engage, conn: Connection, app: App, endpoint: Endpoint) ->
     return max(endpoint.effective, active or 0.0)
 
 
-def _by_keys(room: Engage, conn: Connection, app: App, keys: list[str]) -> list[Endpoint]:
-    if not keys:
-        return []
-    mine, values = among(room.db, "key", keys)
-    text = f"SELECT {COLUMNS} FROM engage_endpoints WHERE app = ? AND {mine}"
-    rows = conn.exec_driver_sql(room.db.sql(text), (app.number, *values))
-    return [of_row(room, row) for row in rows]
-
-
 def _one(room: Engage, conn: Connection, app: App, endpoint_id: str) -> Endpoint:
     endpoint = find(room, conn, app, endpoint_id)
     if endpoint is None:
@@ -209,53 +226,53 @@ def _one(room: Engage, conn: Connection, app: App, endpoint_id: str) -> Endpoint
     return endpoint
 
 
-def _people(items: list[dict[str, Any]], held: Iterable[Endpoint]) -> set[str | None]:
-    users = (item.get("User") for item in items)
-    named = {str(user.get("UserId") or "") for user in users if isinstance(user, dict)}
-    return named | {endpoint.user_id for endpoint in held}
+def _people(items: list[dict[str, Any]]) -> Iterator[str]:
+    for item in items:
+        user = item.get("User")
+        if isinstance(user, dict) and user.get("UserId"):
+            yield str(user["UserId"])
 
 
 def _store(
-    room: Engage, conn: Connection, app: App, endpoints: Iterable[Endpoint], limits: Limits
-) -> None:
+    room: Engage, conn: Connection, app: App, written: list[Endpoint], held: dict[str, Endpoint],
+    people: dict[str, dict[str, Any]], limits: Limits,
+) -> None:  # fmt: skip
+    """Write what has become of endpoints and people, and take their addresses from others."""
+    owned = _owned_addresses(room, written)
     rows = [
         (app.number, e.key, e.id, e.user_id, e.channel, e.address, e.opt_out, e.status, e.cohort,
          e.effective, e.created, document(e, limits))
-        for e in endpoints
+        for e in held.values()
     ]  # fmt: skip
+    persons = [(app.number, uid, _user_document(room, uid, v)) for uid, v in people.items()]
+    asked: list[Question] = []
+    if owned:
+        keys = texts(e.key for e in written)
+        asked.append((TEXTS[room.db.dialect].take_over, (app.number, texts(owned), keys)))
+    if room.db.dialect == "postgresql":
+        asked.append(_UPSERT.question(room.db, rows))
+        asked += [_UPSERT_USERS.question(room.db, persons)] if persons else []
+        ask(conn, asked)
+        return
+    ask(conn, asked)
     _UPSERT.run(room.db, conn, rows)
+    _UPSERT_USERS.run(room.db, conn, persons)
 
 
-def _store_users(
-    room: Engage, conn: Connection, app: App, people: dict[str, dict[str, Any]]
-) -> None:
-    rows = [(app.number, uid, _user_document(room, uid, v)) for uid, v in people.items()]
-    _UPSERT_USERS.run(room.db, conn, rows)
-
-
-def _user_document(room: Engage, user_id: str, values: dict[str, Any]) -> str:
-    text = room.db.dump(values)
-    if "\\u0000" in text:
-        raise Invalid(f"User {user_id}: an attribute holds the character NUL")
-    return text
-
-
-def _take_over_addresses(room: Engage, conn: Connection, app: App, written: list[Endpoint]) -> None:
+def _owned_addresses(room: Engage, written: list[Endpoint]) -> list[str]:
     """Whoever is written last with an address owns it; others with it go INACTIVE."""
     owners = {e.address: e for e in written if e.address and e.status == "ACTIVE"}
     for endpoint in written:
         if endpoint.address in owners and owners[endpoint.address] is not endpoint:
             endpoint.status = "INACTIVE"
-    if not owners or not room.settings.engage_address_takeover:
-        return
-    addresses, keys = list(owners), [e.key for e in written]
-    theirs, values = among(room.db, "address", addresses)
-    written_now, more = among(room.db, "key", keys)
-    text = (
-        f"UPDATE engage_endpoints SET status = 'INACTIVE' WHERE app = ? AND {theirs}"
-        f" AND NOT ({written_now}) AND status = 'ACTIVE'"
-    )
-    conn.exec_driver_sql(room.db.sql(text), (app.number, *values, *more))
+    return [str(address) for address in owners] if room.settings.engage_address_takeover else []
+
+
+def _user_document(room: Engage, user_id: str, values: dict[str, Any]) -> str:
+    text = room.db.dump(values)
+    if has_nul(text):
+        raise Invalid(f"User {user_id}: an attribute holds the character NUL")
+    return text
 
 
 def _keep_user_limit(
@@ -270,8 +287,7 @@ def _keep_user_limit(
     owners = sorted({str(endpoint.user_id) for endpoint in joined})
     mine, values = among(room.db, "user_id", owners)
     text = f"SELECT {COLUMNS} FROM engage_endpoints WHERE app = ? AND {mine}"
-    rows = conn.exec_driver_sql(room.db.sql(text), (app.number, *values))
-    stored = [of_row(room, row) for row in rows]
+    stored = [of_row(room, row) for row in fetch(conn, room.db.sql(text), (app.number, *values))]
     owned: dict[str, list[Endpoint]] = {owner: [] for owner in owners}
     for endpoint in [*(e for e in stored if e.key not in held), *held.values()]:
         if endpoint.user_id in owned:

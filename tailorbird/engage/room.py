@@ -14,6 +14,8 @@ from tailorbird.errors import NotFound
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Objects
 
+WRITERS = 4  # of endpoints, at once in a process: each holds up to 300 of PostgreSQL's locks
+
 Recommend = Callable[[str, str, int, list[str]], list[tuple[str, dict[str, Any]]]]
 
 
@@ -38,6 +40,8 @@ class Engage:
     # metadata columns): each with the values of those columns, the best first.
     recommend: Recommend = field(default=_nothing_recommends, repr=False)
     event_names: dict[int, set[tuple[str, str]]] = field(default_factory=dict, repr=False)
+    attribute_names: dict[int, dict[str, set[str]]] = field(default_factory=dict, repr=False)
+    writers: Semaphore = field(default_factory=lambda: Semaphore(WRITERS), repr=False)
     stopping: Event = field(default_factory=Event, repr=False)
 
     @cached_property

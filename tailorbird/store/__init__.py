@@ -1,6 +1,15 @@
 """The cellar: database, jobs, objects. It knows no room and no service."""
 
-from tailorbird.store.database import Database, Document, Serial, fetch, insert, metadata
+from tailorbird.store.database import (
+    Database,
+    Document,
+    Question,
+    Serial,
+    ask,
+    fetch,
+    insert,
+    metadata,
+)
 from tailorbird.store.jobs import Job, Jobs, Kind, Later, LeaseLost
 from tailorbird.store.objects import ObjectInfo, Objects, location
 from tailorbird.store.worker import Worker
@@ -15,8 +24,10 @@ __all__ = [
     "LeaseLost",
     "ObjectInfo",
     "Objects",
+    "Question",
     "Serial",
     "Worker",
+    "ask",
     "fetch",
     "insert",
     "location",

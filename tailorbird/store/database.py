@@ -97,10 +97,35 @@ class Database:
 def fetch(conn: Connection, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """What a query of `Database.sql` finds, straight from the driver: where a request asks several
     times, SQLAlchemy's bookkeeping (70 us a query) would be most of what it costs."""
-    cursor = conn.connection.cursor()
+    return _found(_executed(conn, statement, values))
+
+
+Question = tuple[str, Sequence[Any]]  # a statement of `Database.sql` and its parameters
+
+
+def ask(conn: Connection, questions: Sequence[Question]) -> list[list[tuple[Any, ...]]]:
+    """What several statements find, straight from the driver: one trip to PostgreSQL for all."""
+    if conn.dialect.name == "sqlite":
+        return [_found(_executed(conn, *one)) for one in questions]
+    driver: Any = conn.connection.driver_connection
+    refused = conn.dialect.loaded_dbapi
     try:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
+        with driver.pipeline():
+            cursors = [driver.cursor().execute(*one) for one in questions]
+        return [_found(cursor) for cursor in cursors]
+    except refused.OperationalError as error:  # as SQLAlchemy says it: jobs wait for the database
+        raise sa.exc.OperationalError(questions[0][0], None, error) from error
+
+
+def _executed(conn: Connection, statement: str, values: Sequence[Any]) -> Any:
+    cursor = conn.connection.cursor()
+    cursor.execute(statement, values)
+    return cursor
+
+
+def _found(cursor: Any) -> list[tuple[Any, ...]]:
+    try:
+        return list(cursor.fetchall()) if cursor.description else []
     finally:
         cursor.close()
 
