@@ -30,6 +30,7 @@ FIRST_SECONDS = 30.0
 LISTENER_POLL_SECONDS = 0.01
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closed at once, and the other side is told
 LOOKED_UP_SECONDS = 1.0  # a name looked up is told by its connection, when one comes this soon
+TRIED_MAX = 1_000  # hosts remembered of one environment
 
 Report = Callable[[str], None]
 Carrier = Callable[["Exit", socket.socket], Coroutine[Any, Any, None]]
@@ -59,6 +60,12 @@ class Exit:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     names: Names = field(default_factory=Names)
     tried: set[str] = field(default_factory=set)  # hosts whose connections were seen or told
+
+    def saw(self, host: str) -> None:
+        """Remember a host; a function that makes up names costs no more memory than TRIED_MAX."""
+        if len(self.tried) >= TRIED_MAX:
+            self.tried.clear()
+        self.tried.add(host.lower())
 
 
 class Egress:
@@ -129,7 +136,7 @@ class Egress:
     def _tell_lookup(self, way_out: Exit, name: str) -> None:
         """Tell of a name that was looked up, where no connection followed that tells of it."""
         if name.lower() not in way_out.tried:
-            way_out.tried.add(name.lower())
+            way_out.saw(name)
             way_out.report(f"Tailorbird knows no address of {name}: {_remedy(name)}")
 
     def _see(self, way_out: Exit, watch: socket.socket) -> None:
@@ -139,7 +146,7 @@ class Egress:
             if begun is None:
                 return
             host = way_out.names.host(begun[0])
-            way_out.tried.add(host.lower())
+            way_out.saw(host)
             if begun[1] not in proxy.PORTS.values():
                 way_out.report(_refusal(f"{host}:{begun[1]}", "ports 443 and 80 of the "))
 
@@ -193,7 +200,7 @@ class Egress:
         tls = first[:1] == bytes([addresses.TLS_HANDSHAKE])
         host = addresses.server_name(first) if tls else addresses.http_host(first)
         host = host or _wanted(way_out, sock)
-        way_out.tried.add(host.lower())
+        way_out.saw(host)
         if addresses.is_house(host):
             inner = await self._terminate(sock, host) if tls else None
             inner = inner or await asyncio.open_connection(sock=sock)

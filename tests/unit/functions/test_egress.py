@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tailorbird import settings as settings_module
-from tailorbird.functions import addresses, logs
+from tailorbird.functions import addresses, egress, logs
 from tailorbird.store import Database
 from tailorbird.store.migrations import upgrade
 from tests.conftest import wait_for
@@ -297,3 +297,11 @@ def test_the_authority_is_made_once_and_only_its_owner_reads_its_key(tmp_path: P
     first, second = Authority(tmp_path / "a"), Authority(tmp_path / "a")
     assert first.pem == second.pem
     assert (tmp_path / "a" / "authority.pem").stat().st_mode & 0o077 == 0
+
+
+def test_a_function_that_makes_up_names_costs_no_more_memory():
+    way_out = egress.Exit("f", lambda text: None, [])
+    for n in range(egress.TRIED_MAX * 3):
+        way_out.saw(f"Host{n}.example")
+    assert f"host{egress.TRIED_MAX * 3 - 1}.example" in way_out.tried
+    assert len(way_out.tried) <= egress.TRIED_MAX
