@@ -23,7 +23,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bench import _quality_sets as sets
-from tailorbird.learn.models import engine
+from tailorbird.learn.models.best import top
 from tailorbird.learn.models.scores import Ranked, honest_metrics
 from tailorbird.learn.recipes import RECIPES
 from tailorbird.learn.recipes.recipe import Options
@@ -55,7 +55,7 @@ def ours(parts: sets.Split) -> None:
         began = time.perf_counter()
         scores = blend.score(case.history)
         scores[case.history.item] = -np.inf
-        best = engine.top(scores, 10)
+        best = top(scores, 10)
         took.append(1e3 * (time.perf_counter() - began))
         lists.append(best)
     show("tailorbird default", lists, parts, (wall, cpu, float(np.median(took))))

@@ -24,6 +24,7 @@ from bench import _quality_sets as sets
 from bench._quality_sets import DATA, Split
 from tailorbird.learn import evaluation
 from tailorbird.learn.models import engine
+from tailorbird.learn.models.best import top
 from tailorbird.learn.models.blend import Blend, Case
 from tailorbird.learn.models.interactions import joined
 from tailorbird.learn.models.scores import Ranked, honest_metrics, personalize_metrics
@@ -171,7 +172,7 @@ def _measured(fitted: Fitted, cases: list[Case], seen: bool) -> dict[str, float]
         scores = fitted.blend.score(case.history)
         if not seen:
             scores[case.history.item] = -np.inf
-        best = engine.top(scores, 25)
+        best = top(scores, 25)
         took.append(1e3 * (time.perf_counter() - began))
         lists.append(Ranked(best, case.targets))
         where = np.flatnonzero(np.isin(best[:20], case.targets))

@@ -18,7 +18,7 @@ from tailorbird.learn import artifacts, batch, catalogue, exploration, influence
 from tailorbird.learn.artifacts import Trained
 from tailorbird.learn.asking import Asking
 from tailorbird.learn.deployed import Deployed
-from tailorbird.learn.models.engine import top
+from tailorbird.learn.models.best import top
 from tailorbird.learn.recipes.recipe import (
     PERSONALIZED_ACTIONS,
     PERSONALIZED_RANKING,

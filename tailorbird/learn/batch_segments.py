@@ -16,7 +16,7 @@ from tailorbird.access import Caller
 from tailorbird.errors import Invalid
 from tailorbird.learn import artifacts, batch, catalogue, records, rows, schemas, user_filters
 from tailorbird.learn.artifacts import Trained
-from tailorbird.learn.models.engine import top
+from tailorbird.learn.models.best import top
 from tailorbird.learn.recipes.recipe import USER_SEGMENTATION
 from tailorbird.learn.room import Learn
 from tailorbird.learn.segment_quality import shares

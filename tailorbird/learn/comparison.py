@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_limits
 from tailorbird.errors import Invalid, NotFound
 from tailorbird.learn import child, evaluation, material, records, training, training_run
 from tailorbird.learn.child import Said
+from tailorbird.learn.models.best import top
 from tailorbird.learn.models.blend import Case
-from tailorbird.learn.models.engine import top
 from tailorbird.learn.models.interactions import History, Interactions, joined
 from tailorbird.learn.models.popular import Popular
 from tailorbird.learn.models.scores import (

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from tailorbird.learn.models.best import top
 from tailorbird.learn.models.blend import Blend, Case
-from tailorbird.learn.models.engine import top
 from tailorbird.learn.models.interactions import History, Interactions
 from tailorbird.learn.models.popular import Popular
 from tailorbird.learn.models.scores import Ranked, honest_metrics, personalize_metrics

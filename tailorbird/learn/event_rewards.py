@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tailorbird.learn.models.best import top
 from tailorbird.learn.models.blend import Blend, Case
-from tailorbird.learn.models.engine import top
 from tailorbird.learn.models.interactions import Interactions
 from tailorbird.learn.models.scores import DEPTHS, DISCOUNT
 

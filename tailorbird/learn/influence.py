@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from tailorbird.errors import Invalid
 from tailorbird.learn import datasets, exploration
 from tailorbird.learn import shelf as shelves
-from tailorbird.learn.models.engine import top
+from tailorbird.learn.models.best import top
 from tailorbird.learn.recipes.recipe import Recipe
 from tailorbird.learn.shelf import Shelf
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from tailorbird.errors import Invalid
 from tailorbird.learn import parts
+from tailorbird.learn.models.best import top
 from tailorbird.learn.models.blend import Blend, Case, standard
-from tailorbird.learn.models.engine import top
 from tailorbird.learn.models.ids import Ids
 from tailorbird.learn.models.popular import Popular
 

@@ -29,7 +29,7 @@ from tailorbird.learn import (
 from tailorbird.learn import shelf as shelves
 from tailorbird.learn.asking import Asking
 from tailorbird.learn.deployed import Deployed
-from tailorbird.learn.models.engine import top
+from tailorbird.learn.models.best import top
 from tailorbird.learn.recipes.recipe import (
     PERSONALIZED_RANKING,
     POPULAR_ITEMS,

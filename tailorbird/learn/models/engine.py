@@ -117,12 +117,3 @@ def _share(budget: Budget, phase: str) -> Budget:
         epochs=budget.epochs * share,
         checkpoint=checkpoint,
     )
-
-
-def top(scores: np.ndarray, count: int) -> np.ndarray:
-    """The numbers of the best items, best first; equal scores in catalogue order."""
-    count = min(count, len(scores))
-    if count == 0:
-        return np.zeros(0, dtype=np.int64)
-    best = np.argpartition(-scores, count - 1)[:count]
-    return best[np.lexsort((best, -scores[best]))]

@@ -10,11 +10,13 @@ from scipy import linalg, sparse
 
 from tailorbird.learn.models.ids import Arrays
 from tailorbird.learn.models.interactions import History, Interactions
-from tailorbird.learn.models.rows import Rows
+from tailorbird.learn.models.rows import Rows, distinct
 from tailorbird.learn.models.rules import lagged
 
 MIN_ITEM_ROWS = 5  # rarer items are left to the sparse models
 KEEP = 500  # weights kept for an item
+DENSE_PAIRS = 350.0  # a pair counted one by one costs as much as so many in a dense product
+BLOCK = 1_000  # users, or rows of a matrix, at a time
 STATE_FLOOR = 0.01  # lags whose weight falls below this are dropped
 
 
@@ -31,8 +33,7 @@ class Linear:
     def score(self, history: History) -> np.ndarray:
         items = history.item[-self.last :][::-1]
         if self.distinct:
-            _, first = np.unique(items, return_index=True)
-            items = items[np.sort(first)]
+            items = distinct(items)
         votes = self.decay ** np.arange(len(items))
         return self.rows.add(items, votes, self.size)
 
@@ -89,16 +90,9 @@ def linseq(
 def ease(data: Interactions, max_items: int, ridge: float = 400.0, decay: float = 0.95) -> Linear:
     """Fit EASE on the set of items of each user; at serving, older items vote less."""
     cover, number = covered(data, max_items)
-    code = number[data.item]
-    known = code >= 0
-    sets = sparse.csr_matrix(
-        (np.ones(int(known.sum()), dtype=np.float32), (data.user[known], code[known])),
-        shape=(len(data.users), len(cover)),
-    )
-    sets.data[:] = 1.0
-    gram = (sets.T @ sets).toarray().astype(np.float32)
+    gram = _together(data, number[data.item], len(cover))
     gram[np.diag_indices(len(cover))] += ridge
-    inverse = linalg.inv(gram, overwrite_a=True)
+    inverse = _inverse(gram)
     inverse /= -np.diag(inverse).copy()[None, :]
     inverse[np.diag_indices(len(cover))] = 0.0
     rows = Rows.of_dense(inverse, cover, data.item_count, KEEP)
@@ -115,6 +109,40 @@ def covered(data: Interactions, max_items: int) -> tuple[np.ndarray, np.ndarray]
     number = np.full(data.item_count, -1, dtype=np.int64)
     number[cover] = np.arange(len(cover))
     return cover, number
+
+
+def _together(data: Interactions, code: np.ndarray, count: int) -> np.ndarray:
+    """How many users two items share; only the lower triangle is sure to be filled."""
+    known = code >= 0
+    sets = sparse.csr_matrix(
+        (np.ones(int(known.sum()), dtype=np.float32), (data.user[known], code[known])),
+        shape=(len(data.users), count),
+    )
+    sets.sum_duplicates()
+    sets.data[:] = 1.0
+    pairs = (np.diff(sets.indptr).astype(np.float64) ** 2).sum()
+    if len(data.users) * float(count) ** 2 > DENSE_PAIRS * pairs:
+        return (sets.T @ sets).toarray(order="F")
+    gram = np.zeros((count, count), dtype=np.float32, order="F")
+    for begin in range(0, len(data.users), BLOCK):
+        some = sets[begin : begin + BLOCK].toarray()
+        gram = linalg.blas.ssyrk(1.0, some.T, beta=1.0, c=gram, lower=1, overwrite_c=1)
+    return gram
+
+
+def _inverse(gram: np.ndarray) -> np.ndarray:
+    """The inverse of a positive matrix in its place; only the lower triangle is read."""
+    if not gram.size:
+        return gram
+    factor, _ = linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+    found, _ = linalg.lapack.spotri(factor, lower=1, overwrite_c=1)
+    turned = found.T  # the other triangle is filled block by block
+    for begin in range(0, len(turned), BLOCK):
+        end = min(begin + BLOCK, len(turned))
+        block = turned[begin:end, begin:end]
+        turned[begin:end, begin:end] = np.triu(block) + np.triu(block, 1).T
+        turned[end:, begin:end] = turned[begin:end, end:].T
+    return np.asarray(turned)
 
 
 def _state_gram(

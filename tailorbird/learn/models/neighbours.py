@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from tailorbird.learn.models.best import top
 from tailorbird.learn.models.ids import Arrays
 from tailorbird.learn.models.interactions import History, Interactions
-from tailorbird.learn.models.rows import Rows, pair_counts
+from tailorbird.learn.models.rows import Rows, distinct, pair_counts
 from tailorbird.learn.models.rules import lagged
 
 KEEP = 200  # neighbours of an item
@@ -21,6 +22,7 @@ NEWEST_DECAY = 0.75
 SESSIONS = 100  # neighbour sessions that vote
 SESSION_SAMPLE = 1_000  # newest sessions looked at
 SESSION_LAST = 20  # newest items of a history that look for neighbours
+DENSE_USERS = 8  # times those found: of no more users than that, every one is counted
 
 
 @dataclass
@@ -135,43 +137,39 @@ class SessionNeighbours:
         return cls(data.item_count, by_item, by_user, idf)
 
     def score(self, history: History) -> np.ndarray:
-        items = history.item[-SESSION_LAST:][::-1]
-        _, first = np.unique(items, return_index=True)
-        items = items[np.sort(first)]
+        items = distinct(history.item[-SESSION_LAST:][::-1])
         if not len(items):
             return np.zeros(self.size, dtype=np.float32)
         weights = 1.0 - np.arange(len(items)) / SESSION_LAST
-        people, votes, place = self._people(items, weights)
+        people, voice = self._people(items, weights)
         if not len(people):
             return np.zeros(self.size, dtype=np.float32)
-        best = np.argsort(-votes, kind="stable")[:SESSIONS]
-        voice = votes[best] * (1.0 - 0.1 * np.minimum(place[best], 9))
-        return self.by_user_sum(people[best], voice) * self.idf
+        return self.by_user_sum(people, voice) * self.idf
 
     def by_user_sum(self, people: np.ndarray, voice: np.ndarray) -> np.ndarray:
-        begin, end = self.by_user.starts[people], self.by_user.starts[people + 1]
-        columns = np.concatenate(
-            [self.by_user.columns[a:b] for a, b in zip(begin, end, strict=True)]
-        )
-        return np.bincount(columns, np.repeat(voice, end - begin), minlength=self.size).astype(
+        columns, counts = self.by_user.columns_of(people)
+        return np.bincount(columns, np.repeat(voice, counts), minlength=self.size).astype(
             np.float32
         )
 
-    def _people(
-        self, items: np.ndarray, weights: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Users who share items, how strongly, and the place of the newest shared item."""
-        found, strength, places = [], [], []
-        for place, (item, weight) in enumerate(zip(items, weights, strict=True)):
-            users = self.by_item.row(int(item))[0][-SESSION_SAMPLE:]
-            found.append(users)
-            strength.append(np.full(len(users), weight))
-            places.append(np.full(len(users), place))
-        people, where = np.unique(np.concatenate(found), return_inverse=True)
-        votes = np.bincount(where, np.concatenate(strength))
-        nearest = np.full(len(people), SESSION_LAST)
-        np.minimum.at(nearest, where, np.concatenate(places))
-        return people, votes, nearest
+    def _people(self, items: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The users who share items most, and their voice: how strongly they share, less when the
+        newest item they share lies far back."""
+        found = [self.by_item.row(item)[0][-SESSION_SAMPLE:] for item in items.tolist()]
+        sizes = [len(users) for users in found]
+        who, strength = np.concatenate(found), np.repeat(weights, sizes)
+        if len(self.by_user.starts) > DENSE_USERS * len(who):
+            people, who = np.unique(who, return_inverse=True)
+            votes = np.bincount(who, strength)
+            best = top(votes, SESSIONS)
+        else:
+            people = np.arange(len(self.by_user.starts))
+            votes = np.bincount(who, strength)
+            sharing = np.flatnonzero(votes)
+            best = sharing[top(votes[sharing], SESSIONS)]
+        nearest = np.empty(len(votes), dtype=np.int64)
+        nearest[who[::-1]] = np.repeat(np.arange(len(items)), sizes)[::-1]  # the last one stays
+        return people[best], votes[best] * (1.0 - 0.1 * np.minimum(nearest[best], 9))
 
     def arrays(self) -> Arrays:
         return {

@@ -1,7 +1,14 @@
 """Sparse item-to-item weights, one row for each item a history may hold."""
 
+from functools import cached_property
+
 import numpy as np
 from scipy import sparse
+
+try:  # scipy's own kernels: a third of what the same costs in steps of numpy
+    from scipy.sparse._sparsetools import csc_matvec, csr_row_index
+except ImportError:  # they are not part of what scipy promises
+    csc_matvec = csr_row_index = None
 
 from tailorbird.learn.models.ids import Arrays
 
@@ -45,6 +52,32 @@ class Rows:
 
     def add(self, items: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
         """The weighted sum of these items' rows, over the whole catalogue."""
+        starts = self._narrow_starts
+        if starts is None:
+            return self._add_in_steps(items, weights, size)
+        columns, values, ends = _gathered(items, starts, self.columns, self.weights)
+        total = np.zeros(size)
+        votes = np.asarray(weights, dtype=np.float64)
+        csc_matvec(size, len(ends) - 1, ends, columns, values.astype(np.float64), votes, total)
+        return total.astype(np.float32)
+
+    def columns_of(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The columns of these items' rows one after another, and how many each item has."""
+        starts = self._narrow_starts
+        if starts is not None:
+            columns, _, ends = _gathered(items, starts, self.columns, self.columns)
+            return columns, np.diff(ends)
+        begin, end = self.starts[items].tolist(), self.starts[items + 1].tolist()
+        found = [self.columns[a:b] for a, b in zip(begin, end, strict=True)]
+        return np.concatenate(found or [self.columns[:0]]), np.array(end) - np.array(begin)
+
+    @cached_property
+    def _narrow_starts(self) -> np.ndarray | None:
+        """`starts` as narrow as `columns`, as the kernels want it; None where there are none."""
+        narrow = self.columns.dtype == np.int32 and self.starts[-1] <= np.iinfo(np.int32).max
+        return self.starts.astype(np.int32) if narrow and csr_row_index is not None else None
+
+    def _add_in_steps(self, items: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
         begin, end = self.starts[items], self.starts[items + 1]
         counts = end - begin
         total = int(counts.sum())
@@ -61,6 +94,23 @@ class Rows:
 
     def arrays(self) -> Arrays:
         return {"starts": self.starts, "columns": self.columns, "weights": self.weights}
+
+
+def distinct(items: np.ndarray) -> np.ndarray:
+    """These items once, in the order they first come."""
+    return np.array(list(dict.fromkeys(items.tolist())), dtype=items.dtype)
+
+
+def _gathered(
+    items: np.ndarray, starts: np.ndarray, columns: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The rows of these items one after another, and where each ends; starts with 0."""
+    rows = items.astype(np.int32)
+    ends = np.zeros(len(rows) + 1, dtype=np.int32)
+    np.cumsum(starts[rows + 1] - starts[rows], out=ends[1:])
+    found = np.empty(ends[-1], dtype=columns.dtype), np.empty(ends[-1], dtype=values.dtype)
+    csr_row_index(len(rows), rows, starts, columns, values, *found)
+    return *found, ends
 
 
 def pair_counts(

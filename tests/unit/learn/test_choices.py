@@ -17,8 +17,8 @@ from tailorbird.learn import (
     trend_quality,
 )
 from tailorbird.learn.models import interactions as inter
+from tailorbird.learn.models.best import top
 from tailorbird.learn.models.blend import Blend
-from tailorbird.learn.models.engine import top
 from tailorbird.learn.models.interactions import Interactions
 from tailorbird.learn.models.popular import Popular
 from tailorbird.learn.recipes import RECIPES

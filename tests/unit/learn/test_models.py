@@ -7,7 +7,8 @@ import pytest
 
 from tailorbird.learn import evaluation
 from tailorbird.learn.artifacts import NO_HISTORY
-from tailorbird.learn.models import engine, linear
+from tailorbird.learn.models import linear, rows
+from tailorbird.learn.models.best import top
 from tailorbird.learn.models.blend import Case, hold_out, search
 from tailorbird.learn.models.ids import Ids, packed, unpacked
 from tailorbird.learn.models.interactions import SECONDS_PER_DAY, History, interactions
@@ -100,7 +101,7 @@ def test_rules_know_what_follows_what():
 def test_item_neighbours_are_shared_by_the_same_people():
     data = of("ab", "ab", "cd", "cd", "ad")
     similar = ItemNeighbours.fit(data, shrink=0).similar(data.items.find("a"))
-    assert [data.items[n] for n in engine.top(similar, 2)] == ["b", "d"]
+    assert [data.items[n] for n in top(similar, 2)] == ["b", "d"]
 
 
 def test_pairs_below_the_minimum_are_no_neighbours():
@@ -208,8 +209,8 @@ def test_ids_are_found_whatever_they_are_written_in():
 
 
 def test_top_prefers_the_catalogue_order_among_equals():
-    assert engine.top(np.array([1.0, 2.0, 1.0, 2.0]), 3).tolist() == [1, 3, 0]
-    assert engine.top(np.zeros(0), 5).tolist() == []
+    assert top(np.array([1.0, 2.0, 1.0, 2.0]), 3).tolist() == [1, 3, 0]
+    assert top(np.zeros(0), 5).tolist() == []
 
 
 TINY = [(1, 1, 2), (2, 1, 40), (5, 2, 3), (5, 7, 40), (30, 1, 300), (30, 7, 300)]
@@ -237,3 +238,30 @@ def test_hardly_any_data_trains_and_answers_all_the_same(
         scores = final.score(past)
         assert len(scores) == data.item_count
         assert np.isfinite(scores).all()
+
+
+def test_the_best_are_those_of_a_full_sort_however_many_scores_are_equal():
+    random = np.random.default_rng(0)
+    for size in (1, 30, 2_000, 20_000):
+        for scores in (
+            random.standard_normal(size).astype(np.float32),
+            random.integers(0, 5, size).astype(np.float64),
+            np.where(random.random(size) < 0.01, random.random(size), -np.inf),
+            np.zeros(size),
+        ):
+            sorted_whole = np.argsort(-scores, kind="stable")
+            for count in (1, 25, 500):
+                assert top(scores, count).tolist() == sorted_whole[:count].tolist()
+
+
+def test_rows_are_added_as_well_without_the_kernels_of_scipy(monkeypatch):
+    data = of("abcd", "bcda", "dcba", "aabb")
+    items = ItemNeighbours.fit(data, shrink=0)
+    sessions = SessionNeighbours.fit(data)
+    history = data.history(0)
+    quick = items.score(history), sessions.score(history)
+    monkeypatch.setattr(rows, "csr_row_index", None)
+    items.rows.__dict__.pop("_narrow_starts")
+    sessions.by_user.__dict__.pop("_narrow_starts")
+    assert np.array_equal(items.score(history), quick[0])
+    assert np.array_equal(sessions.score(history), quick[1])

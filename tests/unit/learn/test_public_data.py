@@ -10,6 +10,7 @@ import pytest
 
 from tailorbird.learn import csvs, evaluation
 from tailorbird.learn.models import engine
+from tailorbird.learn.models.best import top
 from tailorbird.learn.models.interactions import interactions, joined
 from tailorbird.learn.models.scores import Ranked, honest_metrics
 from tailorbird.learn.recipes import sims
@@ -71,5 +72,5 @@ def test_ml_100k_leave_one_out_holds_its_line(shared_data: Path):
         past = train.history(user)
         scores = blend.score(past)
         scores[past.item] = -np.inf
-        lists.append(Ranked(engine.top(scores, 10), data.item[last[user] : last[user] + 1]))
+        lists.append(Ranked(top(scores, 10), data.item[last[user] : last[user] + 1]))
     assert honest_metrics(lists)["ndcg_at_10"] >= 0.105
