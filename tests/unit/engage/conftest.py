@@ -105,6 +105,21 @@ def get(engage: Engage, app_id: str, endpoint_id: str) -> dict[str, Any]:
     return dict(endpoints.get_endpoint(engage, CALLER, request)["EndpointResponse"])
 
 
+def quiet(room: Engage, clock: Any) -> Any:
+    """The clock, once no job is at work: moving it would end a running job's lease."""
+    wait_for(lambda: not _at_work(room, clock))
+    return clock
+
+
+def _at_work(room: Engage, clock: Any) -> list[dict[str, Any]]:
+    """The jobs that run or should, all seen at one moment."""
+    return [
+        job
+        for job in room.jobs.list()
+        if job["state"] == "running" or (job["state"] == "ready" and job["due"] <= clock.now())
+    ]
+
+
 __all__ = [
     "CALLER",
     "NOON",
@@ -113,6 +128,7 @@ __all__ = [
     "get",
     "mail",
     "put",
+    "quiet",
     "set_up_email",
     "wait_for",
 ]

@@ -16,7 +16,7 @@ from tailorbird.engage import (
     segments,
 )
 from tailorbird.store import Jobs, Worker
-from tests.unit.engage.conftest import CALLER, put, wait_for
+from tests.unit.engage.conftest import CALLER, put, quiet, wait_for
 
 MAIL = {"EmailMessage": {"Title": "Hello {{User.UserId}}", "Body": "New tea"}}
 
@@ -196,10 +196,10 @@ def test_a_total_limit_counts_what_was_tried(
     def ends(run: int) -> dict[str, str]:
         return states(engage, ledger.activities_of(engage, made["Id"])[-1 - run])
 
-    wait_for(lambda: ends(0) == {"ana": "render_failed", "ben": "sent"})
-    clock.advance(86_400)
+    assert wait_for(lambda: ends(0) == {"ana": "render_failed", "ben": "sent"})
+    quiet(engage, clock).advance(86_400)
     engage.jobs.nudge()
-    wait_for(lambda: ends(1) == {"ana": "capped", "ben": "capped"})
+    assert wait_for(lambda: ends(1) == {"ana": "capped", "ben": "capped"})
 
 
 def test_a_scheduled_campaign_waits_for_its_time(

@@ -103,7 +103,7 @@ def test_a_campaign_is_over_at_its_end_time(
     wait_for(lambda: state(engage, app_id, one["Id"]) == "EXECUTING")
     clock.advance(3601)
     engage.jobs.nudge()
-    wait_for(lambda: state(engage, app_id, one["Id"]) == "COMPLETED")
+    assert wait_for(lambda: state(engage, app_id, one["Id"]) == "COMPLETED")
 
 
 def test_who_is_not_in_the_segment_held_out_or_opted_out_gets_none(
