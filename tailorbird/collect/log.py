@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from tailorbird.errors import Throttled, Unavailable
 from tailorbird.store import Database
 
 GROUP_MAX_BYTES = 8 * 1024 * 1024  # of one commit
+GATHER_SECONDS = 0.002  # a commit waits this long for company, if the one before had some
 WAITING_MAX_BYTES = 128 * 1024 * 1024  # beyond it clients are asked to come back
 HEAD = "head"
 
@@ -155,13 +157,18 @@ class Log:
             self._change.notify()
 
     def _run(self) -> None:
+        shared = False
         while True:
             with self._change:
                 while not self._waiting and not self._stopping:
                     self._change.wait()
+            if shared and not self._stopping:
+                time.sleep(GATHER_SECONDS)
+            with self._change:
                 group = self._next_group()
             if not group:
                 return
+            shared = len(group) > 1
             self._commit(group)
 
     def _next_group(self) -> list[_Waiting]:

@@ -32,6 +32,18 @@ def test_what_was_appended_can_be_read_in_order(room: Collect) -> None:
     assert numbers == sorted(set(numbers))
 
 
+def test_a_long_row_is_compressed_and_read_as_it_came(room: Collect) -> None:
+    room.log.append_and_wait(entry(room, *range(500)))
+    room.log.append_and_wait(entry(room, *range(400, 501)))
+    assert [name for _, name in ids(room)] == [f"m{n}" for n in range(501)]
+    with room.db.read() as conn:
+        query = "SELECT size, length(lines) FROM collect_log ORDER BY first"
+        (size, kept_bytes), (one, kept_one) = conn.exec_driver_sql(query)
+        lines = log.read(conn, None, 1, 1)[0].lines
+    assert len(lines) == size > 4 * kept_bytes
+    assert one == kept_one  # a short row is kept as it is
+
+
 def test_a_message_id_counts_once_also_in_one_batch_and_after_a_restart(
     make_room: Callable[..., Collect],
 ) -> None:
