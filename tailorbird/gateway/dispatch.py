@@ -146,6 +146,9 @@ class Gateway:
         function = door.table.operations[name]
         if name in door.table.inline:
             return function(door.room, caller, request)
+        is_quick = door.table.quick.get(name)
+        if is_quick is not None and is_quick(door.room, request):
+            return function(door.room, caller, request)
         pool = self._slow_pool if name in door.table.slow else self._pool
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(pool, function, door.room, caller, request)
@@ -162,7 +165,7 @@ class Exchange:
         self._head = scope["method"] == "HEAD"
 
     async def reply(self, receive: bodies.Receive) -> Reply:
-        headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in self._scope["headers"]}
+        headers = self._headers()
         services = services_for(self._scope, headers)
         self._door = self._gateway.door(services[0])
         body = await bodies.read(receive, self._door.service.max_body)
@@ -183,7 +186,7 @@ class Exchange:
 
     def refuse(self, error: errors.TailorbirdError) -> Reply:
         if self._door is None:
-            return words.reply(None, words.unserved(error), self.request_id)
+            return words.reply_unserved(words.unserved(error), self._headers(), self.request_id)
         model = self._door.api.model
         said = words.refusal(model, error)
         if said.status >= 500 and not isinstance(error, errors.NotBuilt):
@@ -191,8 +194,13 @@ class Exchange:
         return words.reply(model, said, self.request_id, head=self._head)
 
     def fail(self) -> Reply:
-        model = self._door.api.model if self._door else None
+        if self._door is None:
+            return words.reply_unserved(words.internal(None), self._headers(), self.request_id)
+        model = self._door.api.model
         return words.reply(model, words.internal(model), self.request_id, head=self._head)
+
+    def _headers(self) -> dict[str, str]:
+        return {n.decode("latin-1"): v.decode("latin-1") for n, v in self._scope["headers"]}
 
     def _request(self, headers: dict[str, str], body: bytes) -> Request:
         path = self._scope["raw_path"].decode("latin-1")

@@ -232,17 +232,27 @@ def internal(model: Model | None) -> Refusal:
     return Refusal(500, code, "Tailorbird failed on this request; its log has the traceback", {})
 
 
-def reply(model: Model | None, said: Refusal, request_id: str, *, head: bool = False) -> Reply:
+def reply(model: Model, said: Refusal, request_id: str, *, head: bool = False) -> Reply:
     """A refusal in the service's own form, without the headers every reply has."""
-    if model is None:
-        return _rest_json(None, said, request_id)
     if head:
         return Reply(said.status, [], b"")
     return FORMS[model.protocol](model, said, request_id)
 
 
-def _json(model: Model, said: Refusal, request_id: str) -> Reply:
-    content_type = f"application/x-amz-json-{model.metadata.get('jsonVersion', '1.1')}".encode()
+def reply_unserved(said: Refusal, headers: dict[str, str], request_id: str) -> Reply:
+    """A refusal where no service is known, in the form that the client's own request is in."""
+    if headers.get("smithy-protocol") == "rpc-v2-cbor":
+        return _cbor(said)
+    if "x-amz-target" in headers:
+        return _json(None, said, request_id)
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return _query(None, said, request_id)
+    return _rest_json(None, said, request_id)
+
+
+def _json(model: Model | None, said: Refusal, request_id: str) -> Reply:
+    version = model.metadata.get("jsonVersion", "1.1") if model else "1.1"
+    content_type = f"application/x-amz-json-{version}".encode()
     body = {"__type": said.code, "message": said.message} | said.members
     headers = [(b"content-type", content_type), (b"x-amzn-errortype", said.code.encode())]
     return Reply(said.status, headers, orjson.dumps(body))
@@ -259,10 +269,11 @@ def _rest_json(model: Model | None, said: Refusal, request_id: str) -> Reply:
     return Reply(said.status, headers, orjson.dumps(body))
 
 
-def _query(model: Model, said: Refusal, request_id: str) -> Reply:
+def _query(model: Model | None, said: Refusal, request_id: str) -> Reply:
     fault = "Sender" if said.status < 500 else "Receiver"
+    namespace = model.metadata.get("xmlNamespace", "") if model else ""
     text = (
-        f'<ErrorResponse xmlns="{model.metadata.get("xmlNamespace", "")}"><Error>'
+        f'<ErrorResponse xmlns="{namespace}"><Error>'
         f"<Type>{fault}</Type><Code>{escape(said.code)}</Code>"
         f"<Message>{_xml_text(said.message)}</Message></Error>"
         f"<RequestId>{request_id}</RequestId></ErrorResponse>"
@@ -278,6 +289,14 @@ def _rest_xml(model: Model, said: Refusal, request_id: str) -> Reply:
         f"<RequestId>{request_id}</RequestId></Error>"
     )
     return Reply(said.status, [(b"content-type", b"application/xml")], text.encode())
+
+
+def _cbor(said: Refusal) -> Reply:
+    """The two members every error of Smithy's RPC v2 has, as one CBOR map (RFC 8949)."""
+    texts = [t.encode() for t in ("__type", said.code, "message", said.message)]
+    body = b"\xa2" + b"".join(b"\x7a" + len(t).to_bytes(4, "big") + t for t in texts)
+    headers = [(b"content-type", b"application/cbor"), (b"smithy-protocol", b"rpc-v2-cbor")]
+    return Reply(said.status, headers, body)
 
 
 FORMS: dict[str, Callable[[Model, Refusal, str], Reply]] = {

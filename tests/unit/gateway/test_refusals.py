@@ -413,9 +413,23 @@ def test_what_is_not_built_says_so_by_name(
     assert f"Tailorbird does not build {name}" in said["Error"]["Message"]
 
 
-def test_a_service_that_is_not_served_says_so(running: Running) -> None:
-    with pytest.raises(ClientError, match="does not serve 'sqs'"):
-        running.client("sqs").list_queues()
+# One service for each form of request: JSON 1.0 and 1.1, query, REST, and Smithy's RPC over CBOR.
+@pytest.mark.parametrize(
+    ("service", "method", "given", "scope"),
+    [
+        ("sqs", "list_queues", {}, "sqs"),
+        ("ssm", "get_parameter", {"Name": "a"}, "ssm"),
+        ("sns", "list_topics", {}, "sns"),
+        ("sesv2", "list_email_identities", {}, "ses"),
+        ("cloudwatch", "list_metrics", {}, "monitoring"),
+    ],
+)
+def test_a_service_that_is_not_served_says_so(
+    running: Running, service: str, method: str, given: dict[str, Any], scope: str
+) -> None:
+    with pytest.raises(ClientError, match=f"does not serve '{scope}'") as caught:
+        getattr(running.client(service), method)(**given)
+    assert caught.value.response["Error"]["Code"] == "NotImplemented"
 
 
 # service, method, arguments, error of the operation, the exception boto3 raises, its status
