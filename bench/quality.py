@@ -76,33 +76,43 @@ def arguments() -> argparse.Namespace:
     reader.add_argument("--transformer", type=float, default=0.0, metavar="SECONDS")
     reader.add_argument("--threads", type=int, default=1)
     reader.add_argument("--seeds", type=lambda text: [int(n) for n in text.split(",")])
-    reader.add_argument("--rows", action="store_true", help="the POC set also split by rows")
     return reader.parse_args()
 
 
 def poc(asked: argparse.Namespace) -> None:
-    """AWS's POC set, Personalize's split."""
+    """AWS's POC set, Personalize's split: by rows as the service splits, and without its leak."""
     print(
         "poc-ml-latest-small: 10 % of users out, the newest 10 % of each to be found, seen allowed;"
-        "\n  a watch and a click of one film in one second are one deed, so that none of the two"
-        "\n  gives the other away (AWS's own: MRR .269, NDCG@25 .332, P@25 .038; sims .167, .290,"
-        "\n  .042; measured by rows, where they do). sims: lists beside the newest seven"
+        "\n  sims: lists beside the newest seven joined"
     )
-    raw = sets.poc()
-    whole = joined(raw)
-    seeds = asked.seeds or range(5)
-    found = list(_poc_seeds(asked, whole, seeds))
+    raw, seeds = sets.poc(), asked.seeds or range(5)
+    by_rows = list(_poc_seeds(asked, raw, seeds))
+    shared = np.mean([one["leaks"] for one in by_rows])
+    wanted = np.mean([one["truth"] for one in by_rows])
+    print(
+        "by rows, as the service splits; AWS's own: MRR .269, NDCG@25 .332, P@25 .038; sims .167,"
+        "\n  .290, .042. The set has a film's click and watch as two rows of one second, so that"
+        f"\n  {shared:.0f} of the {wanted:.0f} films to be found stand in the input as well:"
+    )
+    _poc_means("", by_rows)
+    found = list(_poc_seeds(asked, joined(raw), seeds))
     assert all(one["leaks"] == 0 for one in found), "the split leaks"
+    print(
+        "without that leak: the rows of one user, film and second are one (as a training joins\n"
+        "  them), so that all films to be found are new to the user; AWS gives no figures for this:"
+    )
+    _poc_means(" without leak", found)
+    print(f"  choosing and fitting: {np.mean([one['cpu'] for one in found]):.1f} CPU-s a seed")
+
+
+def _poc_means(how: str, found: list[dict]) -> None:  # type: ignore[type-arg]
     for name in ("user personalization", "sims", "popularity"):
         _print_means(name, [one[name] for one in found])
-    _verdict("poc-ml-latest-small", _means([one["user personalization"] for one in found]))
-    _verdict("poc-ml-latest-small sims", _means([one["sims"] for one in found]))
-    print(f"  choosing and fitting: {np.mean([one['cpu'] for one in found]):.1f} CPU-s a seed")
-    if asked.rows:
-        rows = list(_poc_seeds(asked, raw, seeds))
-        leaks = np.mean([one["leaks"] for one in rows])
-        print(f"  by rows, {leaks:.0f} films of a seed's truth stand in the input as well:")
-        _print_means("user personalization", [one["user personalization"] for one in rows])
+    ours, beside = (
+        _means([one[name] for one in found]) for name in ("user personalization", "sims")
+    )
+    _verdict("poc-ml-latest-small", ours, how)
+    _verdict("poc-ml-latest-small sims", beside, how)
 
 
 def _poc_seeds(asked: argparse.Namespace, data: sets.Interactions, seeds) -> Iterator[dict]:  # type: ignore[type-arg, no-untyped-def]
@@ -118,6 +128,7 @@ def _poc_seeds(asked: argparse.Namespace, data: sets.Interactions, seeds) -> Ite
             "sims": beside["metrics"],
             "popularity": ours["popularity"],
             "leaks": sum(int(np.isin(case.targets, case.history.item).sum()) for case in cases),
+            "truth": sum(len(case.targets) for case in cases),
             "cpu": fitted.cpu_seconds,
         }
 
@@ -190,11 +201,12 @@ def _measured(fitted: Fitted, cases: list[Case], seen: bool) -> dict[str, float]
     }
 
 
-def _verdict(name: str, means: dict[str, float]) -> None:
+def _verdict(name: str, means: dict[str, float], how: str = "") -> None:
     """Every bar, what was reached, and whether that is enough."""
     for key, bar in BARS.get(name, {}).items():
         good = means[key] <= bar if key == "CPU-s" else means[key] >= bar - 5e-5
-        print(f"  {'reached' if good else 'BELOW  '} {name} {key}: {means[key]:.4g}, bar {bar:g}")
+        said = "reached" if good else "BELOW  "
+        print(f"  {said} {name}{how} {key}: {means[key]:.4g}, bar {bar:g}")
 
 
 def _means(found: list[dict[str, float]]) -> dict[str, float]:
@@ -241,7 +253,15 @@ BENCHES: dict[str, Callable[[argparse.Namespace], None]] = {
     "poc-ml-latest-small": poc,
     "ml-1m": ranked("ml-1m", sets.ml_1m, seen=False),
     "retailrocket-sessions": ranked("retailrocket-sessions", sets.retailrocket, seen=True),
-    "complete-journey": ranked("complete-journey", sets.complete_journey, seen=True),
+    "complete-journey": ranked(
+        "complete-journey", sets.complete_journey, seen=True, rival="personal-90d"
+    ),
+    "complete-journey-before": ranked(
+        "complete-journey-before",
+        lambda: sets.complete_journey(before=True),
+        seen=True,
+        rival="personal-90d",
+    ),
     "deskdrop": ranked("deskdrop", sets.deskdrop, seen=False, rival="popular-1d"),
     "deskdrop-new": ranked(
         "deskdrop-new", lambda: sets.deskdrop(known=False), seen=False, rival="popular-1d"

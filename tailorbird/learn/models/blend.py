@@ -6,12 +6,13 @@ from typing import Protocol
 
 import numpy as np
 
+from tailorbird.learn.models.best import top
 from tailorbird.learn.models.ids import Arrays
 from tailorbird.learn.models.interactions import History, Interactions
 from tailorbird.learn.models.popular import Popular
 
 GRID = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-SEEN_GRID = (0.0, 0.5, 2.0, 8.0)
+SEEN_GRID = (0.0, 0.5, 2.0, 8.0, 1e3)  # the last is: never again while others are left
 PASSES = 2
 CANDIDATES_PER_SCORER = 100
 MIN_GAIN = 0.002  # relative; smaller gains are noise
@@ -36,6 +37,7 @@ class Case:
     user: int
     history: History
     targets: np.ndarray  # distinct item numbers
+    gains: np.ndarray | None = None  # what each target is worth; 1 when left out
 
 
 @dataclass
@@ -95,9 +97,11 @@ def search(scorers: dict[str, Scorer], cases: list[Case], fallback: str = "popul
         return Blend({name: scorers[name] for name in {*chosen, fallback}}, chosen, 0.0, fallback)
     table = _Table.of(scorers, cases)
     one = np.eye(len(names))
-    alone = {name: table.quality(table.total(one[n], 0.0)) for n, name in enumerate(names)}
-    order = sorted(range(len(names)), key=lambda n: -alone[names[n]])
-    weights, penalty, best = one[order[0]], 0.0, alone[names[order[0]]]
+    penalty = max((SEEN_GRID[0], SEEN_GRID[-1]), key=lambda value: max(table.alone(value)))
+    alone = table.alone(penalty)
+    order = [n for n in np.argsort(-np.array(alone), kind="stable").tolist() if alone[n] > 0.0]
+    order = [n for n in order or [0] if not table.repeats(n)]
+    weights, best = one[order[0]], alone[order[0]]
     for _ in range(PASSES):
         for n in order:
             others = weights * (1.0 - one[n])
@@ -116,7 +120,8 @@ def search(scorers: dict[str, Scorer], cases: list[Case], fallback: str = "popul
                 best, penalty = quality, value
     chosen = {name: float(w) for name, w in zip(names, weights, strict=True) if w}
     kept = {name: scorers[name] for name in scorers if name in chosen or name == fallback}
-    return Blend(kept, chosen, penalty, fallback, alone | {"blend": best})
+    reached = dict(zip(names, alone, strict=True)) | {"blend": best}
+    return Blend(kept, chosen, penalty, fallback, reached)
 
 
 def hold_out(data: Interactions, limit: int, seed: int) -> tuple[np.ndarray, list[Case]]:
@@ -131,6 +136,7 @@ TIME_CUT_QUANTILE = 0.9
 MIN_CASES = 50
 MIN_CASE_SHARE = 0.1
 NEXT_ROWS = 3  # what comes next: so many rows, and what came in the moment of the last of them
+LATER_GAIN = 0.3  # of what came after that moment, beside what came in the next one
 MAX_TARGET_ROWS = 20
 
 
@@ -148,7 +154,7 @@ def _cut_in_time(data: Interactions, limit: int, seed: int) -> tuple[np.ndarray,
     cases = []
     for user in _sample(users, limit, seed):
         end = int(data.offsets[user] + known[user])
-        cases.append(Case(int(user), data.history(user, end, cut), _next(data, user, end)))
+        cases.append(Case(int(user), data.history(user, end, cut), *_next(data, user, end)))
     return before, cases
 
 
@@ -161,16 +167,18 @@ def _newest_tenth(data: Interactions, limit: int, seed: int) -> tuple[np.ndarray
         stop = int(data.offsets[user + 1])
         end = stop - max(1, round(0.1 * int(lengths[user])))
         keep[end:stop] = False
-        cases.append(Case(int(user), data.history(user, end), _next(data, user, end)))
+        cases.append(Case(int(user), data.history(user, end), *_next(data, user, end)))
     return keep, cases
 
 
-def _next(data: Interactions, user: int, row: int) -> np.ndarray:
-    """The items a user came to next, from this row on."""
+def _next(data: Interactions, user: int, row: int) -> tuple[np.ndarray, np.ndarray]:
+    """The items a user came to next, from this row on, and what each is worth."""
     stop = min(int(data.offsets[user + 1]), row + MAX_TARGET_ROWS)
     third = min(row + NEXT_ROWS, stop) - 1
     stop = row + int(np.searchsorted(data.time[row:stop], data.time[third], side="right"))
-    return np.unique(data.item[row:stop])
+    items = np.unique(data.item[row:stop])
+    at_once = np.isin(items, data.item[row:stop][data.time[row:stop] == data.time[row]])
+    return items, np.where(at_once, 1.0, LATER_GAIN)
 
 
 def _sample(users: np.ndarray, limit: int, seed: int) -> np.ndarray:
@@ -186,23 +194,29 @@ class _Table:
     scores: np.ndarray  # [scorer, case, candidate]
     seen: np.ndarray  # [case, candidate]
     target: np.ndarray  # [case, place]: a target's candidate, or the one that is worst by far
-    ideal: np.ndarray  # [case]
+    gain: np.ndarray  # [case, place]: what that target adds when it is first, of 1 for all at best
 
     @classmethod
     def of(cls, scorers: dict[str, Scorer], cases: list[Case]) -> "_Table":
-        rows = [_row(scorers, case) for case in cases]
+        same = {
+            name: standard(scorer.score(cases[0].history))
+            for name, scorer in scorers.items()
+            if isinstance(scorer, Popular)
+        }
+        best = [top(vector, CANDIDATES_PER_SCORER) for vector in same.values()]
+        rows = [_row(scorers, case, same, best) for case in cases]
         width = 1 + max(len(row[1]) for row in rows)
         most = max(len(row[2]) for row in rows)
         scores = np.full((len(scorers), len(rows), width), -1e3, dtype=np.float32)
         seen = np.zeros((len(rows), width), dtype=bool)
         target = np.full((len(rows), most), width - 1)
+        gain = np.zeros((len(rows), most))
         for n, (values, old, wanted) in enumerate(rows):
             scores[:, n, : len(old)] = values
             seen[n, : len(old)] = old
             target[n, : len(wanted)] = wanted
-        gains = np.cumsum(DISCOUNT)
-        count = [min(len(case.targets), len(DISCOUNT)) for case in cases]
-        return cls(scores, seen, target, gains[np.array(count, dtype=int) - 1])
+            gain[n, : len(wanted)] = _shares(cases[n])
+        return cls(scores, seen, target, gain)
 
     def total(self, weights: np.ndarray, penalty: float) -> np.ndarray:
         found = np.zeros(self.seen.shape, dtype=np.float32)
@@ -217,24 +231,47 @@ class _Table:
     def quality(self, total: np.ndarray) -> float:
         """Mean NDCG@25."""
         own = np.take_along_axis(total, self.target, axis=1)
-        gain = np.zeros(len(total))
-        real = self.target < total.shape[1] - 1
+        found = np.zeros(len(total))
         for place in range(self.target.shape[1]):
             ahead = (total >= own[:, place, None]).sum(axis=1) - 1  # equals stand ahead
-            gain += real[:, place] * GAIN_AT[np.minimum(ahead, len(GAIN_AT) - 1)]
-        return float((gain / self.ideal).mean())
+            found += self.gain[:, place] * GAIN_AT[np.minimum(ahead, len(GAIN_AT) - 1)]
+        return float(found.mean())
+
+    def alone(self, penalty: float) -> list[float]:
+        """What each scorer reaches by itself."""
+        return [self.quality(self.less(one, penalty, 1)) for one in self.scores]
+
+    def repeats(self, n: int) -> bool:
+        """Whether an earlier scorer says the same of every case."""
+        return any(np.array_equal(self.scores[n], self.scores[m]) for m in range(n))
 
 
 DISCOUNT = 1.0 / np.log2(np.arange(2, 27))  # an answer holds 25 items unless it is told otherwise
 GAIN_AT = np.append(DISCOUNT, 0.0)
 
 
-def _row(scorers: dict[str, Scorer], case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _shares(case: Case) -> np.ndarray:
+    """What each target is worth, so that the best order of all of them is worth 1."""
+    gains = np.ones(len(case.targets)) if case.gains is None else case.gains
+    best = np.sort(gains)[::-1][: len(DISCOUNT)]
+    return gains / float((best * DISCOUNT[: len(best)]).sum())
+
+
+def _row(
+    scorers: dict[str, Scorer],
+    case: Case,
+    same: dict[str, np.ndarray],
+    best_of_same: list[np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One case's candidates (the best of every scorer, and the targets): their scores, which of
-    them were seen, and where the targets are."""
-    vectors = [standard(scorer.score(case.history)) for scorer in scorers.values()]
-    count = min(CANDIDATES_PER_SCORER, len(vectors[0]))
-    best = [np.argpartition(-vector, count - 1)[:count] for vector in vectors]
-    candidates = np.unique(np.concatenate([*best, case.targets]))
-    values = np.stack([vector[candidates] for vector in vectors])
+    them were seen, and where the targets are. `same` scorers say the same of every case."""
+    own = {
+        name: standard(scorer.score(case.history))
+        for name, scorer in scorers.items()
+        if name not in same
+    }
+    best = [top(vector, CANDIDATES_PER_SCORER) for vector in own.values()]
+    candidates = np.unique(np.concatenate([*best, *best_of_same, case.targets]))
+    vectors = own | same
+    values = np.stack([vectors[name][candidates] for name in scorers])
     return values, np.isin(candidates, case.history.item), np.searchsorted(candidates, case.targets)

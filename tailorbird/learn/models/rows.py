@@ -24,15 +24,17 @@ class Rows:
     @classmethod
     def largest(cls, matrix: sparse.csr_matrix, keep: int) -> "Rows":
         """Keep the `keep` largest entries (by magnitude) of every row."""
-        counts = np.diff(matrix.indptr)
-        row = np.repeat(np.arange(matrix.shape[0]), counts)
-        order = np.lexsort((-np.abs(matrix.data), row))
-        rank = np.arange(len(order)) - np.repeat(matrix.indptr[:-1], counts)
-        order = order[rank < keep]
+        begin, counts = matrix.indptr[:-1], np.diff(matrix.indptr)
         starts = np.zeros(matrix.shape[0] + 1, dtype=np.int64)
         np.cumsum(np.minimum(counts, keep), out=starts[1:])
-        columns = matrix.indices[order].astype(np.int32)
-        return cls(starts, columns, matrix.data[order].astype(np.float32))
+        size = np.abs(matrix.data)
+        kept = np.ones(len(size), dtype=bool)
+        for row in np.flatnonzero(counts > keep).tolist():
+            one = slice(begin[row], begin[row] + counts[row])
+            small = np.argpartition(size[one], counts[row] - keep)[: counts[row] - keep]
+            kept[one][small] = False
+        columns = matrix.indices[kept].astype(np.int32)
+        return cls(starts, columns, matrix.data[kept].astype(np.float32))
 
     @classmethod
     def of_dense(cls, matrix: np.ndarray, cover: np.ndarray, size: int, keep: int) -> "Rows":
