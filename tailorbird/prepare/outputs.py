@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Sequence
@@ -28,6 +29,24 @@ def is_folder(output_uri: str) -> bool:
     return output_uri.endswith("/")
 
 
+def recover(output_uri: str) -> None:
+    """Mend a local folder whose exchange was cut off: the finished one counts, else the old one."""
+    if output_uri.startswith("s3://") or not is_folder(output_uri):
+        return
+    target = Path(output_uri)
+    for old in target.parent.glob(f".{glob.escape(target.name)}.*.old"):
+        unfinished = old.with_suffix(".part")
+        if _is_alive(old):
+            continue
+        if not target.exists():
+            whole = (unfinished / DONE).exists()
+            (unfinished if whole else old).replace(target)
+        shutil.rmtree(old, ignore_errors=True)
+    for unfinished in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        if not _is_alive(unfinished):
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def file(room: Prepare, csv: Path, output_uri: str) -> None:
     """Put the finished file where it was asked for."""
     if output_uri.startswith("s3://"):
@@ -46,7 +65,8 @@ def file(room: Prepare, csv: Path, output_uri: str) -> None:
 def folder(room: Prepare, files: Sequence[tuple[str, Path]], output_uri: str) -> None:
     """Put finished files, each with its name, into a folder that then holds nothing else.
 
-    A local folder is exchanged at once; in an object store `_SUCCESS` is the last to come.
+    A local folder is exchanged by two renames (`recover` finishes what was cut off between them);
+    in an object store `_SUCCESS` is the last to come.
     """
     if output_uri.startswith("s3://"):
         _into_store(room, files, output_uri)
@@ -63,6 +83,14 @@ def folder(room: Prepare, files: Sequence[tuple[str, Path]], output_uri: str) ->
         target.replace(old)
     unfinished.replace(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_alive(left: Path) -> bool:
+    """Whether the process in a leftover's name is another one that still runs."""
+    number = left.name.rsplit(".", 2)[1]
+    if not number.isdigit() or int(number) == os.getpid():
+        return False
+    return Path("/proc", number).exists()
 
 
 def _into_store(room: Prepare, files: Sequence[tuple[str, Path]], output_uri: str) -> None:

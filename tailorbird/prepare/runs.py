@@ -74,6 +74,7 @@ def run(
     if options.engine not in engines.ENGINES:
         known = ", ".join(engines.ENGINES)
         raise Invalid(f"There is no engine {options.engine!r}; one of {known}")
+    outputs.recover(output_uri)
     began = time.perf_counter()
     grouped = inputs.groups(inputs.find(room, input_uri))
     place, key = _staged(room, input_uri, output_uri, wanted, options, grouped)

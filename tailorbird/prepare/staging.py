@@ -59,18 +59,42 @@ class Staging:
 def staging(place: Path, key: str) -> Iterator[Staging]:
     """The staging of a run, to itself; it goes away at the end, and stays when that fails."""
     folder = place / key
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InUse("The same output is being prepared by another process") from None
+    with _locked(folder):
         for leftover in folder.glob(".part-*"):
             leftover.unlink()
         yield Staging(folder)
-        shutil.rmtree(folder)
+        ended = place / f".{key}.{os.getpid()}.ended"
+        folder.replace(ended)  # at once: who comes now begins a folder of its own
+        shutil.rmtree(ended)
     with contextlib.suppress(OSError):  # others may have theirs there
         place.rmdir()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The folder, made if need be, and nobody else's; InUse when it is another's."""
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / "lock").open("w")
+        except FileNotFoundError:  # the one before is taking it away
+            continue
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InUse("The same output is being prepared by another process") from None
+            if not _is_at(lock.fileno(), folder / "lock"):  # it went away with its folder
+                continue
+            yield
+            return
+
+
+def _is_at(opened: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(opened), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def key_of(described: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import gzip
 import io
 import json
@@ -19,12 +20,15 @@ import pytest
 from tailorbird import prepare
 from tailorbird.clock import SystemClock
 from tailorbird.errors import InUse, Invalid, NotFound
-from tailorbird.prepare import Options, Prepare, Progress, from_dict, inputs
+from tailorbird.prepare import Options, Prepare, Progress, from_dict, inputs, outputs
+from tailorbird.prepare.counts import Counts
 from tailorbird.prepare.staging import staging
+from tailorbird.prepare.worker import greeted, greeting
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Objects, Worker
 from tests.conftest import wait_for
 from tests.unit.prepare import messy, reference
+from tests.unit.prepare.mappings import GIVEN, dataset_name
 
 ARCHIVE = "s3://tailorbird-archive/segment-logs/source/"
 DEFAULT = from_dict({}).interactions
@@ -254,6 +258,54 @@ def test_two_runs_at_once_do_not_share_their_parts(tmp_path: Path) -> None:
     again = staging(tmp_path, "k")
     with staging(tmp_path, "k"), pytest.raises(InUse, match="by another process"):
         again.__enter__()
+
+
+def test_a_lock_that_went_away_with_its_folder_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run ends between this one's opening of the lock and its locking."""
+    real, before = fcntl.flock, staging(tmp_path / "parts", "k")
+    before.__enter__()
+
+    def late(lock: Any, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", real)
+        before.__exit__(None, None, None)
+        real(lock, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with staging(tmp_path / "parts", "k") as stage:
+        stage.unfinished(0).write_text("a,b\n")
+        stage.keep(0, Counts())
+        assert stage.known(0) is not None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        ({".out.0.old": "old", ".out.0.part": "new"}, "new"),  # killed between the two renames
+        ({".out.0.old": "old"}, "old"),
+        ({".out.0.old": "old", "out": "new"}, "new"),  # killed after them
+        ({".out.0.part": "new", "out": "old"}, "old"),  # and before
+    ],
+)
+def test_an_exchange_of_folders_that_was_cut_off_is_finished(
+    tmp_path: Path, left: dict[str, str], expected: str
+) -> None:
+    for name, held in left.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part-00000.csv").write_text(held)
+        (tmp_path / name / "_SUCCESS").touch()
+    outputs.recover(f"{tmp_path}/out/")
+    assert [one.name for one in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "part-00000.csv").read_text() == expected
+
+
+@pytest.mark.parametrize("name", sorted(GIVEN))
+def test_a_worker_is_told_its_dataset_as_it_is(name: str) -> None:
+    dataset = from_dict(GIVEN[name]).dataset(dataset_name(name))
+    assert dataset is not None
+    assert greeted(greeting(dataset)) == dataset
 
 
 def test_a_job_does_it_in_the_background_and_reports(room: Prepare) -> None:
