@@ -35,6 +35,7 @@ RECIPE = (
 )
 NPM = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--silent")
 SDK_VERSION = "^3"
+SDK_2 = "aws-sdk@^2"
 SDK = ("s3", "lambda", "sts", "personalize", "personalize-events", "personalize-runtime",
        "pinpoint", "cloudwatch-logs")  # fmt: skip
 KEPT = ("package.json", "LICENSE", "NOTICE", "THIRD-PARTY-LICENSES", "dist")
@@ -79,25 +80,34 @@ def _node() -> str:
 
 
 def _node_sdk() -> str:
-    """The SDK for JavaScript that Lambda's Node.js runtimes have: the services of this house."""
+    """The SDKs for JavaScript that Lambda's Node.js runtimes have: version 3 (the services of this
+    house), and version 2 for the runtimes up to nodejs16.x.
+    """
+    three = [f"@aws-sdk/client-{name}@{SDK_VERSION}" for name in SDK]
+    missing = [
+        package
+        for package, wanted in ((node.SDK_3, three), (node.SDK_2, [SDK_2]))
+        if not node.has_sdk(package) and not _fetch_sdk(package, wanted)
+    ]
+    return f"no SDK for JavaScript from npm: {', '.join(missing)}" if missing else ""
+
+
+def _fetch_sdk(package: str, wanted: Sequence[str]) -> bool:
     found = node.binary()
     npm = _npm(found) if found is not None else None
-    if node.has_sdk():
-        return ""
     if npm is None or found is None:
-        return "no npm, so no SDK for JavaScript"
-    target = node.sdk_folder().parent
+        return False
+    target = node.sdk_folder(package).parent
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="sdk-", dir=target.parent) as staging:
-        wanted = [f"@aws-sdk/client-{name}@{SDK_VERSION}" for name in SDK]
         if not _run([*npm, "install", *NPM, "--prefix", staging, *wanted], found.parent):
-            return "no SDK for JavaScript from npm"
+            return False
         made = Path(staging) / "made"
         made.mkdir()
         (Path(staging) / "node_modules").rename(made / "node_modules")
         shutil.rmtree(target, ignore_errors=True)
         made.rename(target)
-    return ""
+    return True
 
 
 def _compile() -> str:

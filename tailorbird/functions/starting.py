@@ -242,7 +242,7 @@ class Starter:
         ]
         if layers is not None:
             mounts.append(Mount(layers, places.layers))
-        brought = layers is not None and any(layers.glob("nodejs/**/node_modules/@aws-sdk"))
+        brought = layers is not None and any(layers.glob("nodejs/**/node_modules/*aws-sdk"))
         if runtime.modules and not brought:
             mounts.append(Mount(runtime.modules, "/var/node_modules"))
         inner = runtime.command(interpreter, places, version.memory_mb)

@@ -493,6 +493,26 @@ def test_the_sdk_for_javascript_is_part_of_the_runtime(client: Any, style: str) 
     assert payload(answer) == "seen"
 
 
+def test_old_runtimes_have_version_2_of_the_sdk(client: Any) -> None:
+    if not node.has_sdk(node.SDK_2):
+        pytest.skip("python -m tailorbird.functions.setup --node-sdk was not run")
+    code = """
+const AWS = require('aws-sdk');
+AWS.config.update({ region: process.env.AWS_REGION });
+const s3 = new AWS.S3({ s3ForcePathStyle: true });
+const pinpoint = new AWS.Pinpoint();
+exports.handler = async (event) => {
+  const apps = await pinpoint.getApps({}).promise();
+  const { Body } = await s3.getObject(event).promise();
+  return [apps.ApplicationsResponse.Item.length, Body.toString()];
+};"""
+    event = {"Bucket": "samples", "Key": "a b/c.txt"}
+    answer = run(client, "nodejs16.x", "index.handler", packed({"index.js": code}), event)
+    assert payload(answer) == [0, "seen"]
+    answer = run(client, NODE, "index.handler", packed({"index.js": code}), event)
+    assert "Cannot find module 'aws-sdk'" in payload(answer)["errorMessage"]
+
+
 BINARY = r"""
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -15,6 +15,8 @@ from tailorbird.functions.runtimes.runtime import Places, Runtime
 NAMES = tuple(f"nodejs{major}.x" for major in (12, 14, 16, 18, 20, 22, 24, 26))
 RIC = "node_modules/aws-lambda-ric"
 VERSION_SECONDS = 10.0
+SDK_3, SDK_2 = "@aws-sdk", "aws-sdk"
+SDK_2_NAMES = ("nodejs12.x", "nodejs14.x", "nodejs16.x")  # Lambda guide, "Building with Node.js"
 
 
 def folder() -> Path:
@@ -22,13 +24,20 @@ def folder() -> Path:
     return Path(sys.prefix) / "share" / "tailorbird" / "node"
 
 
-def sdk_folder() -> Path:
-    """Where the optional SDK for JavaScript is put."""
-    return folder().with_name("node-sdk") / "node_modules"
+def sdk_folder(package: str = SDK_3) -> Path:
+    """Where the optional SDK for JavaScript is put: 3 for `@aws-sdk`, 2 for `aws-sdk`."""
+    name = "node-sdk" if package == SDK_3 else "node-sdk-2"
+    return folder().with_name(name) / "node_modules"
 
 
-def has_sdk() -> bool:
-    return (sdk_folder() / "@aws-sdk").is_dir()
+def has_sdk(package: str = SDK_3) -> bool:
+    return (sdk_folder(package) / package).is_dir()
+
+
+def _sdk_of(name: str) -> Path | None:
+    """The SDK that Lambda has in this runtime, where it was fetched: 2 up to nodejs16.x, then 3."""
+    package = SDK_2 if name in SDK_2_NAMES else SDK_3
+    return sdk_folder(package) if has_sdk(package) else None
 
 
 def binary() -> Path | None:
@@ -60,13 +69,14 @@ def find(name: str, _bundle: str = "") -> Runtime:
         binary=node,
         libraries=folder(),
         channel=True,
-        modules=sdk_folder() if has_sdk() else None,
+        modules=_sdk_of(name),
     )
 
 
 def describe() -> str:
     try:
-        sdk = "aws-lambda-ric and the SDK for JavaScript" if has_sdk() else "aws-lambda-ric"
+        kept = [major for package, major in ((SDK_2, 2), (SDK_3, 3)) if has_sdk(package)]
+        sdk = " and ".join(["aws-lambda-ric", *(f"the SDK for JavaScript {n}" for n in kept)])
         return f"{find(NAMES[0]).version} with {sdk}, for {NAMES[0]} to {NAMES[-1]}"
     except Unavailable as missing:
         return missing.message
@@ -99,8 +109,8 @@ def _env_of(name: str) -> Callable[[Places], dict[str, str]]:
         layers = f"{places.layers}/nodejs"
         folders = [f"{layers}/node{own}/node_modules", f"{layers}/node_modules"]
         folders.append(f"{places.runtime}/node_modules")
-        if places.are_real and has_sdk():
-            folders.append(str(sdk_folder()))
+        if places.are_real and (sdk := _sdk_of(name)):
+            folders.append(str(sdk))
         return {"NODE_PATH": ":".join(folders)}
 
     return env
