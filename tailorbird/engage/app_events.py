@@ -14,6 +14,7 @@ from tailorbird.access import Caller
 from tailorbird.clock import parse_iso
 from tailorbird.engage import app_streams, apps, definitions, endpoints, event_quota, events
 from tailorbird.engage.apps import App
+from tailorbird.engage.bulk import has_nul
 from tailorbird.engage.events import Event
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid, TooLarge
@@ -112,9 +113,9 @@ def _write(
 
 
 def _event(endpoint_id: str, event_id: str, given: dict[str, Any]) -> Event:
-    size = len(orjson.dumps(given, default=str))
-    if size > MAX_EVENT_BYTES:
-        raise Invalid(f"The event has {size} bytes; {MAX_EVENT_BYTES} is the limit")
+    text = orjson.dumps(given, default=str)
+    if len(text) > MAX_EVENT_BYTES:
+        raise Invalid(f"The event has {len(text)} bytes; {MAX_EVENT_BYTES} is the limit")
     attributes, metrics = given.get("Attributes") or {}, given.get("Metrics") or {}
     if len(attributes) + len(metrics) > MAX_KEYS:
         raise Invalid(
@@ -126,7 +127,7 @@ def _event(endpoint_id: str, event_id: str, given: dict[str, Any]) -> Event:
             raise Invalid(f"{name[:60]!r} has {len(name)} characters; 1 to {MAX_KEY_CHARS}")
     if not given.get("EventType"):
         raise Invalid("EventType is empty; an event has a name")
-    if b"\\u0000" in orjson.dumps(given, default=str):
+    if has_nul(text.decode()):
         raise Invalid("The event holds the character NUL")
     try:
         moment = parse_iso(given["Timestamp"])

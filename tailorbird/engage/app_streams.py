@@ -28,7 +28,7 @@ def note(room: Engage, conn: Connection, app: App, found: Sequence[Event]) -> No
         if event.type == OPENED and event.attributes.get("campaign_id")
     ]  # fmt: skip
     counts.add(room, conn, app.number, now, opened)
-    to = outbox.streams(conn, app.number)
+    to = outbox.streams(room, conn, app.number)
     if not to:
         return
     keys = {event.endpoint_id: definitions.key_of(event.endpoint_id) for event in found}

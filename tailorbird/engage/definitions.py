@@ -16,6 +16,7 @@ import orjson
 
 from tailorbird import clock
 from tailorbird.clock import parse_iso
+from tailorbird.engage.bulk import has_nul
 from tailorbird.errors import Invalid, TooLarge
 from tailorbird.settings import Settings
 
@@ -30,6 +31,8 @@ PUSH_CHANNELS = frozenset(
 )
 STATUSES = ("ACTIVE", "INACTIVE")
 OPT_OUTS = ("ALL", "NONE")
+COORDINATES = ("Latitude", "Longitude")
+TEXTS = {str}
 FIELDS = frozenset(
     ("Address", "Attributes", "ChannelType", "Demographic", "EffectiveDate", "EndpointStatus", "Id",
      "Location", "Metrics", "OptOut", "RequestId", "User")
@@ -96,9 +99,9 @@ def merge(
     """Lay an update over an endpoint. User attributes go to the person: `user_attributes[user
     id]`.
     """
-    unknown = given.keys() - FIELDS
-    if unknown:
-        raise Invalid(f"Endpoint {endpoint.id}: there is no field {sorted(unknown)[0]!r}")
+    if not given.keys() <= FIELDS:
+        unknown = sorted(given.keys() - FIELDS)[0]
+        raise Invalid(f"Endpoint {endpoint.id}: there is no field {unknown!r}")
     endpoint.channel = _choice(endpoint, given, "ChannelType", CHANNELS, endpoint.channel)
     endpoint.opt_out = _choice(endpoint, given, "OptOut", OPT_OUTS, endpoint.opt_out) or "NONE"
     endpoint.status = _choice(endpoint, given, "EndpointStatus", STATUSES, None) or "ACTIVE"
@@ -122,15 +125,17 @@ def merge(
 def document(endpoint: Endpoint, limits: Limits) -> str:
     """The stored part as JSON; Invalid for text no database keeps, TooLarge over the limit."""
     try:
-        text = orjson.dumps(endpoint.body)
+        written = orjson.dumps(endpoint.body)
     except (TypeError, ValueError) as error:
         raise Invalid(f"Endpoint {endpoint.id}: {error}") from None
-    if b"\\u0000" in text or "\x00" in (endpoint.address or "") + (endpoint.user_id or ""):
+    text = written.decode()
+    if has_nul(text) or "\x00" in (endpoint.address or "") + (endpoint.user_id or ""):
         raise Invalid(f"Endpoint {endpoint.id}: a value holds the character NUL")
-    size = len(text) + len(endpoint.id) + len(endpoint.address or "") + len(endpoint.user_id or "")
+    columns = (endpoint.id, endpoint.address or "", endpoint.user_id or "")
+    size = len(written) + sum(map(len, columns))
     if limits.bytes and size > limits.bytes:
         raise TooLarge(f"Endpoint {endpoint.id[:60]} has {size} bytes; {limits.bytes} is the limit")
-    return text.decode()
+    return text
 
 
 def definition(endpoint: Endpoint, user_attributes: dict[str, Any] | None) -> dict[str, Any]:
@@ -219,10 +224,12 @@ def _merge_lists(
         raise Invalid(f"Endpoint {endpoint.id}: {part} has to be a map of names to lists of text")
     merged = dict(into.get(part) or {})
     for name, value in given.items():
-        values = [as_text(v) for v in (value if isinstance(value, list) else [value])]
+        values = value if isinstance(value, list) else [value]
         if not values or value is None:
             merged.pop(name, None)
             continue
+        if {*map(type, values)} != TEXTS:
+            values = [as_text(v) for v in values]
         _check_attribute(endpoint, part, name, values, limits)
         merged[name] = values
     into[part] = merged
@@ -231,18 +238,19 @@ def _merge_lists(
 def _check_attribute(
     endpoint: Endpoint, part: str, name: str, values: list[str], limits: Limits
 ) -> None:
-    where = f"Endpoint {endpoint.id}: {part} {name!r}"
+    longest = max(map(len, values))
     if not name or len(name) > MAX_NAME_CHARS:
-        raise Invalid(f"{where} has a name of {len(name)} characters; 1 to {MAX_NAME_CHARS}")
-    if limits.values and len(values) > limits.values:
-        raise Invalid(f"{where} has {len(values)} values; {limits.values} is the limit")
-    if limits.value_chars:
-        for value in values:
-            if len(value) > limits.value_chars:
-                raise Invalid(
-                    f"{where} has a value of {len(value)} characters; {limits.value_chars} is the"
-                    " limit (setting engage_max_attribute_value_chars)"
-                )
+        wrong = f"a name of {len(name)} characters; 1 to {MAX_NAME_CHARS}"
+    elif limits.values and len(values) > limits.values:
+        wrong = f"{len(values)} values; {limits.values} is the limit"
+    elif limits.value_chars and longest > limits.value_chars:
+        wrong = (
+            f"a value of {longest} characters; {limits.value_chars} is the limit"
+            " (setting engage_max_attribute_value_chars)"
+        )
+    else:
+        return
+    raise Invalid(f"Endpoint {endpoint.id}: {part} {name!r} has {wrong}")
 
 
 def _merge_metrics(endpoint: Endpoint, given: Any) -> None:
@@ -276,10 +284,8 @@ def _rounded(endpoint: Endpoint, location: Any) -> Any:
     if not isinstance(location, dict):
         return location
     try:
-        return {
-            name: round(float(value), 1) if name in ("Latitude", "Longitude") else value
-            for name, value in location.items()
-        }
+        coordinates = {n: round(float(location[n]), 1) for n in COORDINATES if n in location}
+        return {**location, **coordinates}
     except (TypeError, ValueError):
         raise Invalid(
             f"Endpoint {endpoint.id}: Location has a coordinate that is no number"

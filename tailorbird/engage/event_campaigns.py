@@ -7,7 +7,7 @@ the campaign", and API reference, "CampaignEventFilter".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
@@ -27,7 +27,7 @@ from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App, by_id
 from tailorbird.engage.event_rules import SYSTEM, Matches, matcher
 from tailorbird.engage.room import Engage
-from tailorbird.store import Job
+from tailorbird.store import Job, Question
 
 if TYPE_CHECKING:
     from tailorbird.engage.events import Event
@@ -36,6 +36,11 @@ FIRE = "engage.fire"
 QUEUE = "engage"
 GATHER_SECONDS = 1.0
 BURST_ENDPOINTS = 1_000
+_WAITING = (
+    "SELECT c.id, v.body FROM engage_campaigns c JOIN engage_campaign_versions v"
+    " ON v.campaign_id = c.id AND v.version = c.version"
+    " WHERE c.application_id = ? AND c.frequency = ? AND c.state IN (?, ?)"
+)
 
 
 class Listening(NamedTuple):
@@ -45,25 +50,27 @@ class Listening(NamedTuple):
     matches: Matches
 
 
+def waiting(room: Engage, app: App) -> Question:
+    """Asks for the application's campaigns that wait for events."""
+    return room.db.sql(_WAITING), (
+        app.id,
+        schedules.EVENT,
+        campaigns.SCHEDULED,
+        campaigns.EXECUTING,
+    )
+
+
 def listening(
-    room: Engage, conn: Connection, app: App, now: float, *, system: bool
+    room: Engage, found: Iterable[tuple[Any, ...]], now: float, *, system: bool
 ) -> list[Listening]:
-    """The application's campaigns that wait for events at this moment."""
-    c, v = t.campaigns.c, t.campaign_versions.c
-    query = (
-        sa.select(c.id, v.body)
-        .join_from(t.campaigns, t.campaign_versions, c.id == v.campaign_id)
-        .where(
-            c.application_id == app.id, c.frequency == schedules.EVENT, v.version == c.version,
-            c.state.in_((campaigns.SCHEDULED, campaigns.EXECUTING)),
-        )
-    )  # fmt: skip
-    found = []
-    for campaign_id, body in conn.execute(query):
-        event_filter = body["Schedule"]["EventFilter"]
-        if (event_filter["FilterType"] == SYSTEM) is system and _is_open(body["Schedule"], now):
-            found.append(Listening(campaign_id, matcher(event_filter, now)))
-    return found
+    """Those of the `waiting` that wait at this moment."""
+    open_now = []
+    for campaign_id, document in found:
+        schedule = room.db.load(document)["Schedule"]
+        event_filter = schedule["EventFilter"]
+        if (event_filter["FilterType"] == SYSTEM) is system and _is_open(schedule, now):
+            open_now.append(Listening(campaign_id, matcher(event_filter, now)))
+    return open_now
 
 
 def fire(

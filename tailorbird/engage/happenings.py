@@ -82,7 +82,7 @@ def _tell(room: Engage, conn: Connection, found: Happening) -> None:
     if found.origin.endpoint_id:
         events.put(room, conn, app, [_event(found, now)], system=True)
     if mine.is_streamed:
-        to = outbox.streams(conn, mine.number)
+        to = outbox.streams(room, conn, mine.number)
         outbox.add(room, conn, mine.number, to, [_record(room, mine, found, now)])
 
 

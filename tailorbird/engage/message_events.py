@@ -82,7 +82,7 @@ def note(
     counts.add(room, conn, mine.number, moment, _counts(room, activity, entries))
     if mine.is_streamed:
         told = _records(room, conn, mine, activity, entries, moment)
-        outbox.add(room, conn, mine.number, outbox.streams(conn, mine.number), told)
+        outbox.add(room, conn, mine.number, outbox.streams(room, conn, mine.number), told)
     return mine
 
 
@@ -103,7 +103,7 @@ def note_direct(
         rows = [Count("", "", *key[:2], n, key[2]) for key, n in counted.items()]
         counts.add(room, conn, mine.number, now, rows)
         if mine.is_streamed:
-            to = outbox.streams(conn, mine.number)
+            to = outbox.streams(room, conn, mine.number)
             told = [r for m, receipt in pairs for r in _handed_over(room, mine, m, receipt, now)]
             outbox.add(room, conn, mine.number, to, told)
 

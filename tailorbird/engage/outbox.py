@@ -6,7 +6,6 @@ takes only what no transaction under way could still come before, so none is lef
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,12 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.engage import measure_tables as mt
+from tailorbird.engage.bulk import without_nul
 from tailorbird.engage.room import Engage
+from tailorbird.store import fetch
 
 KIND = "engage.stream"
 ROW_RECORDS = 250
 GRAIN_SECONDS = 1.0  # at most one job a stream and second
-_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # escaped; not the backslash and letters of a text
 _ADD = {
     "sqlite": "INSERT INTO engage_outbox (app, xid, count, arrived, lines) VALUES (?,0,?,?,?)",
     "postgresql": "INSERT INTO engage_outbox (app, xid, count, arrived, lines)"
@@ -49,11 +49,10 @@ class Waiting(NamedTuple):
     lines: str
 
 
-def streams(conn: Connection, app: int) -> Sequence[int]:
+def streams(room: Engage, conn: Connection, app: int) -> list[int]:
     """Numbers of the streams that an application's records go to."""
-    return (
-        conn.execute(sa.select(mt.streams.c.number).where(mt.streams.c.app == app)).scalars().all()
-    )
+    text = room.db.sql("SELECT number FROM engage_streams WHERE app = ?")
+    return [row[0] for row in fetch(conn, text, (app,))]
 
 
 def add(
@@ -66,7 +65,7 @@ def add(
     for start in range(0, len(records), ROW_RECORDS):
         portion = records[start : start + ROW_RECORDS]
         lines = b"\n".join(orjson.dumps(one) for one in portion).decode()
-        lines = _NUL.sub(r"\1", lines)  # no database keeps it as text inside text
+        lines = without_nul(lines)
         conn.exec_driver_sql(text, (app, len(portion), now, lines))
     wake(room, conn, to)
 

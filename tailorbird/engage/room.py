@@ -42,6 +42,8 @@ class Engage:
     event_names: dict[int, set[tuple[str, str]]] = field(default_factory=dict, repr=False)
     attribute_names: dict[int, dict[str, set[str]]] = field(default_factory=dict, repr=False)
     writers: Semaphore = field(default_factory=lambda: Semaphore(WRITERS), repr=False)
+    # By activity: since when a channel takes nothing, as this process has seen it.
+    away_since: dict[int, float] = field(default_factory=dict, repr=False)
     stopping: Event = field(default_factory=Event, repr=False)
 
     @cached_property

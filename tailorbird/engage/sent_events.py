@@ -16,6 +16,7 @@ from tailorbird.engage.events import Event
 from tailorbird.engage.ledger import Entry
 from tailorbird.engage.message_events import EMAIL, SMS, Owner
 from tailorbird.engage.room import Engage
+from tailorbird.store import ask
 
 
 def fire(room: Engage, conn: Connection, mine: Owner | None, entries: Sequence[Entry]) -> None:
@@ -24,7 +25,8 @@ def fire(room: Engage, conn: Connection, mine: Owner | None, entries: Sequence[E
         return
     sent = [entry for entry in entries if entry.state == ledger.SENT and entry.message]
     app, now = apps.by_id(conn, mine.id), room.clock.now()
-    if event_campaigns.listening(room, conn, app, now, system=True):
+    (waiting,) = ask(conn, [event_campaigns.waiting(room, app)])
+    if event_campaigns.listening(room, waiting, now, system=True):
         found = [
             _event(kind, entry.endpoint_id, entry.message, now)
             for entry in sent

@@ -50,7 +50,6 @@ from tailorbird.store.jobs import Later
 
 STRETCH = "engage.stretch"
 STOPPED_SECONDS = 1.0
-AWAY_SECONDS = 10.0  # between two tries while a channel is away
 CHANNEL = "EMAIL"
 
 _CLAIM_BATCH = (
@@ -194,6 +193,8 @@ def _settle(room: Engage, job: Job, run: Run, todo: list[tuple[int, list[Member]
                 trouble = _begin_more(room, run, rest, flying)
     finally:
         _give_back(room, flying, wait(flying).done)
+    if done:
+        room.away_since.pop(run.activity["number"], None)
     if isinstance(trouble, Unavailable):
         _be_patient(room, run, trouble)
     if trouble is not None:
@@ -241,10 +242,15 @@ def _give_back(room: Engage, flying: set[Future[Outcome]], over: set[Future[Outc
 
 def _be_patient(room: Engage, run: Run, away: Unavailable) -> None:
     """Try a channel that is away again for a while; then the stretch fails with that reason."""
-    patience = room.settings.engage_channel_patience_seconds
-    expires = run.until is not None and run.until < run.began + patience
-    if expires or room.clock.now() < run.began + patience:
-        raise Later(AWAY_SECONDS)
+    patience, number = room.settings.engage_channel_patience_seconds, run.activity["number"]
+    now = room.clock.now()
+    with room.db.read() as conn:  # another process may have had an answer since
+        query = sa.select(sa.func.max(t.batches.c.finished)).where(t.batches.c.activity == number)
+        last = conn.scalar(query) or 0.0
+    since = max(last, room.away_since.setdefault(number, now))
+    expires = run.until is not None and run.until < since + patience
+    if expires or now < since + patience:
+        raise Later(room.settings.engage_channel_away_seconds)
     raise Invalid(f"{away.message} (away for more than {patience:g} s)")
 
 

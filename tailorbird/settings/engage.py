@@ -138,4 +138,10 @@ SETTINGS = (
         900.0,
         "A campaign waits this long for a channel that is away",
     ),
+    Setting(
+        "engage_channel_away_seconds",
+        float,
+        10.0,
+        "Time between two tries while a channel is away",
+    ),
 )

@@ -5,9 +5,12 @@ Rooms define their own tables on `metadata`.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from tailorbird.errors import Invalid
 
 BUSY_TIMEOUT_MS = 30_000
 POOL_SIZE = 32
+KNOCK_AFTER_SECONDS = 1.0  # a connection that rested longer is asked whether it still is one
+LOOKING_CACHE_KIB = 8_192  # pages that a connection which only looks keeps
 AUTOCOMMIT: dict[str, dict[str, Any]] = {
     "sqlite": {"tailorbird_autocommit": True},
     "postgresql": {"isolation_level": "AUTOCOMMIT"},
@@ -42,14 +47,19 @@ Serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 class Database:
-    """One database. `read()` is autocommit; `write()` is one transaction, alone in its thread."""
+    """One database. `read()` is autocommit; `write()` is one transaction, alone in its thread.
+
+    `changes` grows with every `write()` of this door, so that what was read can be kept in mind.
+    """
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
         self.dialect = self.engine.dialect.name
         self._reading = self.engine.execution_options(**AUTOCOMMIT[self.dialect])
         self._durable = self.engine.execution_options(tailorbird_durable=True)
+        self.changes = 0
         self._writing = threading.local()
+        self._looking = _Looking(self.engine.url.database) if self.dialect == "sqlite" else None
         # SQLite has one writer: queueing here is fair and cheaper than its busy handler.
         self._turn = threading.Lock() if self.dialect == "sqlite" else None
 
@@ -58,10 +68,23 @@ class Database:
         with self._reading.connect() as conn:
             yield conn
 
+    def door(self) -> Database:
+        """The same database with `changes` of its own, for a room that keeps rows in mind."""
+        return copy(self)
+
+    def look(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """What one query of `sql` finds, in autocommit. On SQLite by a connection the thread keeps:
+        a pool and its bookkeeping would cost several times the query."""
+        if self._looking is not None:
+            return self._looking.connection().execute(statement, values).fetchall()
+        with self.read() as conn:
+            return fetch(conn, statement, values)
+
     @contextmanager
-    def write(self, durable: bool = False) -> Iterator[Connection]:
+    def write(self, durable: bool = False, *, in_mind: bool = True) -> Iterator[Connection]:
         """One transaction. What is committed survives a killed process; `durable`: a power cut too
-        (PostgreSQL always does that, SQLite then waits for the disk)."""
+        (PostgreSQL always does that, SQLite then waits for the disk). `in_mind` False: it changes
+        only rows that nobody keeps in mind."""
         engine = self._durable if durable else self.engine
         if getattr(self._writing, "busy", False):
             raise RuntimeError("write() inside write(): pass the connection down instead")
@@ -75,6 +98,8 @@ class Database:
                     yield conn
         finally:
             self._writing.busy = False
+            if in_mind:
+                self.changes += 1
 
     def sql(self, text: str) -> str:
         """Driver SQL for `exec_driver_sql`, written with `?` for both drivers."""
@@ -91,7 +116,36 @@ class Database:
         return orjson.loads(value) if isinstance(value, str | bytes) else value
 
     def close(self) -> None:
+        if self._looking is not None:
+            self._looking.close()
         self.engine.dispose()
+
+
+class _Looking:
+    """SQLite connections that only read, one a thread."""
+
+    def __init__(self, file: str | None) -> None:
+        self._file = file or ":memory:"
+        self._own = threading.local()
+        self._made: list[sqlite3.Connection] = []
+
+    def connection(self) -> sqlite3.Connection:
+        found: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        if found is None:
+            timeout = BUSY_TIMEOUT_MS / 1000
+            found = sqlite3.connect(
+                self._file, timeout=timeout, isolation_level=None, check_same_thread=False
+            )
+            found.execute(f"PRAGMA cache_size=-{LOOKING_CACHE_KIB}")
+            found.execute("PRAGMA query_only=ON")
+            self._own.connection = found
+            self._made.append(found)
+        return found
+
+    def close(self) -> None:
+        self._own = threading.local()
+        while self._made:
+            self._made.pop().close()
 
 
 def fetch(conn: Connection, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -151,17 +205,35 @@ def _engine(url: str) -> Engine:
         )
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed)
+    return _postgresql(parsed)
+
+
+def _postgresql(url: sa.URL) -> Engine:
     try:
-        return sa.create_engine(
-            parsed,
+        engine = sa.create_engine(
+            url,
             pool_size=POOL_SIZE,
             max_overflow=POOL_SIZE,
-            pool_pre_ping=True,
             json_serializer=Database.dump,
             json_deserializer=orjson.loads,
         )
     except ModuleNotFoundError:
         raise Invalid("PostgreSQL needs the extra: pip install 'tailorbird[postgres]'") from None
+
+    def knock(driver: Any, record: Any, _fairy: Any) -> None:
+        if time.monotonic() - record.info.get("back", 0.0) > KNOCK_AFTER_SECONDS:
+            try:
+                engine.dialect.do_ping(driver)
+            except engine.dialect.loaded_dbapi.Error:
+                raise sa.exc.InvalidatePoolError from None
+
+    sa.event.listen(engine, "checkout", knock)
+    sa.event.listen(engine, "checkin", _note_return)
+    return engine
+
+
+def _note_return(_driver: Any, record: Any) -> None:
+    record.info["back"] = time.monotonic()
 
 
 def _sqlite(url: sa.URL) -> Engine:

@@ -191,6 +191,14 @@ def test_a_bad_endpoint_is_refused_and_nothing_of_its_batch_is_kept(
         get(engage, app_id, "good")
 
 
+def test_a_backslash_and_u0000_in_a_text_are_no_nul(engage: Engage, app_id: str) -> None:
+    text = "a\\u0000"
+    person = {"UserId": "u", "UserAttributes": {"path": [text]}}
+    put(engage, app_id, {"Id": "ana", "Attributes": {"path": [text]}, "User": person})
+    shown = get(engage, app_id, "ana")
+    assert (shown["Attributes"], shown["User"]) == ({"path": [text]}, person)
+
+
 def test_more_than_a_hundred_in_a_batch_are_refused(engage: Engage, app_id: str) -> None:
     items = [{"Id": str(n)} for n in range(101)]
     request = {"ApplicationId": app_id, "EndpointBatchRequest": {"Item": items}}

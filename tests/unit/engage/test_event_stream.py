@@ -295,7 +295,7 @@ def test_a_text_that_looks_like_an_escaped_nul_arrives_as_it_is(
     texts = ["\\u0000", "a\\\\u0000", "b\0c", "\\\0"]
     with engage.db.write() as conn:
         app = apps.by_id(conn, app_id)
-        to = outbox.streams(conn, app.number)
+        to = outbox.streams(engage, conn, app.number)
         record = {"arrival_timestamp": 0, "texts": texts, "client": {"client_id": "ana"}}
         outbox.add(engage, conn, app.number, to, [record])
     with engage.db.read() as conn:

@@ -102,6 +102,12 @@ def test_each_event_is_answered_for_itself(engage: Engage, app_id: str) -> None:
     assert len(stored(engage)) == 1
 
 
+def test_a_backslash_and_u0000_in_an_event_are_no_nul(engage: Engage, app_id: str) -> None:
+    answer = happened(engage, app_id, "ana", {"Attributes": {"path": "a\\u0000"}})
+    assert answer["EventsItemResponse"]["ev0"]["StatusCode"] == 202
+    assert stored(engage)[0]["body"]["Attributes"] == {"path": "a\\u0000"}
+
+
 def test_a_request_has_at_most_a_hundred_events_and_four_megabytes(
     engage: Engage, app_id: str
 ) -> None:
