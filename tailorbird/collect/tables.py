@@ -229,3 +229,11 @@ profile_ids = sa.Table(
     sa.Column("value", sa.Text, primary_key=True),
     sa.Column("profile_id", sa.BigInteger, nullable=False, index=True),
 )
+
+# The assertions that OAuth clients have shown, by the hash of client and jti, until they expire.
+assertions = sa.Table(
+    "collect_assertions",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("until", sa.Double, nullable=False),
+)

@@ -6,6 +6,7 @@ setting `segment_strict` answers 400 and 401 instead. Source: Segment, "HTTP API
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import logging
@@ -15,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from tailorbird.collect import Collect, Outcome, Request, take_calls
+from tailorbird.collect import Collect, Outcome, Request, assertions, take_calls
 from tailorbird.collect.rate import Rate
 from tailorbird.collect.receive import BATCH_MAX_BYTES
 from tailorbird.errors import Denied, Invalid, TailorbirdError, Throttled, TooLarge, Unavailable
@@ -74,7 +75,10 @@ class Disconnected(Exception):
 def app(collect: Collect) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """The ASGI application of `/v1/...`."""
 
-    oauth = Oauth(collect.settings)
+    def is_first(client: str, id: str, until: float) -> bool:
+        return assertions.use_once(collect.db, client, id, until, collect.clock.now())
+
+    oauth = Oauth(collect.settings, is_first)
     rate = Rate(collect.settings.segment_requests_per_second, collect.clock.now())
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,9 +130,8 @@ async def _answer(
     if path == TOKEN and method == "POST":
         headers = dict(scope["headers"])
         given, kind = await _body(receive, headers), headers.get(b"content-type", b"")
-        return 200, orjson.dumps(
-            oauth.grant(given, kind, headers.get(b"host", b"").decode("latin-1"))
-        )
+        at = tuple(scope["server"]) if scope.get("server") else None
+        return 200, orjson.dumps(await asyncio.to_thread(oauth.grant, given, kind, at))
     if path == METRICS and method == "POST":  # the browser library's own metrics
         await _body(receive, dict(scope["headers"]))
         return 200, OK

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -24,8 +24,14 @@ SCOPE = "tracking_api:write"
 TOKEN_SECONDS = 86_400
 SKEW_SECONDS = 5
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-OWN_NAME = "https://oauth2.segment.io"
+ASSERTION_MAX_SECONDS = 60  # of its `exp` from now: "valid for less than sixty seconds"
+SEGMENTS_NAMES = ("https://oauth2.segment.io", "https://oauth2.eu1.segmentapis.com")
+LOOPBACK = ("127.0.0.1", "::1")
 FORM = b"application/x-www-form-urlencoded"
+
+
+Address = tuple[str, int | None]
+IsFirst = Callable[[str, str, float], bool]  # client, jti, when it expires
 
 
 class OauthError(Exception):
@@ -40,11 +46,12 @@ class OauthError(Exception):
 class Oauth:
     """The clients that may have tokens, and the tokens they were given."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, is_first: IsFirst) -> None:
+        self._is_first = is_first
+        self._names = (*SEGMENTS_NAMES, *_entries(settings.segment_oauth_names))
         self._fixed = settings.tracking_token
         self._keys = dict(_client(entry) for entry in _entries(settings.segment_oauth_clients))
         self._secret = access.secret(settings.data, "oauth_secret") if self._keys else ""
-        self._used: dict[str, float] = {}  # assertions by their id, until they expire
 
     def accepts(self, token: str) -> bool:
         """True for a token set, or given out here to a client that is still known; for any where
@@ -60,8 +67,10 @@ class Oauth:
             return False
         return claims.get("sub") in self._keys
 
-    def grant(self, body: bytes, content_type: bytes, host: str) -> dict[str, Any]:
-        """The answer to a request for a token; OauthError says what is wrong with it."""
+    def grant(self, body: bytes, content_type: bytes, at: Address | None) -> dict[str, Any]:
+        """The answer to a request for a token that came in at a socket's address; OauthError says
+        what is wrong with it.
+        """
         if content_type.partition(b";")[0].strip().lower() != FORM:
             raise OauthError(415, "invalid_request", f"the body is a form: {FORM.decode()}")
         form = {name: values[0] for name, values in parse_qs(body.decode("latin-1")).items()}
@@ -71,7 +80,7 @@ class Oauth:
             raise OauthError(400, "invalid_request", f"client_assertion_type is {ASSERTION}")
         if form.get("scope", SCOPE) != SCOPE:
             raise OauthError(400, "invalid_scope", f"the scope there is is {SCOPE}")
-        client = self._verified(form.get("client_assertion", ""), host)
+        client = self._verified(form.get("client_assertion", ""), at)
         claims = {"sub": client, "aud": SCOPE, "exp": int(time.time()) + TOKEN_SECONDS}
         token = jwt.encode(claims, self._secret, "HS256")
         return {
@@ -81,43 +90,58 @@ class Oauth:
             "scope": SCOPE,
         }
 
-    def _verified(self, assertion: str, host: str) -> str:
+    def _verified(self, assertion: str, at: Address | None) -> str:
         """The client whose key signed the assertion, for this server and just now."""
+        names = [*self._names, *_addresses(at)]
         try:
-            client = jwt.decode(assertion, options={"verify_signature": False}).get("iss")
+            claimed = jwt.decode(assertion, options={"verify_signature": False})
         except jwt.InvalidTokenError as error:
             raise OauthError(400, "invalid_request", f"client_assertion: {error}") from None
-        key = self._keys.get(str(client))
+        client = str(claimed.get("sub"))
+        key = self._keys.get(client)
         if key is None:
-            said = f"no key is known of client {client}; segment_oauth_clients lists them"
+            said = f"no key is known of client {client} (sub); segment_oauth_clients lists them"
             raise OauthError(401, "invalid_client", said)
-        allowed = [OWN_NAME, *(f"{scheme}://{host}" for scheme in ("http", "https"))]
-        try:
-            claims = jwt.decode(
+        if claimed.get("iss") not in (None, client, *names):
+            said = "client_assertion: iss is neither the client, as sub, nor this server"
+            raise OauthError(401, "invalid_client", said)
+        claims = _decoded(assertion, key, [*names, *(f"{name}/token" for name in names)])
+        if claims["exp"] > time.time() + ASSERTION_MAX_SECONDS + SKEW_SECONDS:
+            said = f"client_assertion: exp is more than {ASSERTION_MAX_SECONDS} seconds from now"
+            raise OauthError(400, "invalid_request", said)
+        id = str(claims["jti"])
+        if not self._is_first(client, id, float(claims["exp"]) + SKEW_SECONDS):
+            raise OauthError(400, "invalid_request", f"client_assertion: jti {id} was used before")
+        return client
+
+
+def _decoded(assertion: str, key: Any, audience: list[str]) -> dict[str, Any]:
+    """Its claims, when the key signed it for one of the audience and it holds just now."""
+    try:
+        return dict(
+            jwt.decode(
                 assertion,
                 key,
                 ["RS256"],
-                audience=[*allowed, *(f"{name}/token" for name in allowed)],
+                audience=audience,
                 leeway=SKEW_SECONDS,
                 options={"require": ["exp", "sub", "jti"]},
             )
-        except jwt.ExpiredSignatureError:
-            raise OauthError(400, "invalid_request", "Token is expired") from None
-        except jwt.ImmatureSignatureError:
-            raise OauthError(400, "invalid_request", "Token used before issued") from None
-        except jwt.InvalidTokenError as error:
-            raise OauthError(401, "invalid_client", f"client_assertion: {error}") from None
-        if claims["sub"] != client:
-            raise OauthError(401, "invalid_client", "client_assertion: sub is not iss")
-        self._use_once(str(claims["jti"]), float(claims["exp"]))
-        return str(client)
+        )
+    except jwt.ExpiredSignatureError:
+        raise OauthError(400, "invalid_request", "Token is expired") from None
+    except jwt.ImmatureSignatureError:
+        raise OauthError(400, "invalid_request", "Token used before issued") from None
+    except jwt.InvalidTokenError as error:
+        raise OauthError(401, "invalid_client", f"client_assertion: {error}") from None
 
-    def _use_once(self, id: str, expires: float) -> None:
-        now = time.time()
-        self._used = {key: until for key, until in self._used.items() if until > now}
-        if id in self._used:
-            raise OauthError(400, "invalid_request", f"client_assertion: jti {id} was used before")
-        self._used[id] = expires + SKEW_SECONDS
+
+def _addresses(at: Address | None) -> list[str]:
+    """What a client may call a socket's address; a Host header is no proof of a name."""
+    if at is None or at[1] is None:
+        return []
+    hosts = [at[0], "localhost"] if at[0] in LOOPBACK else [at[0]]
+    return [f"{scheme}://{host}:{at[1]}" for scheme in ("http", "https") for host in hosts]
 
 
 def _entries(text: str) -> list[str]:

@@ -40,6 +40,13 @@ SETTINGS = (
         "Who gets tracking tokens from POST /token: CLIENT=FILE with its RSA public key, by commas",
     ),
     Setting(
+        "segment_oauth_names",
+        str,
+        "",
+        "Addresses of this server that a client's assertion may be for (aud), by commas, beside "
+        "Segment's own and the address of the socket",
+    ),
+    Setting(
         "collect_fsync",
         bool,
         True,

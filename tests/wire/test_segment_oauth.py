@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from segment.analytics import Client
 
+from tailorbird.collect import assertions
 from tailorbird.gateway.segment_oauth import FORM, Oauth
 from tailorbird.settings import load
+from tailorbird.store import Database
 from tests.conftest import Server, start_server
 from tests.wire.segment_client import kept, new_source
 
@@ -43,6 +45,7 @@ class House:
         now = int(time.time())
         claims = {"iss": "shop", "sub": "shop", "aud": self.server.url, "iat": now - 5,
                   "exp": now + 55, "jti": str(uuid.uuid4())} | changes  # fmt: skip
+        claims = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(claims, self.key, "RS256", headers={"kid": "k1"})
 
     def ask(self, assertion: str, **changes: str) -> requests.Response:
@@ -80,7 +83,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     )
     (folder / "shop.pem").write_bytes(public)
     clients = f"shop={folder / 'shop.pem'}"
-    started = start_server(folder / "data", segment_oauth_clients=clients)
+    started = start_server(
+        folder / "data", segment_oauth_clients=clients, segment_oauth_names="https://shop.example"
+    )
     yield House(started, pem(key))
     started.stop()
 
@@ -121,18 +126,36 @@ def test_a_token_ends_when_its_client_is_no_longer_known(house: House, tmp_path:
     def oauth(client: str) -> Oauth:
         clients = f"{client}={tmp_path / 'shop.pem'}"
         given = {"data": tmp_path, "segment_oauth_clients": clients}
-        return Oauth(load(given, environment={}, folder=tmp_path))
+        return Oauth(load(given, environment={}, folder=tmp_path), lambda client, id, until: True)
 
     form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION,
             "client_assertion": house.assertion(aud="https://oauth2.segment.io")}  # fmt: skip
     body = urllib.parse.urlencode(form).encode()
-    token = oauth("shop").grant(body, FORM, "here")["access_token"]
+    token = oauth("shop").grant(body, FORM, None)["access_token"]
     assert oauth("shop").accepts(token)
     assert not oauth("other").accepts(token)
 
 
-def test_segments_own_name_is_an_audience_too(house: House) -> None:
-    assert house.ask(house.assertion(aud="https://oauth2.segment.io")).status_code == 200
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": "https://oauth2.segment.io"},
+        {"aud": "https://oauth2.eu1.segmentapis.com", "iss": "https://oauth2.eu1.segmentapis.com"},
+        {"iss": None, "aud": "https://shop.example"},  # as the house's settings call it
+    ],
+)
+def test_an_assertion_in_the_words_of_segments_documentation_counts(
+    house: House, changes: dict[str, Any]
+) -> None:
+    assert house.ask(house.assertion(**changes)).status_code == 200
+
+
+def test_a_host_header_makes_nobody_the_audience(house: House) -> None:
+    form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION,
+            "client_assertion": house.assertion(aud="https://elsewhere.example")}  # fmt: skip
+    heads = {"Host": "elsewhere.example"}
+    answer = requests.post(f"{house.server.url}/token", data=form, headers=heads, timeout=10)
+    assert answer.status_code in (401, 404)
 
 
 PAST = int(time.time()) - 3600
@@ -140,8 +163,9 @@ ASSERTIONS: dict[str, tuple[dict[str, Any], int, str, str]] = {
     "an expired one": ({"iat": PAST, "exp": PAST + 60}, 400, "invalid_request", "is expired"),
     "one of tomorrow": ({"iat": int(time.time()) + 9000}, 400, "invalid_request", "before issued"),
     "for somebody else": ({"aud": "https://example.com"}, 401, "invalid_client", "udience"),
-    "of nobody known": ({"iss": "thief"}, 401, "invalid_client", "segment_oauth_clients"),
-    "of two": ({"sub": "other"}, 401, "invalid_client", "sub is not iss"),
+    "of nobody known": ({"sub": "thief"}, 401, "invalid_client", "segment_oauth_clients"),
+    "of two": ({"iss": "other"}, 401, "invalid_client", "iss is neither"),
+    "for an hour": ({"exp": int(time.time()) + 3600}, 400, "invalid_request", "60 seconds"),
 }
 
 
@@ -173,6 +197,12 @@ def test_an_assertion_counts_once(house: House) -> None:
     assertion = house.assertion()
     assert house.ask(assertion).status_code == 200
     assert "was used before" in house.ask(assertion).json()["error_description"]
+
+
+def test_an_assertion_counts_once_in_all_processes(db: Database) -> None:
+    used = [assertions.use_once(db, client, "j1", 100.0, now=50.0) for client in ("a", "a", "b")]
+    assert used == [True, False, True]
+    assert assertions.use_once(db, "a", "j1", 200.0, now=101.0)  # the first has expired
 
 
 def test_an_assertion_of_another_key_or_of_none_is_refused(house: House) -> None:

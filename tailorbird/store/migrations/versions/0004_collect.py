@@ -27,6 +27,7 @@ def upgrade() -> None:
     _deliveries()
     _profiles()
     _profile_ids()
+    _assertions()
 
 
 def _sources() -> None:
@@ -257,3 +258,11 @@ def _profile_ids() -> None:
         sa.Column("profile_id", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_collect_profile_ids_profile_id", "collect_profile_ids", ["profile_id"])
+
+
+def _assertions() -> None:
+    op.create_table(
+        "collect_assertions",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("until", sa.Double, nullable=False),
+    )
