@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tailorbird.access import Caller
-from tailorbird.learn import quotas, records
+from tailorbird.learn import pace, quotas, records, tags
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
     learn_action_events,
@@ -28,8 +28,17 @@ from tailorbird.learn.tables import (
 def create_dataset_group(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     """A new group, ACTIVE at once."""
     arn = records.arn_of(caller, f"dataset-group/{request['name']}")
+    c = learn_dataset_groups.c
     with room.db.write() as conn:
-        quotas.check_count(room, conn, caller, learn_dataset_groups, "learn_max_dataset_groups")
+        conn.execute(sa.delete(learn_dataset_groups).where(c.arn == arn, c.status == pace.DELETING))
+        quotas.check_count(
+            room,
+            conn,
+            caller,
+            learn_dataset_groups,
+            "learn_max_dataset_groups",
+            c.status != pace.DELETING,
+        )
         records.add(
             room,
             conn,
@@ -53,14 +62,23 @@ def describe_dataset_group(room: Learn, caller: Caller, request: dict[str, Any])
 
 
 def list_dataset_groups(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    return records.page(room, learn_dataset_groups, caller, request, "datasetGroups", _summary)
+    left = learn_dataset_groups.c.status != pace.DELETING
+    return records.page(
+        room, learn_dataset_groups, caller, request, "datasetGroups", _summary, left
+    )
 
 
 def delete_dataset_group(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
-    """Gone, once what it holds is; its filters go with it."""
+    """Gone, once what it holds is; its filters go with it.
+
+    For a few seconds it can still be described, as DELETE IN_PROGRESS: the clean-up of AWS's sample
+    notebooks goes on at once when it sees the group once more, and asks for half an hour if not.
+    """
     arn = request["datasetGroupArn"]
     with room.db.write() as conn:
-        records.find(conn, learn_dataset_groups, caller, arn, "dataset group")
+        row = records.find(conn, learn_dataset_groups, caller, arn, "dataset group")
+        if row["status"] == pace.DELETING:
+            return
         for table in (
             learn_recommenders,
             learn_event_trackers,
@@ -79,7 +97,8 @@ def delete_dataset_group(room: Learn, caller: Caller, request: dict[str, Any]) -
             learn_impressions,
         ):
             conn.execute(sa.delete(table).where(table.c.group_arn == arn))
-        records.remove(conn, learn_dataset_groups, arn)
+        tags.drop(conn, arn)
+        pace.forget(room, conn, learn_dataset_groups, arn)
 
 
 def _summary(row: records.Row) -> dict[str, Any]:

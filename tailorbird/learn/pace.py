@@ -15,6 +15,8 @@ from tailorbird.store import Job, Later, metadata
 KIND = "learn.settle"
 QUEUE = "learn"
 PENDING, IN_PROGRESS, ACTIVE = "CREATE PENDING", "CREATE IN_PROGRESS", "ACTIVE"
+DELETING = "DELETE IN_PROGRESS"
+DELETED_SHOWN_SECONDS = 5.0
 PENDING_SHARE = 0.2  # of the wait
 SECONDS = {
     "dataset group": 15.0,
@@ -55,12 +57,23 @@ def first_status(room: Learn, conn: Connection, table: str, arn: str, what: str)
     return PENDING
 
 
+def forget(room: Learn, conn: Connection, table: sa.Table, arn: str) -> None:
+    """A thing just deleted: described as being deleted for a few seconds, then gone."""
+    now = room.clock.now()
+    shown = sa.update(table).where(table.c.arn == arn).values(status=DELETING, updated=now)
+    conn.execute(shown)
+    payload = {"table": table.name, "arn": arn}
+    room.jobs.enqueue(conn, KIND, payload, queue=QUEUE, due=now + DELETED_SHOWN_SECONDS)
+
+
 def run(room: Learn, job: Job) -> None:
-    """The job: PENDING to IN_PROGRESS, and after the rest of the wait to ACTIVE."""
+    """The job: PENDING to IN_PROGRESS, and after the rest of the wait to ACTIVE; DELETE to gone."""
     table = metadata.tables[job.payload["table"]]
     with room.db.write() as conn:
         of_arn = table.c.arn == job.payload["arn"]
         status = conn.execute(sa.select(table.c.status).where(of_arn)).scalar()
+        if status == DELETING:
+            conn.execute(sa.delete(table).where(of_arn))
         if status not in (PENDING, IN_PROGRESS):
             job.finish(conn)
             return
@@ -75,5 +88,5 @@ def run(room: Learn, job: Job) -> None:
 
 def failed(room: Learn, conn: Connection, job: Job, reason: str) -> None:
     table = metadata.tables[job.payload["table"]]
-    of_arn = table.c.arn == job.payload["arn"]
+    of_arn = sa.and_(table.c.arn == job.payload["arn"], table.c.status != DELETING)
     conn.execute(sa.update(table).where(of_arn).values(status="CREATE FAILED", failure=reason))

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tailorbird.errors import AlreadyExists, InUse, Invalid, NotFound
-from tailorbird.learn import datasets, groups, schemas
+from tailorbird.learn import datasets, groups, pace, schemas, trackers
+from tests.conftest import wait_for
 
 from .conftest import FIELDS, Study, schema_text
 
@@ -102,6 +103,36 @@ def test_a_group_goes_when_it_is_empty(study: Study):
     study(datasets.delete_dataset, datasetArn=study.dataset)
     study(groups.delete_dataset_group, datasetGroupArn=study.group)
     assert study(groups.list_dataset_groups)["datasetGroups"] == []
+
+
+def test_a_deleted_group_is_described_for_some_seconds_and_then_gone(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pace, "DELETED_SHOWN_SECONDS", 0.3)
+    arn = study(groups.create_dataset_group, name="g")["datasetGroupArn"]
+    study(groups.delete_dataset_group, datasetGroupArn=arn)
+    shown = study(groups.describe_dataset_group, datasetGroupArn=arn)["datasetGroup"]
+    assert shown["status"] == "DELETE IN_PROGRESS"
+    with pytest.raises(InUse, match="DELETE IN_PROGRESS"):
+        study(trackers.create_event_tracker, name="t", datasetGroupArn=arn)
+    wait_for(lambda: not _is_there(study, arn), 10)
+
+
+def test_the_name_of_a_deleted_group_is_free_at_once(study: Study, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pace, "DELETED_SHOWN_SECONDS", 0.0)
+    arn = study(groups.create_dataset_group, name="g")["datasetGroupArn"]
+    study(groups.delete_dataset_group, datasetGroupArn=arn)
+    assert study(groups.create_dataset_group, name="g")["datasetGroupArn"] == arn
+    shown = study(groups.describe_dataset_group, datasetGroupArn=arn)["datasetGroup"]
+    assert shown["status"] == "ACTIVE"
+
+
+def _is_there(study: Study, arn: str) -> bool:
+    try:
+        study(groups.describe_dataset_group, datasetGroupArn=arn)
+    except NotFound:
+        return False
+    return True
 
 
 def test_a_dataset_group_has_one_dataset_of_a_type(study: Study):
