@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from tailorbird.learn import evaluation
 from tailorbird.learn.artifacts import NO_HISTORY
 from tailorbird.learn.models import linear, rows
 from tailorbird.learn.models.best import top
-from tailorbird.learn.models.blend import Case, hold_out, search
+from tailorbird.learn.models.blend import LATER_GAIN, Case, hold_out, search
 from tailorbird.learn.models.ids import Ids, packed, unpacked
 from tailorbird.learn.models.interactions import SECONDS_PER_DAY, History, interactions
 from tailorbird.learn.models.neighbours import ItemNeighbours, SessionNeighbours
@@ -265,3 +266,48 @@ def test_rows_are_added_as_well_without_the_kernels_of_scipy(monkeypatch):
     sessions.by_user.__dict__.pop("_narrow_starts")
     assert np.array_equal(items.score(history), quick[0])
     assert np.array_equal(sessions.score(history), quick[1])
+
+
+@pytest.mark.parametrize("dense_pairs", [0.0, 1e9], ids=["pair by pair", "as a dense product"])
+def test_ease_is_the_same_however_its_pairs_are_counted(monkeypatch, dense_pairs: float):
+    random = np.random.default_rng(0)
+    item = random.integers(0, 40, 900)
+    data = interactions([f"u{n // 9}" for n in range(900)], [f"i{n}" for n in item], range(900))
+    monkeypatch.setattr(linear, "DENSE_PAIRS", dense_pairs)
+    monkeypatch.setattr(linear, "BLOCK", 7)
+    sets = np.zeros((100, 40))
+    sets[data.user, data.item] = 1.0
+    inverse = np.linalg.inv(sets.T @ sets + 5.0 * np.eye(40))
+    wanted = -inverse / np.diag(inverse)[None, :]
+    np.fill_diagonal(wanted, 0.0)
+    found = linear.ease(data, 100, ridge=5.0, decay=1.0)
+    assert np.allclose(dense(found), wanted, atol=1e-5)
+
+
+def test_the_largest_weights_of_every_row_are_kept():
+    random = np.random.default_rng(1)
+    matrix = sparse.random(30, 50, 0.3, format="csr", random_state=random)
+    kept = rows.Rows.largest(matrix, 6)
+    for n, row in enumerate(matrix.toarray()):
+        columns, weights = kept.row(n)
+        assert sorted(weights) == pytest.approx(sorted(row[row > 0])[-6:])
+        assert np.allclose(row[columns], weights)
+
+
+def test_what_was_seen_is_settled_before_the_weights():
+    """A scorer that ranks well once the seen is gone is chosen, though the seen stands above."""
+    data = of(*["abcd"] * 60)
+    cases = [Case(n, history(data, "ab"), np.array([data.items.find("c")])) for n in range(60)]
+    good = Popular(np.array([9.0, 8.0, 7.0, 0.0], dtype=np.float32))
+    poor = Popular(np.array([0.0, 1.0, 2.0, 3.0], dtype=np.float32))
+    blend = search({"good": good, "poor": poor, "popular": poor}, cases)
+    assert blend.weights == {"good": 1.0}
+    assert top(blend.score(history(data, "ab")), 1).tolist() == [data.items.find("c")]
+
+
+def test_the_next_moment_counts_more_than_what_comes_later():
+    data = of(*["abcdefghijklmnopqrstuvwxyzABCDEFGHIJKL"] * 60)
+    _, cases = hold_out(data, 1_000, 0)
+    first = data.item[data.offsets[cases[0].user] + len(cases[0].history)]
+    assert dict(zip(cases[0].targets, cases[0].gains, strict=True))[first] == 1.0
+    assert sorted(cases[0].gains)[:-1] == [LATER_GAIN] * (len(cases[0].targets) - 1)
