@@ -73,9 +73,9 @@ def prepare(
     """Turn an archive into a dataset to import; of a source by the server, of files here.
 
     Args:
-        source: Id of a source, as `tailorbird source list` prints it: the server does it. Or
-            files, which are read here, without a server: a folder, or s3://bucket/prefix/ in the
-            object store of --data.
+        source: Id of a source, as `tailorbird source list` prints it: the server does it, when
+            the output is in the object store. Or files, which are read here, without a server: a
+            folder, or s3://bucket/prefix/ in the object store of --data.
         output: Where the CSV goes, for example s3://shop/interactions.csv; ending in / a folder.
         dataset: interactions, users or items.
         event: An event name to keep instead of the mapping's; give it several times.
@@ -88,7 +88,7 @@ def prepare(
     chosen = _mapping(mapping, event)
     wanted = kitchen.dataset_of(chosen, dataset)
     here = "/" in source or Path(source).exists()
-    if not (here or engine or master or strict):
+    if output.startswith("s3://") and not (here or engine or master or strict):
         report = _by_the_server(source, output, chosen, dataset, data, url)
     else:
         room = _room(data)
@@ -122,7 +122,7 @@ def unload(
         output: s3://bucket/key for redshift and snowflake, a .csv here for the others.
         database: redshift://user:password@host:5439/db, snowflake://user:password@account/db,
             postgresql://... or a DuckDB file. Without it the statement is only printed.
-        dataset: interactions or users.
+        dataset: interactions, users or items.
         access_key: Access key that the warehouse writes to S3 with.
         secret_key: Its secret.
         token: Its session token; empty for none.

@@ -105,6 +105,7 @@ def _prepare(porch: Collect, kitchen: Prepare, body: Answer) -> Answer:
     source, output, mapping = (body.get(name) for name in ("source", "output", "mapping"))
     if not isinstance(source, str) or not isinstance(output, str):
         raise Invalid("source (an id) and output (s3://... ending in .csv) are needed, as texts")
+    prepare.check_stored(output)
     if not isinstance(mapping or {}, dict):
         raise Invalid('mapping is an object, for example {"events": ["Product Added"]}')
     chosen, dataset = prepare.from_dict(mapping or {}), str(body.get("dataset", "interactions"))

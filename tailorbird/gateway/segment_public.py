@@ -232,6 +232,7 @@ def make_interactions(rooms: Rooms, asked: Asked) -> dict[str, Any]:
         segment_shapes.as_text(asked.body, "sourceId"),
         segment_shapes.as_text(asked.body, "output"),
     )
+    prepare.check_stored(output)
     given = segment_shapes.as_object(asked.body, "mapping")
     if "events" in asked.body:
         given = {**given, "events": asked.body["events"]}

@@ -7,6 +7,7 @@ from functools import partial
 from tailorbird.prepare.files import SEED, from_dict, load, to_dict
 from tailorbird.prepare.jobs import KIND, progress_of, run_job, start
 from tailorbird.prepare.mapping import DATASETS, Mapping
+from tailorbird.prepare.outputs import check_stored
 from tailorbird.prepare.room import Prepare
 from tailorbird.prepare.runs import Options, Progress, dataset_of, run
 from tailorbird.store import Kind
@@ -19,6 +20,7 @@ __all__ = [
     "Options",
     "Prepare",
     "Progress",
+    "check_stored",
     "dataset_of",
     "from_dict",
     "job_kinds",

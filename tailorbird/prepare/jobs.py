@@ -29,7 +29,7 @@ def start(
     """Begin in the background; the id of the job whose result is the report."""
     mapping = mapping or USUAL
     dataset_of(mapping, dataset)
-    outputs.check(output_uri)
+    outputs.check_stored(output_uri)
     payload = {
         "input": input_uri or archive_of(room, source_id),
         "output": output_uri,

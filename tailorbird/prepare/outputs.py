@@ -25,6 +25,15 @@ def check(output_uri: str) -> None:
         )
 
 
+def check_stored(output_uri: str) -> None:
+    """The same for who asks from outside: only the object store is right."""
+    if not output_uri.startswith("s3://"):
+        raise Invalid(
+            f"output is {output_uri!r}; s3://bucket/key is right, the server writes no other files"
+        )
+    check(output_uri)
+
+
 def is_folder(output_uri: str) -> bool:
     return output_uri.endswith("/")
 

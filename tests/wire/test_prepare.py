@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
@@ -124,6 +125,14 @@ def test_a_mapping_without_the_dataset_asked_for_is_refused_by_name(server: Serv
     )
     assert done.returncode == 2
     assert "The mapping says nothing of users" in done.stderr
+
+
+def test_a_server_writes_to_no_file_it_is_named(server: Server, tmp_path: Path) -> None:
+    output = tmp_path / "x.csv"
+    body = {"source": "default", "output": str(output)}
+    with pytest.raises(HTTPError, match="400"):
+        segment.api(server, "POST", "/_/interactions", body)
+    assert not output.exists()
 
 
 def test_every_policy_made_is_accepted_by_iam_and_s3(server: Server) -> None:

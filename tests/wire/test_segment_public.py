@@ -130,6 +130,7 @@ REFUSED: list[tuple[str, str, Any, int, str]] = [
     ("GET", "/tracking-plans", None, 501, "GET /tracking-plans is not built"),
     ("PUT", "/sources", None, 501, "takes GET, POST, not PUT"),
     ("POST", "/interactions", {"sourceId": "x"}, 422, "output is None"),
+    ("POST", "/interactions", {"sourceId": "x", "output": "/etc/x.csv"}, 422, "no other files"),
     ("GET", "/interactions/99999", None, 404, "no job 99999"),
     ("GET", "/profiles/nobody", None, 404, "nobody"),
 ]

@@ -50,6 +50,7 @@ def unload(dataset: Dataset, house: Warehouse, url: str, output: str, keys: Keys
     try:
         cursor = connection.cursor()
         found: Any = []
+        known: Known | None = None
         if not dataset.literal:
             cursor.execute(columns_query(house))
             known = known_columns(cursor.fetchall())
@@ -59,10 +60,11 @@ def unload(dataset: Dataset, house: Warehouse, url: str, output: str, keys: Keys
         cursor.execute(statement)
         connection.commit()
     except errors as error:
-        raise Invalid(f"Redshift: {' '.join(str(error).split())}") from None
+        raise Invalid(f"Redshift: {keys.told(error)}") from None
     finally:
         connection.close()
-    return report(found, output, "redshift") | {"sql": statement}
+    shown = sql(dataset, house, output, keys.hidden(), known)
+    return report(found, output, "redshift") | {"sql": shown}
 
 
 def _connect(url: str) -> tuple[Any, tuple[type[Exception], ...]]:

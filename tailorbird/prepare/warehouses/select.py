@@ -1,7 +1,8 @@
 """The query over a warehouse's tables: the seed's own words for the seed's mapping.
 
-Interactions are one SELECT a table of an event, users come from `users`, which the warehouse
-keeps at the newest. Source of the names: Segment, "Warehouse Schemas".
+Interactions are one SELECT a table of an event; of items the newest value of each column counts;
+users come from `users`, which the warehouse keeps at the newest. Source of the names: Segment,
+"Warehouse Schemas".
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ class Dialect:
 
     epoch: str  # seconds of the column `timestamp`, with their fraction
     moment: str  # the column itself
-    null_last: str = ""
+    bytewise: str = ""  # compares texts as they are, not as a language sorts them
 
 
 DIALECTS = {
     "redshift": Dialect('date_part(epoch,"timestamp")', '"timestamp"'),
     "snowflake": Dialect('date_part(epoch_second,"TIMESTAMP")', '"TIMESTAMP"'),
-    "postgres": Dialect('extract(epoch from "timestamp")', '"timestamp"'),
+    "postgres": Dialect('extract(epoch from "timestamp")', '"timestamp"', ' collate "C"'),
     "duckdb": Dialect('epoch("timestamp")', '"timestamp"'),
 }
 
@@ -50,6 +51,8 @@ def inner(
     """
     if dataset.literal:
         return _seed(dataset, house, indent)
+    if dataset.name == ITEMS:
+        return _newest(dataset, house, dialect, indent, known)
     union = "UNION" if dataset.drop_duplicates else "UNION ALL"
     lines: list[str] = []
     for table, selected in _tables(dataset, house, dialect, known):
@@ -57,7 +60,7 @@ def inner(
             lines.append(union)
         columns = [f"  {value} as {name}" for name, value in selected.items()]
         lines += ["select", *_listed(columns), f"from {house_table(house, table)}"]
-        lines.append("where " + " and ".join(_conditions(dataset, house, dialect)))
+        lines.append("where " + " and ".join(_checks(dataset, house, dialect).values()))
     return "\n".join(indent + line for line in lines)
 
 
@@ -142,8 +145,6 @@ def _tables(
     """Each table, and its output columns with their expressions."""
     if dataset.name == USERS:
         return [("users", _selected(dataset, house, dialect, "", _of(known, "users")))]
-    if dataset.name == ITEMS:
-        raise NotBuilt("The items dataset from a warehouse is not built; from an archive it is")
     own, named = dict(house.tables), dict(dataset.event_types)
     found = []
     for event in dataset.events:
@@ -152,8 +153,12 @@ def _tables(
             raise Invalid(
                 f"warehouse.tables says no table of event {event!r}, and its name gives none"
             )
+        there = _of(known, table)
+        if dataset.name == ITEMS:
+            found.append((table, _described(dataset, house, dialect, there)))
+            continue
         value = _text(named[event]) if event in named else _name(house.event)
-        found.append((table, _selected(dataset, house, dialect, value, _of(known, table))))
+        found.append((table, _selected(dataset, house, dialect, value, there)))
     return found
 
 
@@ -182,6 +187,47 @@ def _selected(
     }
 
 
+def _described(
+    dataset: Dataset, house: Warehouse, dialect: str, known: set[str] | None
+) -> dict[str, str]:
+    """What a row says of an item, and when."""
+    said = {
+        f"v{n}": f"cast({_value(column, known)} as varchar)"
+        for n, column in enumerate(_values(dataset))
+    }
+    item = _first(house.item or ITEM_COLUMNS)
+    return {"item": item, "moment": DIALECTS[dialect].moment, **said}
+
+
+def _newest(
+    dataset: Dataset, house: Warehouse, dialect: str, indent: str, known: Known | None
+) -> str:
+    """A row for each item: of each column the newest value that is one; of two of the same moment
+    the one that sorts last.
+    """
+    conditions = " and ".join(_checks(dataset, house, dialect).values())
+    said = []
+    for table, selected in _tables(dataset, house, dialect, known):
+        listed = ", ".join(f"{value} as {name}" for name, value in selected.items())
+        said.append(f"select {listed} from {house_table(house, table)} where {conditions}")
+    columns = ["  item as ITEM_ID"]
+    ranks: list[str] = []
+    for n, column in enumerate(_values(dataset)):
+        order = f"case when v{n} is null then 1 else 0 end, moment desc, v{n}"
+        order += f"{DIALECTS[dialect].bytewise} desc"
+        ranks.append(f"row_number() over (partition by item order by {order}) as r{n}")
+        columns.append(f"  max(case when r{n} = 1 then v{n} end) as {column.name}")
+    lines = ["select", *_listed(columns), "from (", f"select calls.*, {', '.join(ranks)} from ("]
+    for one in said:
+        lines += [one, "union all"]
+    lines[-1:] = [") as calls", ") as ranked", "group by item"]
+    return "\n".join(indent + line for line in lines)
+
+
+def _values(dataset: Dataset) -> list[Column]:
+    return [column for column in dataset.columns if column.kind not in ("user", "item")]
+
+
 def _value(column: Column, known: set[str] | None) -> str:
     names = [_name(column_of(path)) for path in column.paths if path.inner is None]
     if not names:
@@ -196,15 +242,12 @@ def _checks(dataset: Dataset, house: Warehouse, dialect: str) -> dict[str, str]:
     """What a row must be, by the reason why one that is not is left out."""
     if dataset.name == USERS:
         return {"no_user_id": _is_id("id")}
+    found = {} if dataset.name == ITEMS else {"no_user_id": _is_id(_user(dataset))}
     return {
-        "no_user_id": _is_id(_user(dataset)),
+        **found,
         "no_item_id": _is_id(_first(house.item or ITEM_COLUMNS)),
         "bad_timestamp": f"coalesce({DIALECTS[dialect].epoch}, -1) >= 0",
     }
-
-
-def _conditions(dataset: Dataset, house: Warehouse, dialect: str) -> list[str]:
-    return list(_checks(dataset, house, dialect).values())
 
 
 def _user(dataset: Dataset) -> str:

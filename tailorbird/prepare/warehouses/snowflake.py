@@ -65,14 +65,16 @@ def unload(dataset: Dataset, house: Warehouse, url: str, output: str, keys: Keys
         try:
             cursor = connection.cursor()
             found: Any = []
+            known: Known | None = None
             if not dataset.literal:
                 known = known_columns(cursor.execute(columns_query(house)).fetchall())
                 statement = sql(dataset, house, output, keys, known)
                 found = cursor.execute(counts(dataset, house, "snowflake")).fetchall()
             cursor.execute(statement)
         except connector.Error as error:
-            raise Invalid(f"Snowflake: {' '.join(str(error).split())}") from None
-    return report(found, output, "snowflake") | {"sql": statement}
+            raise Invalid(f"Snowflake: {keys.told(error)}") from None
+    shown = sql(dataset, house, output, keys.hidden(), known)
+    return report(found, output, "snowflake") | {"sql": shown}
 
 
 def _authority(keys: Keys) -> str:

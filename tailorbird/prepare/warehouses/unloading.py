@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tailorbird.errors import Invalid
 
+HIDDEN = "***"
 REASONS = ("no_user_id", "no_item_id", "bad_timestamp")
 
 
@@ -20,6 +21,17 @@ class Keys:
     token: str = "AWS_SESSION_TOKEN"
     role: str = ""
     region: str = "<your-region>"
+
+    def hidden(self) -> Keys:
+        """The same without what nobody should read in a report."""
+        return replace(self, secret_key=HIDDEN, token=HIDDEN if self.token else "")
+
+    def told(self, error: Exception) -> str:
+        """An error's text in one line, which may repeat the statement, without the secrets."""
+        text = " ".join(str(error).split())
+        for mark in (self.secret_key, self.token):
+            text = text.replace(mark, HIDDEN) if mark else text
+        return text
 
 
 def report(found: Iterable[tuple[Any, ...]], output: str, engine: str) -> dict[str, Any]:

@@ -197,13 +197,15 @@ def rows_of(path: Path) -> tuple[list[str], Counter[tuple[str, ...]]]:
     return header, Counter(map(tuple, rows))
 
 
-def archived(tmp_path: Path, settings: Settings, mapping: prepare.Mapping) -> Any:
+def archived(
+    tmp_path: Path, settings: Settings, mapping: prepare.Mapping, dataset: str = "interactions"
+) -> Any:
     """What the same mapping makes of the same calls in an archive."""
     source, target = tmp_path / "calls.jsonl", tmp_path / "archive.csv"
     source.write_text("\n".join(map(json.dumps, calls())))
     db = Database(f"sqlite:///{tmp_path / 'none.db'}")
     room = Prepare(db, Jobs(db, SystemClock()), Objects(tmp_path), SystemClock(), settings)
-    prepare.run(room, str(source), str(target), mapping)
+    prepare.run(room, str(source), str(target), mapping, dataset=dataset)
     return rows_of(target)
 
 
@@ -270,6 +272,37 @@ def test_users_come_from_the_table_of_users(file: str, tmp_path: Path) -> None:
     assert rows == {("ann", "31", 'gold "1"'): 1}
 
 
+ITEMS = {
+    "items": {
+        "events": ["Product Viewed", "Product Added", "Order Completed"],
+        "columns": {"TITLE": "properties.title", "DEVICE": "context.device.type"},
+    }
+}
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "postgres"])
+def test_items_of_a_warehouse_are_those_of_the_archive(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, settings: Settings
+) -> None:
+    """Of each column the newest value counts, of two of the same moment the one sorting last."""
+    mapping = from_dict(ITEMS)
+    assert mapping.items
+    url = request.getfixturevalue({"duckdb": "file", "postgres": "server"}[kind])
+    report = UNLOADS[kind](mapping.items, mapping.warehouse, url, str(tmp_path / "o.csv"), Keys())
+    assert rows_of(tmp_path / "o.csv") == archived(tmp_path, settings, mapping, "items")
+    assert report["rows"] == rows_of(tmp_path / "o.csv")[1].total()
+    assert set(report["rejected"]) == {"no_item_id"}
+
+
+def test_a_report_and_an_error_keep_the_secrets_to_themselves() -> None:
+    keys = Keys("AKIA", "se/cret", "to+ken")
+    mapping = from_dict({"events": EVENTS})
+    made = redshift.sql(mapping.interactions, mapping.warehouse, "s3://b/k", keys.hidden())
+    assert "aws_access_key_id=AKIA;aws_secret_access_key=***;token=***" in made
+    error = ValueError("near 'aws_secret_access_key=se/cret;\n token=to+ken'")
+    assert keys.told(error) == "near 'aws_secret_access_key=***; token=***'"
+
+
 def test_beyond_the_seed_values_are_quoted_and_names_stay_names() -> None:
     mapping = from_dict(MAPPINGS["rich"])
     made = redshift.sql(mapping.interactions, mapping.warehouse, "s3://b/k", Keys(role="arn:x"))
@@ -333,7 +366,7 @@ def test_a_missing_table_is_told_in_the_databases_words(file: str, tmp_path: Pat
     "given",
     [
         {"events": ["x"], "columns": {"P": "properties.products[].price"}},
-        {"items": {"columns": {"P": "properties.price"}}},
+        {"items": {"columns": {"P": "properties.products[].price"}}},
     ],
 )
 def test_what_is_not_built_is_said(given: dict[str, Any]) -> None:
