@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from tailorbird.collect.nesting import DEPTH_MAX, is_deep
+
 TYPES = frozenset(("track", "identify", "page", "screen", "group", "alias"))
 CALL_MAX_BYTES = 32 * 1024
 PROPERTIES_MAX = 10_000
@@ -80,9 +82,12 @@ def accept(call: Any, receipt: Receipt, call_type: str | None = None) -> Kept:
     check(call, kind)
     normalise(call, kind, receipt)
     try:
-        return Kept(call["messageId"], kind, _ENCODER.encode(call))
+        line = _ENCODER.encode(call)
     except (UnicodeEncodeError, ValueError, RecursionError) as error:
         raise Refusal("bad_request", f"the call cannot be kept as JSON: {error}") from None
+    if is_deep(line):
+        raise Refusal("bad_request", f"the call is nested deeper than {DEPTH_MAX} levels")
+    return Kept(call["messageId"], kind, line)
 
 
 def check(call: dict[str, Any], kind: str) -> None:
@@ -137,7 +142,7 @@ def instant(value: Any) -> datetime | None:
         offset = moment.utcoffset()
         return moment if offset is None else (moment - offset).replace(tzinfo=None)
     except (ValueError, OverflowError):
-        return None
+        return instant(f"{value[:-1]}Z") if value.endswith("z") else None
 
 
 def canonical(moment: datetime) -> str:

@@ -14,11 +14,13 @@ from typing import Any
 import msgspec
 
 from tailorbird.collect.calls import CALL_MAX_BYTES, TYPES, Kept, Receipt, Refusal, accept
+from tailorbird.collect.nesting import DEPTH_MAX, without_deep
 from tailorbird.errors import Invalid, TooLarge
 
 BATCH_MAX_BYTES = 500 * 1024
 BATCH_MAX_CALLS = 2_500
 SAMPLE_MAX_CHARACTERS = 2_000
+TOO_DEEP = f"the call is nested deeper than {DEPTH_MAX} levels"
 BOM = b"\xef\xbb\xbf"
 
 
@@ -53,6 +55,16 @@ class Taken:
 
     kept: list[Kept] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+
+
+class _Unreadable:
+    """What stands in a batch where JSON has nothing: it costs the call it is in."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class _Batch(msgspec.Struct):
@@ -127,8 +139,15 @@ def _single(call: Any) -> Body:
 
 def _read_slowly(body: bytes, is_batch: bool) -> Body:
     """For a body the fast reader did not like: say where it is wrong, or save what can be."""
+    constant = _Unreadable if is_batch else _no_constant
     try:
-        value = json.loads(body.decode(), parse_constant=_no_constant)
+        text = body.decode()
+        try:
+            value = json.loads(text, parse_constant=constant)
+        except RecursionError:
+            if not is_batch:
+                raise
+            value = json.loads(without_deep(text, "NaN"), parse_constant=constant)
     except UnicodeDecodeError as error:
         raise Invalid(
             f"malformed JSON: byte {error.start} is not UTF-8", code="invalid_request"
@@ -136,7 +155,10 @@ def _read_slowly(body: bytes, is_batch: bool) -> Body:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise Invalid(f"malformed JSON: {where}: {error.msg}", code="invalid_request") from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        said = f"the body is nested deeper than {DEPTH_MAX} levels"
+        raise Invalid(f"malformed JSON: {said}", code="invalid_request") from None
+    except ValueError as error:
         raise Invalid(f"malformed JSON: {error}", code="invalid_request") from None
     if is_batch and not (isinstance(value, dict) and isinstance(value.get("batch"), list)):
         raise Invalid(
@@ -150,7 +172,10 @@ def _read_slowly(body: bytes, is_batch: bool) -> Body:
 def _decoded(raw: Any, to_mend: bool) -> Any:
     """A call as plain data; Refusal when it is too big or holds what JSON cannot."""
     if to_mend:
-        return _checked(_mend(raw))
+        try:
+            return _checked(_mend(raw))
+        except RecursionError:
+            raise Refusal("bad_request", TOO_DEEP) from None
     if not isinstance(raw, msgspec.Raw):
         return raw
     size = len(memoryview(raw))
@@ -182,6 +207,11 @@ def _mend(value: Any) -> Any:
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, float) and math.isinf(value):
         raise Refusal("bad_request", "a number is out of range")
+    if isinstance(value, _Unreadable):
+        raise Refusal(
+            "bad_request",
+            f"the call holds NaN or Infinity, or is nested deeper than {DEPTH_MAX} levels",
+        )
     if isinstance(value, list):
         return [_mend(item) for item in value]
     if isinstance(value, dict):
@@ -194,6 +224,9 @@ def _no_constant(name: str) -> Any:
 
 
 def _refused(where: str, raw: Any, call_type: str, refusal: Refusal) -> Refused:
-    text = bytes(raw) if isinstance(raw, msgspec.Raw) else json.dumps(raw).encode()
+    try:
+        text = bytes(raw) if isinstance(raw, msgspec.Raw) else json.dumps(raw, default=str).encode()
+    except RecursionError:
+        text = b""
     sample = text[: SAMPLE_MAX_CHARACTERS * 4].decode(errors="replace")[:SAMPLE_MAX_CHARACTERS]
     return Refused(where, call_type, refusal.reason, refusal.message, sample)

@@ -30,13 +30,24 @@ def padded(size: int, **call: Any) -> str:
     return empty.replace('"p": ""', '"p": "' + "x" * (size - len(empty)) + '"')
 
 
+def nested(opening: str, closing: str, levels: int) -> str:
+    """A call with so many levels in its properties."""
+    inside = opening * levels + "1" + closing * levels
+    return f'{{"type":"track","userId":"u","event":"e","properties":{{"p":{inside}}}}}'
+
+
 NEIGHBOURS = [
     ('{"type":"track","userId":"u"}', "event_not_defined"),
     ("[1]", "bad_request"),
     ("null", "bad_request"),
     ('{"type":"track","userId":"u","event":"e","properties":{"n":1e999}}', "bad_request"),
-    (padded(CALL_MAX_BYTES + 1), "message_too_large"),
+    (padded(CALL_MAX_BYTES + 100), "message_too_large"),
     ('{"userId":"u","event":"e"}', "bad_request"),
+    ('{"type":"track","userId":"u","event":"e","properties":{"n":NaN}}', "bad_request"),
+    (nested("[", "]", 199), "bad_request"),
+    (nested("[", "]", 900), "bad_request"),
+    (nested("[", "]", 9_000), "bad_request"),
+    (nested('{"a":', "}", 3_000), "bad_request"),
 ]
 
 
@@ -45,6 +56,26 @@ def test_a_bad_call_costs_none_of_its_neighbours(bad: str, reason: str) -> None:
     found = taken(batch(GOOD, bad, GOOD.replace("good", "better")))
     assert [call.message_id for call in found.kept] == ["good", "better"]
     assert [(refused.where, refused.reason) for refused in found.refused] == [("batch[1]", reason)]
+
+
+def test_several_bad_calls_of_different_kinds_cost_none_of_their_neighbours() -> None:
+    found = taken(batch(GOOD, *(bad for bad, _ in NEIGHBOURS), GOOD.replace("good", "better")))
+    assert [call.message_id for call in found.kept] == ["good", "better"]
+    assert len(found.refused) == len(NEIGHBOURS)
+
+
+def test_a_call_may_be_nested_two_hundred_levels_deep() -> None:
+    assert len(taken(batch(GOOD, nested("[", "]", 198))).kept) == 2
+
+
+def test_brackets_in_texts_nest_nothing() -> None:
+    text = '"' + '[{\\"' * 900 + '"'
+    assert len(taken(batch(GOOD[:-1] + f',"properties":{{"p":{text}}}}}')).kept) == 1
+
+
+def test_a_call_of_its_own_that_is_far_too_deep_is_refused_by_that_name() -> None:
+    with pytest.raises(Invalid, match="deeper than 200 levels"):
+        taken(nested("[", "]", 9_000), "track")
 
 
 def test_bytes_that_are_not_utf_8_cost_only_their_own_call() -> None:
@@ -89,7 +120,6 @@ BROKEN = [
     (b'{"batch":\n[{"a":tru}]}', "line 2 column 7"),
     (b"", "line 1 column 1"),
     (b'{"batch":[],"sentAt":"\xff"}', "byte 22 is not UTF-8"),
-    (b'{"batch":[{"a":NaN}]}', "NaN is not JSON"),
     (b"[]", "array .batch."),
     (b'{"batch":{}}', "array .batch."),
     (b'{"batch":[],"context":3}', "context of the batch is not an object"),
