@@ -15,6 +15,7 @@ def add_to(app: App) -> None:
     app.command(events)
     app.command(explain_item, name="explain-item")
     app.command(doctor_dataset, name="doctor-dataset")
+    app.command(latency)
     app.command(compare_versions, name="compare-versions")
 
 
@@ -57,6 +58,20 @@ def explain_item(
         for one in answer["history"]
     ]
     show(rows, ("adds", "what"))
+
+
+def latency(of: str | None = None, *, data: Data = None, url: Url = None) -> None:
+    """Print how long the answers of campaigns and recommenders took on this server.
+
+    Args:
+        of: ARN of one, for the count of every bucket; without it all that have answered.
+    """
+    if of is None:
+        found = remote(data, url).call("GET", "/_/latency")["answered"]
+        show(found, ("arn", "answers", "p50_ms", "p95_ms", "p99_ms", "longest_ms"))
+        return
+    one = remote(data, url).call("GET", f"/_/latency?{urlencode({'of': of})}")
+    show(one["buckets"], ("up_to_ms", "count"))
 
 
 def doctor_dataset(group: str, *, data: Data = None, url: Url = None) -> None:

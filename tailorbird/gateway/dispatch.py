@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -169,20 +170,23 @@ class Exchange:
         services = services_for(self._scope, headers)
         self._door = self._gateway.door(services[0])
         body = await bodies.read(receive, self._door.service.max_body)
-        signed = await self._gateway.verify(self._scope, body)
+        begun = time.perf_counter()
         request = self._request(headers, body)
+        if self._is_open(services[0], request):
+            raise _not_built(self._door, self._find(services, request))
+        signed = await self._gateway.verify(self._scope, body)
         operation = self._find(services, request)
         door = self._door
         if operation.name not in door.table.operations:
-            raise errors.NotBuilt(
-                f"Tailorbird does not build {door.service.key}.{operation.name}; "
-                "docs/operations.md lists what it builds"
-            )
+            raise _not_built(door, operation)
         parsed = operation.parse(request)
         caller = self._caller(signed)
         await self._gateway.authorize(door, operation.name, caller, parsed, self._scope)
         answer = await self._gateway.run(door, operation.name, caller, parsed)
-        return operation.render(answer or {}, self.request_id)
+        reply = operation.render(answer or {}, self.request_id)
+        if door.table.answered is not None:
+            door.table.answered(door.room, parsed, 1000 * (time.perf_counter() - begun))
+        return reply
 
     def refuse(self, error: errors.TailorbirdError) -> Reply:
         if self._door is None:
@@ -207,6 +211,13 @@ class Exchange:
         query = parse_query(self._scope["query_string"])
         return Request(self._scope["method"], path, query, headers, body)
 
+    def _is_open(self, service: Service, request: Request) -> bool:
+        """True for an operation that nobody signs (AssumeRoleWithWebIdentity); none is built."""
+        if "authorization" in request.headers:
+            return False
+        found = self._gateway.door(service).api.find(request)
+        return found is not None and found.spec.get("authtype") == "none"
+
     def _find(self, services: list[Service], request: Request) -> Operation:
         """The operation, at the first of the services that has it."""
         for service in services:
@@ -230,3 +241,10 @@ class Exchange:
             signed.service,
             trace,
         )
+
+
+def _not_built(door: Door, operation: Operation) -> errors.NotBuilt:
+    return errors.NotBuilt(
+        f"Tailorbird does not build {door.service.key}.{operation.name}; "
+        "docs/operations.md lists what it builds"
+    )

@@ -11,7 +11,7 @@ POST /_/interactions                 {"source": id, "output": "s3://....csv", "m
      /_/functions/{name}...          own_functions.py
      /_/campaigns..., /_/segments... own_campaigns.py
      /_/imports..., /_/streams, /_/lift  own_measuring.py
-     GET /_/explain, /_/events        own_learn.py
+     GET /_/explain, /_/events, /_/latency  own_learn.py
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ GET /_/events    ?of=TRACKER or dataset group: received, linked, unusable and wh
 GET /_/dataset   ?group=ARN or name: what a training would say of the data, in words and counts
 GET /_/attribution ?of=ARN or name: a metric attribution's figures of live events, as of now
 GET /_/imports   ?of=ARN of an import job: rows, rejected rows by reason, where all of them lie
+GET /_/latency   [?of=ARN of a campaign or recommender]: how long its answers took here
 GET /_/versions  ?version=ARN&version=ARN: their metrics side by side
 """
 
@@ -22,6 +23,7 @@ from tailorbird.learn import (
     explain,
     imports,
     inspection,
+    latency,
     metrics,
     readiness,
 )
@@ -51,6 +53,7 @@ def doors(room: Learn) -> list[tuple[str, str, Door]]:
             "/_/attribution",
             lambda request: attribution_reports.now(room, _text(request, "of")),
         ),
+        ("GET", "/_/latency", lambda request: _latency(room, request)),
         ("GET", "/_/imports", lambda request: _import(room, _text(request, "of"))),
         ("GET", "/_/events", lambda request: inspection.events(room, _text(request, "of"))),
     ]
@@ -61,6 +64,11 @@ def _import(room: Learn, arn: str) -> Answer:
     if not found:
         raise NotFound(f"There is no report of an import job {arn}; it has not read its input yet")
     return found
+
+
+def _latency(room: Learn, request: Request) -> Answer:
+    arn = request.query_params.get("of")
+    return latency.of(room, arn) if arn else {"answered": latency.every(room)}
 
 
 def _text(request: Request, name: str) -> str:

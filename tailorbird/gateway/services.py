@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 MIB = 1024 * 1024
@@ -18,20 +18,24 @@ Function = Callable[..., dict[str, Any] | None]
 class Table:
     """Operations built, by name: functions of room, caller and request.
 
-    `inline` are quick enough to run on the event loop; `slow` wait for a customer's code and get
-    threads of their own.
+    `inline` are quick enough to run on the event loop; `quick` are when their function of room and
+    request says so; `slow` wait for a customer's code and get threads of their own. `answered`
+    hears of every answer, on the event loop: room, request, milliseconds since it was here.
     """
 
     operations: dict[str, Function]
     inline: frozenset[str] = frozenset()
     slow: frozenset[str] = frozenset()
+    quick: dict[str, Callable[[Any, dict[str, Any]], bool]] = field(default_factory=dict)
+    answered: Callable[[Any, dict[str, Any], float], None] | None = None
 
 
 @dataclass(frozen=True)
 class Service:
     """One AWS service as it is served here.
 
-    `module` holds OPERATIONS and, where wanted, INLINE and SLOW: the fields of Table.
+    `module` holds OPERATIONS and, where wanted, INLINE, SLOW, QUICK and ANSWERED: the
+    fields of Table.
     """
 
     key: str  # also the name of the botocore model
@@ -56,6 +60,8 @@ class Service:
             dict(module.OPERATIONS),
             frozenset(getattr(module, "INLINE", ())),
             frozenset(getattr(module, "SLOW", ())),
+            dict(getattr(module, "QUICK", {})),
+            getattr(module, "ANSWERED", None),
         )
 
 
@@ -99,5 +105,13 @@ SERVICES: tuple[Service, ...] = (
     Service("sts", ("sts",), "access", "sts", MIB, version="2011-06-15"),
     Service("iam", ("iam",), "access", "iam", MIB, version="2010-05-08"),
     Service("logs", ("logs",), "functions", "logs", 2 * MIB, target="Logs_20140328"),
+    Service(
+        "cloudwatch",
+        ("monitoring",),
+        "learn",
+        "cloudwatch",
+        MIB,
+        target="GraniteServiceVersion20100801",
+    ),
     Service("s3", ("s3",), "objects", "s3", 8 * MIB),
 )

@@ -72,8 +72,8 @@ class ActionAsking:
 
     def __init__(self, room: Learn, conn: Connection, one: Deployed, user_id: str) -> None:
         self.room, self.conn, self.one = room, conn, one
-        self.asking = Asking(room, conn, one, user_id)
-        table = metadata.of(room, conn, one.group, "ACTIONS")
+        self.asking = Asking(room, one, user_id)
+        table = metadata.of(room, one.group, "ACTIONS")
         if table is None:
             raise NotFound(f"The dataset group {one.group} has no Actions dataset any more")
         self.table = table

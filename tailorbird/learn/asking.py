@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sqlalchemy.engine import Connection
 
 from tailorbird.errors import Invalid, NotFound
 from tailorbird.learn import metadata, past, shelf
@@ -19,7 +18,6 @@ from tailorbird.learn.filters.grammar import Condition, Literal
 from tailorbird.learn.filters.rules import BY_EVENTS
 from tailorbird.learn.models.interactions import History
 from tailorbird.learn.room import Learn
-from tailorbird.store import fetch
 
 LIVE_ROWS = 500  # newest live events of a user that count
 LIVE = (
@@ -35,22 +33,21 @@ class Asking:
     def __init__(
         self,
         room: Learn,
-        conn: Connection,
         one: Deployed,
         user_id: str | None = None,
         item_id: str | None = None,
     ) -> None:
-        self.room, self.conn, self.one = room, conn, one
+        self.room, self.one = room, one
         self.user_id, self.item_id = user_id, item_id
 
     @cached_property
     def shelf(self) -> shelf.Shelf:
-        table = metadata.of(self.room, self.conn, self.one.group, "ITEMS")
+        table = metadata.of(self.room, self.one.group, "ITEMS")
         return shelf.of(self.room, self.one.artifact, self.one.trained, table)
 
     @cached_property
     def _person(self) -> tuple[str, History]:
-        return _person(self.room, self.conn, self.one.trained, self.one.group, self.user_id or "")
+        return _person(self.room, self.one.trained, self.one.group, self.user_id or "")
 
     @property
     def history(self) -> History:
@@ -66,15 +63,14 @@ class Asking:
 
     def passes(self, filter_arn: str, given: Mapping[str, str]) -> np.ndarray:
         """A mask over the shelf, and behind it the answer for an item nobody knows."""
-        found = fetch(self.conn, self.room.db.sql(FIND_FILTER), (filter_arn,))
-        if not found:
+        found = self.room.known.get(("filter", filter_arn), lambda: _filter(self.room, filter_arn))
+        if found is None:
             raise NotFound(f"The given filter does not exist: {filter_arn}")
-        row = found[0]
-        if row[0] != self.one.group:
+        group, expressions = found
+        if group != self.one.group:
             raise Invalid(
-                f"{filter_arn} is a filter of {row[0]}, {self.one.arn} belongs to {self.one.group}"
+                f"{filter_arn} is a filter of {group}, {self.one.arn} belongs to {self.one.group}"
             )
-        expressions = grammar.parse(self.room.db.load(row[1])["filterExpression"])
         if expressions[0].target != "ITEMS":
             raise Invalid(
                 f"{filter_arn} chooses {expressions[0].target.lower()}; a filter of ItemID is right"
@@ -90,49 +86,56 @@ class Asking:
         """Which items of the shelf a use case may show again: all but those the user had."""
         hides = {kind.lower() for kind in self.one.recipe.hides}
         items = past.items_of(
-            self.room, self.conn, self.one.group, self.person, lambda kind: kind.lower() in hides
+            self.room, self.one.group, self.person, lambda kind: kind.lower() in hides
         )
-        numbers = self.shelf.numbers if items else {}
         found = np.ones(len(self.shelf), dtype=bool)
-        found[[numbers[item] for item in items if item in numbers]] = False
+        found[self._numbers(items)] = False
         return found
+
+    def _numbers(self, items: Collection[str]) -> list[int]:
+        numbers = self.shelf.numbers if items else {}
+        return [numbers[item] for item in items if item in numbers]
 
     @cached_property
     def user_record(self) -> metadata.Record:
-        table = metadata.of(self.room, self.conn, self.one.group, "USERS")
+        table = metadata.of(self.room, self.one.group, "USERS")
         return {} if table is None else table.record(self.person)
 
     def _rows(self, condition: Condition, wanted: tuple[Literal, ...]) -> np.ndarray:
+        if condition.dataset not in BY_EVENTS:
+            return self.shelf.passing(condition, wanted)
+        kinds = mask.event_types(wanted, condition.sign)
         found = np.zeros(len(self.shelf) + 1, dtype=bool)
-        if condition.dataset in BY_EVENTS:
-            kinds = mask.event_types(wanted, condition.sign)
-            items = past.items_of(self.room, self.conn, self.one.group, self.person, kinds)
-            numbers = self.shelf.numbers if items else {}
-            found[[numbers[item] for item in items if item in numbers]] = True
-        elif self.shelf.table is not None:
-            rows = mask.of_table(self.shelf.table, condition, wanted)
-            found[:-1] = rows[self.shelf.row]
-            found[-1] = rows[len(self.shelf.table.ids)]
+        items = past.items_of(self.room, self.one.group, self.person, kinds)
+        found[self._numbers(items)] = True
         return found
 
 
-def _person(
-    room: Learn, conn: Connection, trained: Trained, group: str, user_id: str
-) -> tuple[str, History]:
+def _filter(room: Learn, filter_arn: str) -> tuple[str, grammar.Filter] | None:
+    """The dataset group a filter is of, and what it says."""
+    found = room.db.look(room.db.sql(FIND_FILTER), (filter_arn,))
+    if not found:
+        return None
+    return found[0][0], grammar.parse(room.db.load(found[0][1])["filterExpression"])
+
+
+def _person(room: Learn, trained: Trained, group: str, user_id: str) -> tuple[str, History]:
     person, live = user_id, room.db.sql(LIVE)
-    since = fetch(conn, live, (group, user_id, trained.last_event, LIVE_ROWS))
+    since = room.db.look(live, (group, user_id, trained.last_event, LIVE_ROWS))
     known = trained.history(user_id)
     if not since and not len(known):
-        found = fetch(conn, room.db.sql(SESSION_USER), (group, user_id))
+        found = room.db.look(room.db.sql(SESSION_USER), (group, user_id))
         if found and found[0][0] != user_id:
             person = found[0][0]
             known = trained.history(person)
-            since = fetch(conn, live, (group, person, trained.last_event, LIVE_ROWS))
+            since = room.db.look(live, (group, person, trained.last_event, LIVE_ROWS))
     return person, _joined(trained, known, since, room.clock.now())
 
 
 def _joined(trained: Trained, known: History, rows: Sequence[Any], now: float) -> History:
     """Known and live rows in order of time, without unknown items and unwanted event types."""
+    if not rows:
+        return History(known.item, known.time, known.kind, now)
     kinds = {name: n for n, name in enumerate(trained.kinds)}
     wanted = trained.manifest.get("event_types")
     item, time, kind = [], [], []

@@ -78,11 +78,16 @@ def now(room: Learn, of: str) -> dict[str, Any]:
         row = conn.execute(query.limit(1)).mappings().first()
         if row is None:
             raise NotFound(f"There is no metric attribution {of}; its ARN or name is right")
-        found = figures(room, conn, row, _live(conn, row, row["created"], room.clock.now()))
+        found = of_live_events(room, conn, row)
     return {
         "metricAttributionArn": row["arn"],
         "rows": [dict(zip(HEADER, line, strict=True)) for line in _lines(row, found)],
     }
+
+
+def of_live_events(room: Learn, conn: Connection, row: records.Row) -> Figures:
+    """All figures of live events since the metric attribution was made."""
+    return figures(room, conn, row, _live(conn, row, row["created"], room.clock.now()))
 
 
 def publish_import(room: Learn, conn: Connection, dataset: str, part: parts.Part) -> int:
@@ -100,7 +105,7 @@ def publish_import(room: Learn, conn: Connection, dataset: str, part: parts.Part
 def figures(room: Learn, conn: Connection, row: records.Row, taken: Iterable[Taken]) -> Figures:
     """The metrics' values by source and interval."""
     wanted = metrics(row["definition"]["metrics"])
-    items = metadata.of(room, conn, row["group_arn"], "ITEMS")
+    items = metadata.of(room, row["group_arn"], "ITEMS")
     found: Figures = {}
     for moment, kind, source, item, own in taken:
         start = int(moment // INTERVAL_SECONDS) * INTERVAL_SECONDS

@@ -133,9 +133,8 @@ def _mask(room: Learn, one: Deployed, filter_arn: str, given: dict[str, Any]) ->
     if not isinstance(values, dict):
         raise Invalid("filterValues has to be an object of names and values")
     names = [None if given.get(key) is None else str(given[key]) for key in ("userId", "itemId")]
-    with room.db.read() as conn:
-        asking = Asking(room, conn, one, *names)
-        return asking.passes(filter_arn, values)[: len(one.trained.items)]
+    asking = Asking(room, one, *names)
+    return asking.passes(filter_arn, values)[: len(one.trained.items)]
 
 
 def _best(
@@ -172,10 +171,11 @@ def _ranked(
         names = [name for name, ok in zip(names, stays.tolist(), strict=True) if ok]
         numbers = numbers[stays]
     known = numbers >= 0
-    found = np.zeros(len(names))
+    found, rank = np.zeros(len(names)), np.full(len(names), -np.inf)
     if known.any():
-        found[known] = shares(scores[numbers[known]])
-    order = np.argsort(-np.where(known, found, -1.0), kind="stable")
+        rank[known] = scores[numbers[known]]  # shares of what was seen may all be too small
+        found[known] = shares(rank[known])
+    order = np.argsort(-rank, kind="stable")
     return {
         "recommendedItems": [names[n] for n in order.tolist()],
         "scores": _rounded(found[order]),
@@ -216,19 +216,18 @@ def _wide(
         for member, wanted in (("userId", not related_to), ("itemId", related_to))
     ]
     values = given.get("filterValues") or {}
-    with room.db.read() as conn:
-        asking = Asking(room, conn, one, *names)
-        shelf = asking.shelf
-        if related_to:
-            found = related.beside(one.trained, shelf, names[1] or "")
-            scores = influence.ordered(found, shelf, one.config)
-        else:
-            plain = shelf.widened(one.trained.blend.score(one.trained.history(names[0] or "")))
-            weight, days = exploration.read(room, one.config)
-            random = np.random.default_rng(zlib.crc32((names[0] or "").encode()))
-            scores = exploration.mixed(asking, plain, weight, days, random)
-        if filter_arn is not None:
-            scores = np.where(asking.passes(filter_arn, values)[:-1], scores, -np.inf)
+    asking = Asking(room, one, *names)
+    shelf = asking.shelf
+    if related_to:
+        found = related.beside(one.trained, shelf, names[1] or "")
+        scores = influence.ordered(found, shelf, one.config)
+    else:
+        plain = shelf.widened(one.trained.blend.score(one.trained.history(names[0] or "")))
+        weight, days = exploration.read(room, one.config)
+        random = np.random.default_rng(zlib.crc32((names[0] or "").encode()))
+        scores = exploration.mixed(asking, plain, weight, days, random)
+    if filter_arn is not None:
+        scores = np.where(asking.passes(filter_arn, values)[:-1], scores, -np.inf)
     if related_to:
         scores = np.where(scores > 0, scores, -np.inf)
         own = shelf.find(names[1] or "")

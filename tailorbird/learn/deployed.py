@@ -12,7 +12,6 @@ from tailorbird.learn.artifacts import Trained
 from tailorbird.learn.recipes import RECIPES
 from tailorbird.learn.recipes.recipe import Recipe
 from tailorbird.learn.room import Learn
-from tailorbird.store import fetch
 
 MAX_MODELS_OPEN = 16
 FIND = (
@@ -48,16 +47,21 @@ def asked(room: Learn, caller: Caller, request: dict[str, Any]) -> Deployed:
 def find(room: Learn, arn: str, caller: Caller | None = None) -> Deployed:
     """What answers under this ARN; NotFound when it is not there, not ACTIVE or not theirs."""
     what = "recommender" if ":recommender/" in arn else "campaign"
-    query = room.db.sql(FIND.format(table=TABLES[what]))
-    with room.db.read() as conn:
-        found = fetch(conn, query, (arn,))
-    row = found[0] if found else None
-    if row is None or (caller is not None and (row[0], row[1]) != (caller.account, caller.region)):
+    row = room.known.get(("deployed", arn), lambda: _row(room, what, arn))
+    if row is None or (caller is not None and row[:2] != (caller.account, caller.region)):
         raise NotFound(f"The given {what} does not exist: {arn}")
     if row[2] != "ACTIVE":
         raise NotFound(f"The {what} {arn} is in state {row[2]}; it has to be ACTIVE")
-    config = room.db.load(row[3]).get(CONFIG[what]) or {}
-    return Deployed(arn, row[6], RECIPES[row[5]], model(room, row[4]), row[4], config)
+    return Deployed(arn, row[6], RECIPES[row[5]], model(room, row[4]), row[4], row[3])
+
+
+def _row(room: Learn, what: str, arn: str) -> tuple[Any, ...] | None:
+    """The row of FIND, its definition read down to the configuration."""
+    found = room.db.look(room.db.sql(FIND.format(table=TABLES[what])), (arn,))
+    if not found:
+        return None
+    row = tuple(found[0])
+    return *row[:3], room.db.load(row[3]).get(CONFIG[what]) or {}, *row[4:]
 
 
 def model(room: Learn, uri: str) -> Trained:

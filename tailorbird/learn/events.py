@@ -56,7 +56,7 @@ def put_events(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
     keys = room.settings.learn_event_item_keys.split(",")
     read = [_event(event, n, keys) for n, event in enumerate(request["eventList"])]
     now = room.clock.now()
-    with room.db.write() as conn:
+    with room.db.write(in_mind=False) as conn:
         group = _group(room, conn, caller, request["trackingId"])
         person = link(room, conn, group, session, user)
         rows = [

@@ -26,17 +26,16 @@ def explain(room: Learn, arn: str, user_id: str, item_id: str) -> dict[str, Any]
     one = deployed.find(room, arn)
     if one.recipe.type == RELATED_ITEMS:
         raise Invalid(f"{arn} was trained with {one.recipe.name}, which answers for no user")
-    with room.db.read() as conn:
-        asking = Asking(room, conn, one, user_id)
-        number = asking.shelf.find(item_id)
-        if number < 0:
-            raise NotFound(
-                f"{item_id} is neither in the model nor in the Items dataset; items that came "
-                "by events alone wait for the next training"
-            )
-        history = asking.history
-        scores = asking.shelf.widened(one.trained.blend.score(history))
-        person = asking.person
+    asking = Asking(room, one, user_id)
+    number = asking.shelf.find(item_id)
+    if number < 0:
+        raise NotFound(
+            f"{item_id} is neither in the model nor in the Items dataset; items that came "
+            "by events alone wait for the next training"
+        )
+    history = asking.history
+    scores = asking.shelf.widened(one.trained.blend.score(history))
+    person = asking.person
     answer = {
         "campaign": arn,
         "recipe": one.recipe.name,

@@ -56,7 +56,7 @@ def mixed(
         young = np.sort(random.choice(young, DRAWN, replace=False))
     low, high = float(scores.min()), float(scores.max())
     names = [asking.shelf.id(n) for n in young.tolist()]
-    known = served.impressions(asking.room, asking.conn, asking.one.group, names)
+    known = served.impressions(asking.room, asking.one.group, names)
     shown, taken = np.array([known.get(name, (0, 0)) for name in names], dtype=np.float64).T
     chance = random.beta(1 + taken, 1 + np.maximum(shown - taken, 0))
     uses = asking.one.trained.uses

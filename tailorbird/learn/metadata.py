@@ -16,7 +16,6 @@ from sqlalchemy.engine import Connection
 from tailorbird.learn import parts, schemas
 from tailorbird.learn.models.ids import Ids
 from tailorbird.learn.room import Learn
-from tailorbird.store import fetch
 
 ID_COLUMN = {"ITEMS": "ITEM_ID", "USERS": "USER_ID", "ACTIONS": "ACTION_ID"}
 FOLD_AT = 400  # records beside the columns before they are folded in
@@ -31,6 +30,7 @@ STATE = (
     " (SELECT MAX(r.id) FROM learn_records r WHERE r.dataset_arn = d.arn)"
     " FROM learn_datasets d WHERE d.group_arn = ? AND d.type = ?"
 )
+NO_DATASET = ("",)
 SCHEMA = "SELECT definition FROM learn_schemas WHERE arn = ?"
 PARTS = "SELECT uri, created FROM learn_parts WHERE dataset_arn = ? ORDER BY id"
 RECORDS = (
@@ -142,18 +142,20 @@ class Table:
             self.changed[row] = record
 
 
-def of(room: Learn, conn: Connection, group_arn: str, kind: str) -> Table | None:
+def of(room: Learn, group_arn: str, kind: str) -> Table | None:
     """The group's Items or Users as of now; None when there is no such dataset."""
-    found = fetch(conn, room.db.sql(STATE), (group_arn, kind))
-    if not found:
+    state = room.known.get((kind, group_arn), lambda: _state(room, group_arn, kind))
+    if state == NO_DATASET:
         return None
-    state = found[0]
-    dataset, key, newest = state[0], tuple(state[1:5]), state[5] or 0
-    table = room.tables.get(dataset)
+    table = room.tables.get(state[0])
     now = room.clock.now()
-    if table is not None and table.key == key and newest == table.last and now > table.fresh_until:
+    if table is not None and _is_current(table, state, now):
         return table
-    with room.opening:
+    with room.opening, room.db.read() as conn:
+        state = _state(room, group_arn, kind)  # as of now: what is kept in mind may be old
+        if state == NO_DATASET:
+            return None
+        dataset, key, newest = state[0], state[1:5], state[5] or 0
         table = room.tables.get(dataset)
         beside = 0 if table is None else len(table.changed) + len(table.added)
         if table is None or table.key != key or newest < table.last or beside > FOLD_AT:
@@ -162,6 +164,25 @@ def of(room: Learn, conn: Connection, group_arn: str, kind: str) -> Table | None
         elif newest != table.last or now <= table.fresh_until:
             _follow(room, conn, dataset, table)
         return table
+
+
+def _state(room: Learn, group_arn: str, kind: str) -> tuple[Any, ...]:
+    found = room.db.look(room.db.sql(STATE), (group_arn, kind))
+    return tuple(found[0]) if found else NO_DATASET
+
+
+def is_settled(room: Learn, group_arn: str, kind: str) -> bool:
+    """Whether `of` would answer from memory."""
+    state = room.known.kept((kind, group_arn))
+    if state is None or state == NO_DATASET:
+        return state is not None
+    table = room.tables.get(state[0])
+    return table is not None and _is_current(table, state, room.clock.now())
+
+
+def _is_current(table: Table, state: tuple[Any, ...], now: float) -> bool:
+    newest = state[5] or 0
+    return table.key == state[1:5] and newest == table.last and now > table.fresh_until
 
 
 def schema_of(room: Learn, conn: Connection, schema_arn: str) -> schemas.Schema:

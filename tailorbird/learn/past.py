@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy.engine import Connection
 
 from tailorbird.learn import parts
 from tailorbird.learn.models.ids import Ids
@@ -79,30 +78,40 @@ class Past:
         return [self.users[n] for n in np.unique(owner[fits[self.kind]]).tolist()]
 
 
-def items_of(
-    room: Learn, conn: Connection, group_arn: str, person: str, wanted: Callable[[str], bool]
-) -> set[str]:
+def items_of(room: Learn, group_arn: str, person: str, wanted: Callable[[str], bool]) -> set[str]:
     """The items a person has interactions with of a wanted event type."""
     found: set[str] = set()
-    for (uri,) in conn.exec_driver_sql(room.db.sql(IMPORTED), (group_arn,)).fetchall():
+    for uri in _imported(room, group_arn):
         found.update(_part(room, uri).items_of(person, wanted))
-    for item, kind in conn.exec_driver_sql(room.db.sql(LIVE), (group_arn, person)).fetchall():
+    for item, kind in room.db.look(room.db.sql(LIVE), (group_arn, person)):
         if wanted(kind):
             found.add(item)
     return found
 
 
-def users_of(
-    room: Learn, conn: Connection, group_arn: str, wanted: Callable[[str], bool]
-) -> set[str]:
+def users_of(room: Learn, group_arn: str, wanted: Callable[[str], bool]) -> set[str]:
     """The people who have interactions of a wanted event type."""
     found: set[str] = set()
-    for (uri,) in conn.exec_driver_sql(room.db.sql(IMPORTED), (group_arn,)).fetchall():
+    for uri in _imported(room, group_arn):
         found.update(_part(room, uri).users_with(wanted))
-    for person, kind in conn.exec_driver_sql(room.db.sql(PEOPLE), (group_arn,)).fetchall():
+    for person, kind in room.db.look(room.db.sql(PEOPLE), (group_arn,)):
         if wanted(kind):
             found.add(person)
     return found
+
+
+def is_open(room: Learn, group_arn: str) -> bool:
+    """Whether the imported rows are known to be in memory already."""
+    uris = room.known.kept(("imported", group_arn))
+    return uris is not None and all(uri in room.pasts for uri in uris)
+
+
+def _imported(room: Learn, group_arn: str) -> list[str]:
+    """The addresses of the imported parts."""
+    query = room.db.sql(IMPORTED)
+    return room.known.get(
+        ("imported", group_arn), lambda: [uri for (uri,) in room.db.look(query, (group_arn,))]
+    )
 
 
 def _part(room: Learn, uri: str) -> Past:

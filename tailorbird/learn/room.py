@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tailorbird.clock import Clock
+from tailorbird.durations import Durations
 from tailorbird.learn.buckets import Buckets
+from tailorbird.learn.known import Known
 from tailorbird.learn.recipes import own
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Objects
@@ -40,6 +42,11 @@ class Learn:
     action_pasts: dict[str, ActionPast] = field(default_factory=dict, repr=False)
 
     buckets: Buckets = field(default_factory=Buckets, repr=False)
+    latencies: dict[str, Durations] = field(default_factory=dict, repr=False)  # by ARN
+    costs: dict[str, float] = field(default_factory=dict, repr=False)  # CPU s an answer, by ARN
+    known: Known = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.db = self.db.door()
+        self.known = Known(self.db)
         own.register(self.settings.learn_recipe_folder)

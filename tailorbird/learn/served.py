@@ -43,7 +43,7 @@ def keep(room: Learn, group: str, recommendation_id: str, items: list[str]) -> N
     """Remember a list for the setting's number of days."""
     now = room.clock.now()
     oldest = now - room.settings.learn_served_days * SECONDS_PER_DAY
-    with room.db.write() as conn:
+    with room.db.write(in_mind=False) as conn:
         conn.exec_driver_sql(room.db.sql(EXPIRE), (oldest,))
         values = (recommendation_id, group, room.db.dump(items), now)
         conn.exec_driver_sql(room.db.sql(KEEP), values)
@@ -71,15 +71,13 @@ def count(room: Learn, conn: Connection, group: str, events: Sequence[dict[str, 
         conn.exec_driver_sql(room.db.sql(COUNT), values)
 
 
-def impressions(
-    room: Learn, conn: Connection, group: str, items: Sequence[str]
-) -> dict[str, tuple[int, int]]:
+def impressions(room: Learn, group: str, items: Sequence[str]) -> dict[str, tuple[int, int]]:
     """How often each of these items was shown and taken, where it was."""
     found: dict[str, tuple[int, int]] = {}
     for start in range(0, len(items), ASKED_AT_ONCE):
         some = items[start : start + ASKED_AT_ONCE]
         query = room.db.sql(READ.format(marks=_marks(some)))
-        for item, shown, taken in conn.exec_driver_sql(query, (group, *some)).fetchall():
+        for item, shown, taken in room.db.look(query, (group, *some)):
             found[item] = (shown, taken)
     return found
 

@@ -5,10 +5,11 @@ A filter is a mask over all items before the best are taken, so that it never sh
 
 from __future__ import annotations
 
+import time
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sqlalchemy.engine import Connection
 
 from tailorbird import ids
 from tailorbird.access import Caller
@@ -20,6 +21,7 @@ from tailorbird.learn import (
     exploration,
     influence,
     promotions,
+    quick,
     related,
     served,
     showing,
@@ -56,7 +58,10 @@ def get_recommendations(room: Learn, caller: Caller, request: dict[str, Any]) ->
             else ""
         )
         raise Invalid(f"{one.arn} was trained with {one.recipe.name}{instead}")
-    return answer(room, one, request)
+    begun = time.thread_time()
+    found = answer(room, one, request)
+    quick.note(room, one.arn, time.thread_time() - begun)
+    return found
 
 
 def get_personalized_ranking(
@@ -67,24 +72,25 @@ def get_personalized_ranking(
     throttle.check(room, RATE, one.arn)
     if one.recipe.type not in (USER_PERSONALIZATION, PERSONALIZED_RANKING):
         raise Invalid(f"{one.arn} was trained with {one.recipe.name}, which ranks no lists")
+    begun = time.thread_time()
     wanted = list(dict.fromkeys(request["inputList"]))
     columns = showing.columns(one, request, len(wanted))
-    with room.db.read() as conn:
-        asking = Asking(room, conn, one, request["userId"])
-        showing.check(asking.shelf, columns)
-        numbers = np.array([asking.shelf.find(item) for item in wanted], dtype=np.int64)
-        scores = _scores(asking, request)
-        if request.get("filterArn"):
-            passes = asking.passes(request["filterArn"], request.get("filterValues") or {})
-            kept = passes[numbers]  # -1 reads what holds for an item nobody knows
-            wanted = [item for item, keep in zip(wanted, kept.tolist(), strict=True) if keep]
-            numbers = numbers[kept]
+    asking = Asking(room, one, request["userId"])
+    showing.check(asking.shelf, columns)
+    numbers = np.array([asking.shelf.find(item) for item in wanted], dtype=np.int64)
+    scores = _scores(asking, request)
+    if request.get("filterArn"):
+        passes = asking.passes(request["filterArn"], request.get("filterValues") or {})
+        kept = passes[numbers]  # -1 reads what holds for an item nobody knows
+        wanted = [item for item, keep in zip(wanted, kept.tolist(), strict=True) if keep]
+        numbers = numbers[kept]
     known = numbers >= 0
-    shares = np.full(len(wanted), -1.0)
+    shares, order = np.full(len(wanted), -1.0), np.full(len(wanted), -np.inf)
     if known.any():
+        order[known] = scores[numbers[known]]  # shares of what was seen may all be too small
         shares[known] = _softmax(scores[numbers[known]])
     ranking: list[dict[str, Any]] = []
-    for n in np.argsort(-shares, kind="stable").tolist():
+    for n in np.argsort(-order, kind="stable").tolist():
         shown: dict[str, Any] = {"itemId": wanted[n]}
         if 0 <= numbers[n] < len(one.trained.items):
             shown["score"] = round(float(shares[n]), SCORE_DECIMALS)
@@ -92,6 +98,7 @@ def get_personalized_ranking(
             shown["metadata"] = showing.of(asking.shelf, wanted[n], columns)
         ranking.append(shown)
     rid = sources.recommendation_id(ids.uuid4(), one.arn)
+    quick.note(room, one.arn, time.thread_time() - begun)
     return {"personalizedRanking": ranking, "recommendationId": rid}
 
 
@@ -102,10 +109,9 @@ def recommend(room: Learn, campaign_arn: str, user_id: str, num_results: int = 5
         raise Invalid(
             f"{campaign_arn} was trained with {one.recipe.name}, which answers for items only"
         )
-    with room.db.read() as conn:
-        asking = Asking(room, conn, one, user_id)
-        scores = _scores(asking, {"userId": user_id})
-        return [asking.shelf.id(n) for n in top(scores, num_results).tolist()]
+    asking = Asking(room, one, user_id)
+    scores = _scores(asking, {"userId": user_id})
+    return [asking.shelf.id(n) for n in top(scores, num_results).tolist()]
 
 
 def answer(room: Learn, one: Deployed, request: dict[str, Any]) -> dict[str, Any]:
@@ -123,12 +129,11 @@ def answer(room: Learn, one: Deployed, request: dict[str, Any]) -> dict[str, Any
     weight, days = 0.0, 0.0
     if one.recipe.type == USER_PERSONALIZATION:
         weight, days = exploration.read(room, one.config)
-    with room.db.read() as conn:
-        asking = _asking(room, conn, one, request)
-        showing.check(asking.shelf, columns)
-        random = np.random.default_rng(_seed(unique))
-        page = _page(asking, request, promotion, count, (weight, days), random)
-        shown = [_shown(asking, entry, columns) for entry in page]
+    asking = _asking(room, one, request)
+    showing.check(asking.shelf, columns)
+    chance = Chance(unique)
+    page = _page(asking, request, promotion, count, (weight, days), chance)
+    shown = [_shown(asking, entry, columns) for entry in page]
     if weight > 0:
         served.keep(room, one.group, rid, [item["itemId"] for item in shown])
     return {"itemList": shown, "recommendationId": rid}
@@ -143,16 +148,18 @@ def _page(
     promotion: promotions.Promotion | None,
     count: int,
     explore: tuple[float, float],
-    random: np.random.Generator,
+    chance: Chance,
 ) -> list[Entry]:
     plain = _scores(asking, request)
-    scores = exploration.mixed(asking, plain, *explore, random) if explore[0] > 0 else plain
+    scores = plain
+    if explore[0] > 0:
+        scores = exploration.mixed(asking, plain, *explore, chance.random)
     passes = None
     if request.get("filterArn"):
         passes = asking.passes(request["filterArn"], request.get("filterValues") or {})[:-1]
     if asking.one.recipe.hides and asking.user_id:
         passes = asking.not_had() if passes is None else passes & asking.not_had()
-    shares = _softmax(scores) if asking.one.recipe.scored else None
+    shares = Shares(scores) if asking.one.recipe.scored else None
     promoted = _promoted(asking, promotion, scores, count, shares)
     taken = {entry[0] for entry in promoted}
     rest = [n for n in _best(asking, scores, passes, count) if n not in taken]
@@ -164,7 +171,7 @@ def _page(
     ]
     if passes is not None and asking.one.recipe.type == RELATED_ITEMS:
         others += _filled(asking, passes, {*rest, *taken}, count - len(others))
-    return _laid(promoted, others, count, random)
+    return _laid(promoted, others, count, chance)
 
 
 def _promoted(
@@ -172,25 +179,23 @@ def _promoted(
     promotion: promotions.Promotion | None,
     scores: np.ndarray,
     count: int,
-    shares: np.ndarray | None,
+    shares: Shares | None,
 ) -> list[Entry]:
     if promotion is None:
         return []
-    passes = asking.passes(promotion.filter_arn, promotion.values)[:-1]
+    passes = asking.passes(promotion.filter_arn, promotion.values)[:-1].copy()
     if asking.item_id is not None:
         passes[asking.shelf.find(asking.item_id)] = False
     best = _top(scores, passes, promotions.share(promotion.percent, count))
     return [(n, _share(shares, n), PROMOTED, promotion.name) for n in best]
 
 
-def _laid(
-    promoted: list[Entry], others: list[Entry], count: int, random: np.random.Generator
-) -> list[Entry]:
+def _laid(promoted: list[Entry], others: list[Entry], count: int, chance: Chance) -> list[Entry]:
     """Promoted items at random places, both kinds in their own order."""
     if not promoted:
         return others[:count]
     total = min(count, len(promoted) + len(others))
-    places = promotions.places(len(promoted), total, random)
+    places = promotions.places(len(promoted), total, chance.random)
     first, second = iter(promoted), iter(others)
     return [next(first) if n in places else next(second) for n in range(total)]
 
@@ -208,8 +213,8 @@ def _best(asking: Asking, scores: np.ndarray, passes: np.ndarray | None, count: 
 def _top(scores: np.ndarray, passes: np.ndarray | None, count: int) -> list[int]:
     if passes is None:
         return top(scores, count).tolist()
-    best = top(np.where(passes, scores, -np.inf), count)
-    return best[passes[best]].tolist()
+    which = np.flatnonzero(passes)
+    return which[top(scores[which], count)].tolist()
 
 
 def _filled(asking: Asking, passes: np.ndarray, without: set[int], count: int) -> list[Entry]:
@@ -236,14 +241,14 @@ def _shown(asking: Asking, entry: Entry, columns: list[str]) -> dict[str, Any]:
     return shown | ({"reason": [reason]} if reason else {})
 
 
-def _asking(room: Learn, conn: Connection, one: Deployed, request: dict[str, Any]) -> Asking:
+def _asking(room: Learn, one: Deployed, request: dict[str, Any]) -> Asking:
     """The request's user and item; Invalid when the recipe needs one that is missing."""
     if one.recipe.type == RELATED_ITEMS and not request.get("itemId"):
         raise Invalid("itemId is missing; the campaign's recipe recommends beside an item")
     if one.recipe.type == USER_PERSONALIZATION and not request.get("userId"):
         raise Invalid(f"userId is missing; {one.recipe.name} recommends for a user")
     item = request.get("itemId") if one.recipe.type == RELATED_ITEMS else None
-    return Asking(room, conn, one, request.get("userId"), item)
+    return Asking(room, one, request.get("userId"), item)
 
 
 def _scores(asking: Asking, request: dict[str, Any]) -> np.ndarray:
@@ -265,8 +270,8 @@ def _similar(asking: Asking) -> np.ndarray:
     return influence.ordered(found, asking.shelf, asking.one.config)
 
 
-def _share(shares: np.ndarray | None, number: int) -> float | None:
-    return None if shares is None else round(float(shares[number]), SCORE_DECIMALS)
+def _share(shares: Shares | None, number: int) -> float | None:
+    return None if shares is None else round(shares.of(number), SCORE_DECIMALS)
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:
@@ -275,5 +280,23 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
     return raised / raised.sum(dtype=np.float64)
 
 
-def _seed(unique: str) -> int:
-    return int(unique.replace("-", "")[:16], 16)
+class Shares:
+    """`_softmax`, of which an answer wants a few."""
+
+    def __init__(self, scores: np.ndarray) -> None:
+        self._raised = np.exp(scores - scores.max())
+        self._sum = float(self._raised.sum(dtype=np.float64))
+
+    def of(self, number: int) -> float:
+        return float(self._raised[number]) / self._sum
+
+
+class Chance:
+    """What is left to chance in one answer, by its id; made when something is."""
+
+    def __init__(self, unique: str) -> None:
+        self._unique = unique
+
+    @cached_property
+    def random(self) -> np.random.Generator:
+        return np.random.default_rng(int(self._unique.replace("-", "")[:16], 16))

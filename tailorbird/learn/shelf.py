@@ -7,16 +7,20 @@ A cold item scores what known items with its categories score on average.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from tailorbird.learn.artifacts import Trained
+from tailorbird.learn.filters import mask
+from tailorbird.learn.filters.grammar import Condition, Literal
 from tailorbird.learn.metadata import Record, Table, Text
 from tailorbird.learn.models.popular import Popular
 from tailorbird.learn.room import Learn
 
 SHELVES_KEPT = 16
+PASSING_BYTES = 32 * 1024 * 1024  # of what filters let by, kept with each shelf
 COUNT_SHRINK = 3.0  # known items of a category that its mean is mixed with the overall mean of
 
 
@@ -33,6 +37,7 @@ class Shelf:
     ages: np.ndarray | None = field(default=None, repr=False)  # days; exploration fills it in
     cold_vectors: np.ndarray | None = field(default=None, repr=False)  # related.py fills it in
     _numbers: dict[str, int] | None = field(default=None, repr=False)
+    _passing: dict[tuple[Any, ...], np.ndarray] = field(default_factory=dict, repr=False)
     _content: Content | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -59,6 +64,23 @@ class Shelf:
 
     def record(self, one: str) -> Record:
         return {} if self.table is None else self.table.record(one)
+
+    def passing(self, condition: Condition, wanted: tuple[Literal, ...]) -> np.ndarray:
+        """For which items a condition on their metadata holds, and behind them whether it does for
+        an item nobody knows. Not to be written to: it is kept as long as the shelf."""
+        key = (condition.field, condition.sign, wanted)
+        found = self._passing.get(key)
+        if found is None:
+            found = np.zeros(len(self) + 1, dtype=bool)
+            if self.table is not None:
+                rows = mask.of_table(self.table, condition, wanted)
+                found[:-1] = rows[self.row]
+                found[-1] = rows[len(self.table.ids)]
+            if (len(self._passing) + 1) * len(found) > PASSING_BYTES:
+                self._passing.clear()
+            found.flags.writeable = False
+            self._passing[key] = found
+        return found
 
     def widened(self, scores: np.ndarray) -> np.ndarray:
         """The model's scores with one for every cold item."""

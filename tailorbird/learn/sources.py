@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 
 import sqlalchemy as sa
@@ -38,5 +39,6 @@ def by_mark(conn: Connection, group: str) -> dict[str, str]:
     return {_mark_of(arn): arn for arn in arns}
 
 
+@lru_cache(1024)
 def _mark_of(arn: str) -> str:
     return sha256(arn.encode()).hexdigest()[:MARK_CHARACTERS]

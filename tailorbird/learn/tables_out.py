@@ -14,7 +14,7 @@ from tailorbird.learn.room import Learn
 
 def export(room: Learn, conn: Connection, group: str, kind: str, path: Path) -> str | None:
     """Write the group's Items, Users or Actions; the path, None when there is no such dataset."""
-    table = metadata.of(room, conn, group, kind)
+    table = metadata.of(room, group, kind)
     if table is None:
         return None
     parts.write_rows(path, part(table, ID_COLUMN[kind]), np.ones(len(table), dtype=bool))

@@ -34,12 +34,12 @@ def passes(
         )
     if any(one.when for one in expressions):
         raise Invalid(f"{filter_arn} uses CurrentUser, which a segment of many users has not")
-    table = metadata.of(room, conn, group, "USERS")
+    table = metadata.of(room, group, "USERS")
 
     def rows(condition: Condition, wanted: tuple[Literal, ...]) -> np.ndarray:
         if condition.dataset == "INTERACTIONS":
             kinds = mask.event_types(wanted, condition.sign)
-            found = past.users_of(room, conn, group, kinds)
+            found = past.users_of(room, group, kinds)
             return np.array([one in found for one in users], dtype=bool)
         if table is None:
             return np.zeros(len(users), dtype=bool)

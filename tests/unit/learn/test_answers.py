@@ -283,8 +283,7 @@ def exploration(shop: Study, arn: str, version: dict[str, Any], ask: Any) -> Non
         put(shop, "i9", "u2", recommendationId=answer["recommendationId"])  # counted once
     put(shop, "i9", "u2", impression=["young", "i9"], eventId="once")
     put(shop, "i9", "u2", impression=["young", "i9"], eventId="once")
-    with shop.room.db.read() as conn:
-        shown = served.impressions(shop.room, conn, shop.group, ["young", "i9", "i1"])
+    shown = served.impressions(shop.room, shop.group, ["young", "i9", "i1"])
     assert 1 < shown["young"][0] <= 51
     assert shown["young"][1] == 0
     assert shown["i9"][1] == 101
