@@ -125,8 +125,8 @@ def clean_up(shop: Shop, campaign: str, tracker: str) -> None:
     p.delete_event_tracker(eventTrackerArn=tracker)
     p.delete_solution(solutionArn=shop.solution)
     p.delete_dataset(datasetArn=shop.dataset)
-    for schema in p.list_schemas()["schemas"]:
-        p.delete_schema(schemaArn=schema["schemaArn"])
+    [schema] = [one for one in p.list_schemas()["schemas"] if one["name"] == shop.name]
+    p.delete_schema(schemaArn=schema["schemaArn"])
     p.delete_dataset_group(datasetGroupArn=shop.group)
     assert code(p.describe_campaign, campaignArn=campaign) == "ResourceNotFoundException"
 
@@ -183,6 +183,7 @@ def test_what_is_not_built_says_so_by_name(server: Server):
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
+@pytest.mark.timeout(300)  # four starts of a server
 def test_kill_9_during_import_and_training_and_it_goes_on(tmp_path: Any):
     server = start_server(tmp_path / "data", job_lease_seconds=2)
     shop = Shop(server, "crash")
