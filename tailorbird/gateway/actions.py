@@ -28,6 +28,7 @@ PREFIXES = {
     "sts": "sts",
     "iam": "iam",
     "logs": "logs",
+    "cloudwatch": "cloudwatch",
 }
 # Actions that are not called like their operation; several names: any one of them will do.
 # PutEvents was `personalize:Record` in Personalize's preview, and published policies still say so.
@@ -224,4 +225,5 @@ RESOURCES: dict[str, Resource] = {
     "sts": _none,
     "iam": _iam,
     "logs": _logs,
+    "cloudwatch": _none,
 }

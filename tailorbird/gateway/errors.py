@@ -108,6 +108,12 @@ LOGS: Kinds = COMMON | {
     UnknownOperation: ("UnknownOperationException", 400),
 }
 
+CLOUDWATCH: Kinds = LOGS | {
+    errors.NotFound: ("ResourceNotFound", 404),
+    errors.Invalid: ("InvalidParameterValue", 400),
+    errors.LimitExceeded: ("LimitExceeded", 400),
+}
+
 IAM: Kinds = COMMON | {
     errors.NotFound: ("NoSuchEntity", 404),
     errors.Conflict: ("DeleteConflict", 409),
@@ -145,6 +151,7 @@ TABLES: dict[str, Kinds] = {
     "personalize-events": PERSONALIZE_EVENTS,
     "lambda": LAMBDA,
     "logs": LOGS,
+    "cloudwatch": CLOUDWATCH,
     "sts": IAM,
     "iam": IAM,
     "s3": S3,

@@ -20,10 +20,15 @@ INTEGER = (-(2**31), 2**31 - 1)
 LONG = (-(2**63), 2**63 - 1)
 
 # Java's character classes, as the models write them. \w is letters, numbers and the underscore;
-# every model that uses \p{L} allows numbers and the underscore beside it.
+# every model that uses \p{L} allows numbers and the underscore beside it. Marks, punctuation and
+# symbols (CloudWatch's dashboards and queries) are those of the European blocks.
 JAVA_CLASSES = {
     r"\p{L}": r"\w",
     r"\p{N}": r"\d",
+    r"\p{M}": r"\u0300-\u036f",
+    r"\p{P}": r"!-#%-*,-/:;?@\[-\]_{}\u00a1\u00a7\u00ab\u00b6\u00b7\u00bb\u00bf\u2010-\u2027",
+    r"\p{S}": r"$+<=>^`|~\u00a2-\u00a9\u00ac\u00ae-\u00b1\u00b4\u00d7\u00f7\u20a0-\u2bff",
+    r"\p{Zs}": r" \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000",
     r"\p{Z}": r" \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
     r"\p{Alnum}": r"a-zA-Z0-9",
     r"\p{Alpha}": r"a-zA-Z",
