@@ -102,9 +102,10 @@ def postgres_seconds(room: Engage) -> float:
             found[int(stat.parent.name)] = stat.read_text().rpartition(")")[2].split()
         except OSError:
             continue
-    server = found.get(backend, ["", "none"])[1]
-    ours = [fields for fields in found.values() if fields[1] == server]
-    return sum(int(fields[11]) + int(fields[12]) for fields in ours) / TICKS
+    server = found.get(backend, ["", "0"])[1]
+    ours = [fields[11:13] for fields in found.values() if fields[1] == server]
+    ours.append(found.get(int(server), [])[11:15])  # and of those that have ended
+    return sum(int(ticks) for fields in ours for ticks in fields) / TICKS
 
 
 def _tell(other: subprocess.Popen[str]) -> None:

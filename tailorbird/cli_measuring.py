@@ -53,7 +53,8 @@ def streams(
     if remove:
         house.call("POST", "/_/streams/remove", {"stream": remove})
     answer = house.call("GET", f"/_/streams?{urlencode({'application': application})}")
-    show(answer["streams"], ("id", "kind", "target", "delivered", "waiting", "error"))
+    columns = ("id", "kind", "target", "delivered", "waiting", "dropped", "error")
+    show(answer["streams"], columns)
 
 
 def lift(

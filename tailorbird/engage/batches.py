@@ -34,6 +34,7 @@ from tailorbird.engage.render import Compiled, Rendered, RenderError
 from tailorbird.engage.retries import Waiting
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Unavailable
+from tailorbird.store import fetch
 
 Definition = dict[str, Any]
 
@@ -97,7 +98,7 @@ def members(room: Engage, conn: Connection, activity: int, first: int, last: int
         " LEFT JOIN engage_users u ON u.app = e.app AND u.user_id = e.user_id"
         " WHERE m.activity = ? AND m.n >= ? AND m.n < ? ORDER BY m.n"
     )
-    rows = conn.exec_driver_sql(room.db.sql(text), (activity, first, last))
+    rows = fetch(conn, room.db.sql(text), (activity, first, last))
     return [_member(room, row) for row in rows]
 
 
@@ -110,7 +111,7 @@ def members_of(room: Engage, conn: Connection, numbers: list[int]) -> list[Membe
         " LEFT JOIN engage_users u ON u.app = e.app AND u.user_id = e.user_id"
         f" WHERE e.number IN ({marks})"
     )
-    rows = conn.exec_driver_sql(room.db.sql(text), tuple(numbers))
+    rows = fetch(conn, room.db.sql(text), tuple(numbers))
     found = {row[11]: _member(room, row) for row in rows}
     return [found.get(number) or Member(number, f"#{number}", None, number) for number in numbers]
 

@@ -77,7 +77,9 @@ class Bulk:
         if db.dialect == "postgresql":
             fetch(conn, *self.question(db, rows))
         else:
-            conn.exec_driver_sql(self.rowwise, list(rows))
+            cursor = conn.connection.cursor()
+            cursor.executemany(self.rowwise, rows)
+            cursor.close()
 
     def question(self, db: Database, rows: Sequence[tuple[Any, ...]]) -> tuple[str, tuple[str]]:
         """The statement and its parameter, for `store.ask` on PostgreSQL."""

@@ -24,12 +24,12 @@ _EACH = (
     " hashtext(? || name) AS hash FROM ({names}) wanted (name) ORDER BY 1) sorted"
 )
 _ENDPOINTS = _EACH.format(kind=ENDPOINT, names=_GIVEN)
-_PEOPLE = _EACH.format(
-    kind=PERSON,
-    names=f"{_GIVEN} UNION SELECT user_id FROM engage_endpoints"
-    f" WHERE app = ? AND user_id IS NOT NULL AND {one_of('postgresql', 'key')}",
+_HELD = (  # and those that the endpoints have so far
+    f"{_GIVEN} UNION SELECT {{column}} FROM engage_endpoints WHERE app = ?"
+    f" AND {{column}} IS NOT NULL AND {one_of('postgresql', 'key')}"
 )
-_ADDRESSES = _EACH.format(kind=ADDRESS, names=_GIVEN)
+_PEOPLE = _EACH.format(kind=PERSON, names=_HELD.format(column="user_id"))
+_ADDRESSES = _EACH.format(kind=ADDRESS, names=_HELD.format(column="address"))
 _NAMES = f"SELECT pg_advisory_xact_lock({NAMES}, ?)"
 
 
@@ -46,7 +46,7 @@ def questions(
         (db.sql(_SHARED), (app.number,)),
         (db.sql(_ENDPOINTS), (mine, given)),
         (db.sql(_PEOPLE), (mine, texts(people), app.number, given)),
-        (db.sql(_ADDRESSES), (mine, texts(addresses))),
+        (db.sql(_ADDRESSES), (mine, texts(addresses), app.number, given)),
     ]
 
 

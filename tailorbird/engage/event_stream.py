@@ -145,7 +145,8 @@ def _attach(room: Engage, conn: Connection, app: App, values: dict[str, Any]) ->
     place = outbox.end(conn, app.number)
     row: dict[str, Any] = {
         "id": ids.hex32(), "app": app.number, "xid": place.xid, "at": place.number,
-        "delivered": 0, "held_until": 0.0, "failures": 0, "holder": None, "error": None, **values,
+        "delivered": 0, "dropped": 0, "held_until": 0.0, "failures": 0, "holder": None,
+        "error": None, **values,
     }  # fmt: skip
     made = conn.execute(sa.insert(mt.streams).values(row).returning(mt.streams.c.number))
     return {**row, "number": int(made.scalar_one())}
@@ -185,8 +186,8 @@ def _waiting(conn: Connection, app: App, row: Any) -> int:
 def _tell(row: Any) -> dict[str, Any]:
     return {
         "id": row["id"], "kind": row["kind"], "target": row["target"],
-        "delivered": row["delivered"], "failures": row["failures"], "error": row["error"],
-        "modified": iso(row["modified"]),
+        "delivered": row["delivered"], "dropped": row["dropped"], "failures": row["failures"],
+        "error": row["error"], "modified": iso(row["modified"]),
     }  # fmt: skip
 
 

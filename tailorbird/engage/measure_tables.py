@@ -20,6 +20,7 @@ streams = sa.Table(
     sa.Column("xid", sa.BigInteger, nullable=False),  # the last row of the outbox that arrived:
     sa.Column("at", sa.BigInteger, nullable=False),  # its transaction and its number
     sa.Column("delivered", sa.BigInteger, nullable=False),
+    sa.Column("dropped", sa.BigInteger, nullable=False),  # the outbox had no room for them
     sa.Column("holder", sa.Text),  # the job that delivers now, and
     sa.Column("held_until", sa.Double, nullable=False),
     sa.Column("failures", sa.Integer, nullable=False),  # in a row

@@ -24,6 +24,7 @@ from tailorbird.engage.counts import Count
 from tailorbird.engage.definitions import Endpoint, definition
 from tailorbird.engage.ledger import Entry
 from tailorbird.engage.room import Engage
+from tailorbird.store import fetch
 
 EMAIL, SMS, CUSTOM = "EMAIL", "SMS", "CUSTOM"
 HANDED_OVER = {
@@ -67,8 +68,8 @@ _OWNER = (
 
 
 def owner(room: Engage, conn: Connection, application_id: str) -> Owner | None:
-    row = conn.exec_driver_sql(room.db.sql(_OWNER), (application_id,)).first()
-    return Owner(*row) if row else None
+    found = fetch(conn, room.db.sql(_OWNER), (application_id,))
+    return Owner(*found[0]) if found else None
 
 
 def note(

@@ -28,6 +28,7 @@ _ADD = {
 }
 _SETTLED = {"sqlite": "", "postgresql": " AND xid < pg_snapshot_xmin(pg_current_snapshot())::text"
             "::bigint"}  # fmt: skip
+_NEXT = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 _READ = (
     "SELECT xid, number, count, lines FROM engage_outbox WHERE app = ?{settled}"
     " AND (xid > ? OR (xid = ? AND number > ?)) ORDER BY xid, number LIMIT ?"
@@ -99,8 +100,7 @@ def is_settled(room: Engage, conn: Connection) -> bool:
 def is_empty(conn: Connection, app: int, place: Place) -> bool:
     """Whether nothing waits behind a place, also nothing that may not be read yet."""
     c = mt.outbox.c
-    behind = sa.or_(c.xid > place.xid, sa.and_(c.xid == place.xid, c.number > place.number))
-    query = sa.select(c.number).where(c.app == app, behind).limit(1)
+    query = sa.select(c.number).where(c.app == app, _behind(*place)).limit(1)
     return conn.execute(query).first() is None
 
 
@@ -121,3 +121,48 @@ def prune(conn: Connection, app: int) -> None:
         xid, number = min((row.xid, row.at) for row in rows)
         gone = gone.where(sa.or_(c.xid < xid, sa.and_(c.xid == xid, c.number <= number)))
     conn.execute(gone)
+
+
+def shed(room: Engage, conn: Connection, app: int) -> int:
+    """Drop the oldest records beyond `stream_max_waiting`; how many some stream has lost by it."""
+    limit = room.settings.stream_max_waiting
+    s, c = mt.streams.c, mt.outbox.c
+    mine = c.app == app
+    total = conn.scalar(sa.select(sa.func.coalesce(sa.func.sum(c.count), 0)).where(mine))
+    if not limit or total <= limit:
+        return 0
+    newest = (c.xid.desc(), c.number.desc())
+    kept = sa.func.sum(c.count).over(order_by=newest).label("kept")
+    rows = sa.select(c.xid, c.number, kept).where(mine).subquery()
+    first = sa.select(rows).where(rows.c.kept > limit).order_by(rows.c.kept).limit(1)
+    last = conn.execute(first).one()
+    lost = 0
+    for row in conn.execute(sa.select(s.number, s.xid, s.at).where(s.app == app)).all():
+        between = (mine, _behind(row.xid, row.at), sa.not_(_behind(last.xid, last.number)))
+        gone = conn.scalar(sa.select(sa.func.coalesce(sa.func.sum(c.count), 0)).where(*between))
+        if gone:
+            values = {"xid": last.xid, "at": last.number, "dropped": s.dropped + gone}
+            conn.execute(sa.update(mt.streams).where(s.number == row.number).values(values))
+            lost += int(gone)
+    prune(conn, app)
+    return lost
+
+
+def begin_anew(room: Engage, conn: Connection, app: int, place: Place) -> bool:
+    """Order an outbox again that came from another PostgreSQL, by a dump: transactions are counted
+    anew there, and nothing would ever come behind the old places. True when it was so.
+    """
+    if room.db.dialect == "sqlite":
+        return False
+    next_one = int(conn.exec_driver_sql(_NEXT).scalar_one())
+    if place.xid < next_one:
+        return False
+    s, c = mt.streams.c, mt.outbox.c
+    conn.execute(sa.update(mt.outbox).where(c.app == app, c.xid >= next_one).values(xid=0))
+    conn.execute(sa.update(mt.streams).where(s.app == app).values(xid=0, at=0))
+    return True
+
+
+def _behind(xid: int, number: int) -> sa.ColumnElement[bool]:
+    c = mt.outbox.c
+    return sa.or_(c.xid > xid, sa.and_(c.xid == xid, c.number > number))

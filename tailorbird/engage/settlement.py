@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from tailorbird.engage import activities, apps, campaigns, ledger, schedules
 from tailorbird.engage import tables as t
 from tailorbird.engage.room import Engage
+from tailorbird.store import fetch
 
 EVERY_MEMBER = 2**62
 FAILURES = (
@@ -50,8 +51,8 @@ def count(
     None when there is no such activity any more.
     """
     unused = (settled - sent) / per_second if per_second else 0.0
-    found = conn.exec_driver_sql(room.db.sql(_COUNT), (settled, sent, unused, number)).first()
-    return Counted(found[0], found[1]) if found else None
+    found = fetch(conn, room.db.sql(_COUNT), (settled, sent, unused, number))
+    return Counted(*found[0]) if found else None
 
 
 def end_if_settled(room: Engage, conn: Connection, number: int) -> None:

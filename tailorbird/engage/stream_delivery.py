@@ -6,6 +6,10 @@ a process that dies sends that portion again.
 
 from __future__ import annotations
 
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,8 +24,11 @@ from tailorbird.engage.stream_targets import TARGETS, Portion
 from tailorbird.errors import TailorbirdError
 from tailorbird.store import Job, Later, LeaseLost
 
+log = logging.getLogger(__name__)
+
 PORTION_ROWS = 8  # of the outbox, each with up to 250 records
 HOLD_SECONDS = 60.0
+RENEW_SECONDS = 20.0
 UNSETTLED_SECONDS = 1.0
 BACKOFF_MAX_SECONDS = 60.0
 
@@ -69,6 +76,8 @@ def _hold(room: Engage, number: int, me: str) -> dict[str, Any] | None:
             return None
         query = sa.select(mt.streams).where(mt.streams.c.number == number)
         row = dict(conn.execute(query).mappings().one())
+        if outbox.begin_anew(room, conn, row["app"], Place(row["xid"], row["at"])):
+            row |= {"xid": 0, "at": 0}
         app = conn.scalar(sa.select(t.apps.c.id).where(t.apps.c.number == row["app"]))
         return {**row, "application_id": app}
 
@@ -78,7 +87,8 @@ def _send(room: Engage, me: str, stream: dict[str, Any], rows: list[Waiting]) ->
     lines = [line for row in rows for line in row.lines.split("\n")]
     portion = Portion(stream, lines, rows[0].place, rows[-1].place)
     try:
-        TARGETS[stream["kind"]](room, portion)
+        with _held(room, me, stream):
+            TARGETS[stream["kind"]](room, portion)
     except TailorbirdError as away:
         raise _put_off(room, me, stream, away.message) from None
     last, count = rows[-1].place, sum(row.records for row in rows)
@@ -92,12 +102,41 @@ def _send(room: Engage, me: str, stream: dict[str, Any], rows: list[Waiting]) ->
     return int(values["delivered"])
 
 
+@contextmanager
+def _held(room: Engage, me: str, stream: dict[str, Any]) -> Iterator[None]:
+    """Keep the hold while a slow target takes its time, so that nobody else sends the same."""
+    over = threading.Event()
+    c = mt.streams.c
+    mine = (c.number == stream["number"], c.holder == me)
+
+    def renew() -> None:
+        while not over.wait(RENEW_SECONDS):
+            values = {"held_until": room.clock.now() + HOLD_SECONDS}
+            try:
+                with room.db.write() as conn:
+                    conn.execute(sa.update(mt.streams).where(*mine).values(values))
+            except sa.exc.OperationalError as away:
+                log.warning("the hold of stream %s was not renewed: %s", stream["id"], away.orig)
+
+    thread = threading.Thread(target=renew, name="engage-stream-hold", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def _put_off(room: Engage, me: str, stream: dict[str, Any], reason: str) -> Later:
     seconds = min(BACKOFF_MAX_SECONDS, 2.0 ** min(stream["failures"], 10))
     values = {"failures": stream["failures"] + 1, "error": reason,
               "held_until": room.clock.now() + seconds + HOLD_SECONDS}  # fmt: skip
     with room.db.write() as conn:
         _change(conn, stream, me, values)
+        lost = outbox.shed(room, conn, stream["app"])
+    if lost:
+        log.error("streams of application %s lost the oldest %d records: more than"
+                  " stream_max_waiting wait", stream["application_id"], lost)  # fmt: skip
     return Later(seconds)
 
 

@@ -45,7 +45,7 @@ from tailorbird.engage.bulk import Bulk
 from tailorbird.engage.render import options_of
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid, NotFound, Unavailable
-from tailorbird.store import Job
+from tailorbird.store import Job, fetch
 from tailorbird.store.jobs import Later
 
 STRETCH = "engage.stretch"
@@ -54,7 +54,7 @@ CHANNEL = "EMAIL"
 
 _CLAIM_BATCH = (
     "INSERT INTO engage_batches (activity, batch, kept, sent, failure, finished)"
-    " VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING"
+    " VALUES (?,?,?,?,?,?) ON CONFLICT DO NOTHING RETURNING batch"
 )
 _LOG_ATTEMPTS = Bulk(
     "engage_hook_attempts",
@@ -279,7 +279,7 @@ def _commit(room: Engage, run: Run, outcomes: list[Outcome]) -> bool:
 def _first(room: Engage, conn: Connection, number: int, outcome: Outcome, now: float) -> bool:
     """Claim the batch's row: whoever writes it first has settled the batch."""
     row = (number, outcome.batch, outcome.kept, outcome.sent, outcome.failure, now)
-    return conn.exec_driver_sql(room.db.sql(_CLAIM_BATCH), row).rowcount == 1
+    return bool(fetch(conn, room.db.sql(_CLAIM_BATCH), row))
 
 
 def _cancel_stretch(room: Engage, number: int, first: int, last: int) -> None:

@@ -50,6 +50,13 @@ SETTINGS = (
     Setting("stream_access_key_id", str, "", "Key for these; empty is the environment's own"),
     Setting("stream_secret_access_key", str, "", "Its secret"),
     Setting(
+        "stream_max_waiting",
+        int,
+        10_000_000,
+        "Records of an application that wait for a stream which is away; beyond, the oldest are"
+        " dropped and counted; 0 is no limit",
+    ),
+    Setting(
         "stream_bucket",
         str,
         "tailorbird-events",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tailorbird.engage import Engage, attributes, endpoints, update_endpoints, users
+from tailorbird.engage import Engage, apps, attributes, endpoints, update_endpoints, users
 from tailorbird.errors import Invalid, NotFound, TooLarge
-from tests.unit.engage.conftest import CALLER, NOON, get, put
+from tests.unit.engage.conftest import CALLER, NOON, get, mail, put
 
 
 def write(room: Engage, app_id: str, endpoint_id: str, **given: Any) -> None:
@@ -197,6 +198,44 @@ def test_a_backslash_and_u0000_in_a_text_are_no_nul(engage: Engage, app_id: str)
     put(engage, app_id, {"Id": "ana", "Attributes": {"path": [text]}, "User": person})
     shown = get(engage, app_id, "ana")
     assert (shown["Attributes"], shown["User"]) == ({"path": [text]}, person)
+
+
+def test_writers_wait_only_for_writers_of_the_same_endpoint_person_or_address(
+    engage: Engage, app_id: str
+) -> None:
+    if engage.db.dialect == "sqlite":
+        pytest.skip("SQLite has one writer")
+
+    def item(name: str, person: str, address: str) -> dict[str, Any]:
+        return {**mail(Id=name, User={"UserId": person}), "Address": address}
+
+    put(engage, app_id, item("ana", "anas", "a@example.com"))
+    others = {
+        "other": item("ben", "bens", "b@example.com"),
+        "endpoint": {"Id": "ANA", "Attributes": {"likes": ["tea"]}},
+        "person": item("ana-2", "anas", "a2@example.com"),
+        "address": item("cy", "cys", "new@example.com"),
+    }
+    with ThreadPoolExecutor(4) as pool, engage.db.write() as conn:
+        app = apps.find(conn, CALLER, app_id)
+        mine = {**item("ana", "anas", "new@example.com"), "Attributes": {"tier": ["gold"]}}
+        endpoints.write(engage, conn, app, [mine])
+        writes = {
+            kind: pool.submit(update_endpoints, engage, CALLER.account, app_id, [one])
+            for kind, one in others.items()
+        }
+        writes["other"].result(timeout=30)
+        assert {kind for kind, one in writes.items() if not one.done()} == {
+            "endpoint", "person", "address",
+        }  # fmt: skip
+        conn.commit()
+        for one in writes.values():
+            one.result(timeout=30)
+    ana = get(engage, app_id, "ana")
+    assert ana["Attributes"] == {"tier": ["gold"], "likes": ["tea"]}
+    assert [get(engage, app_id, who)["EndpointStatus"] for who in ("ana", "cy")] in (
+        ["ACTIVE", "INACTIVE"], ["INACTIVE", "ACTIVE"],
+    )  # fmt: skip
 
 
 def test_more_than_a_hundred_in_a_batch_are_refused(engage: Engage, app_id: str) -> None:

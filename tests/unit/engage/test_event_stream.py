@@ -24,12 +24,13 @@ from tailorbird.engage import (
     ledger,
     messages,
     outbox,
+    stream_delivery,
     take_feedback,
 )
 from tailorbird.engage import measure_tables as mt
 from tailorbird.errors import Invalid, NotFound
 from tailorbird.store import Worker
-from tests.unit.engage.conftest import CALLER, NOON, mail, put
+from tests.unit.engage.conftest import CALLER, NOON, mail, put, wait_for
 from tests.unit.engage.test_campaign_run import campaign
 from tests.unit.engage.test_events import happened
 
@@ -265,6 +266,66 @@ def test_a_stream_that_is_away_for_hours_gets_everything_in_order(
     assert event_stream.detach(engage, stream["id"])["id"] == stream["id"]
 
 
+def test_a_stream_that_is_away_too_long_loses_the_oldest_and_says_so(
+    engage: Engage, app_id: str, sink: str
+) -> None:
+    engage.settings.__dict__["outgoing_allow"] = "127.0.0.0/8"
+    engage.settings.__dict__["stream_max_waiting"] = 3
+    event_stream.attach(engage, app_id, sink)
+    for n in range(5):
+        happened(engage, app_id, "ana", {"EventType": f"e{n}"})
+        work(engage, 1)
+        engage.clock.advance(3600)  # type: ignore[attr-defined]
+    [shown] = event_stream.streams_of(engage, app_id)
+    assert (shown["delivered"], shown["waiting"], shown["dropped"]) == (0, 3, 2)
+    Sink.away = False
+    work(engage, 2)
+    records = [record for taken in Sink.taken for record in taken["body"]["records"]]
+    assert types(records) == ["e2", "e3", "e4"]
+    [shown] = event_stream.streams_of(engage, app_id)
+    assert (shown["delivered"], shown["waiting"], shown["dropped"]) == (3, 0, 2)
+
+
+def test_nobody_else_sends_what_a_slow_target_is_being_sent(
+    engage: Engage, app_id: str, sink: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_delivery, "RENEW_SECONDS", 0.05)
+    event_stream.attach(engage, app_id, sink)
+    with engage.db.read() as conn:
+        number = conn.scalar(sa.select(mt.streams.c.number))
+    stream = stream_delivery._hold(engage, number, "one")
+    assert stream is not None
+    with stream_delivery._held(engage, "one", stream):
+        for _ in range(2):  # twice as long as a hold lasts
+            engage.clock.advance(59)  # type: ignore[attr-defined]
+            wait_for(lambda: held_until(engage) > engage.clock.now() + 59)
+            assert stream_delivery._hold(engage, number, "two") is None
+    engage.clock.advance(61)  # type: ignore[attr-defined]
+    assert stream_delivery._hold(engage, number, "two") is not None
+
+
+def held_until(room: Engage) -> float:
+    with room.db.read() as conn:
+        return float(conn.execute(sa.select(mt.streams.c.held_until)).scalar_one())
+
+
+def test_a_stream_goes_on_when_the_database_was_moved_to_another_server(
+    engage: Engage, app_id: str
+) -> None:
+    """As a dump leaves it: places and records of transactions that the server has not had yet."""
+    if engage.db.dialect == "sqlite":
+        pytest.skip("SQLite does not count transactions")
+    attach(engage, app_id)
+    work(engage)
+    happened(engage, app_id, "ana", {"EventType": "waiting"})
+    with engage.db.write() as conn:
+        for table in (mt.streams, mt.outbox):
+            conn.execute(sa.update(table).values(xid=table.c.xid + 1_000_000_000))
+    happened(engage, app_id, "ana", {"EventType": "after"})
+    work(engage, 2)
+    assert sorted(types(in_files(engage))) == ["_test.event_stream", "after", "waiting"]
+
+
 def test_a_portion_that_has_grown_before_it_comes_again_has_another_webhook_id(
     engage: Engage, app_id: str, sink: str
 ) -> None:
@@ -342,7 +403,7 @@ def test_a_transaction_that_counts_on_a_job_that_ran_meanwhile_is_not_forgotten(
     begun = slow.begin()
     app = apps.by_id(slow, app_id)
     record = {"event_type": "slow", "arrival_timestamp": 1_795_262_401_000}
-    outbox.add(engage, slow, app.number, outbox.streams(slow, app.number), [record])
+    outbox.add(engage, slow, app.number, outbox.streams(engage, slow, app.number), [record])
     work(engage, 2)
     assert types(in_files(engage)) == ["_test.event_stream", "quick"]
     begun.commit()

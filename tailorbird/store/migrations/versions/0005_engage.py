@@ -374,6 +374,7 @@ def _streams() -> None:
         sa.Column("xid", sa.BigInteger, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("delivered", sa.BigInteger, nullable=False),
+        sa.Column("dropped", sa.BigInteger, nullable=False),
         sa.Column("holder", sa.Text),
         sa.Column("held_until", sa.Double, nullable=False),
         sa.Column("failures", sa.Integer, nullable=False),
