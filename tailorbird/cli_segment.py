@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from cyclopts import App
 
-from tailorbird.terminal import Data, Url, parse_json, remote, show
+from tailorbird.terminal import Data, Url, parse_json, path_part, segment_api, show
 
 Row = dict[str, Any]
 
@@ -35,8 +34,8 @@ def source_get(source_id: str, *, data: Data = None, url: Url = None) -> None:
     Args:
         source_id: Id of the source.
     """
-    found = _call("GET", f"/sources/{_part(source_id)}", data, url)["source"]
-    steps = _call("GET", f"/sources/{_part(source_id)}/counts", data, url)["steps"]
+    found = segment_api("GET", f"/sources/{path_part(source_id)}", data, url)["source"]
+    steps = segment_api("GET", f"/sources/{path_part(source_id)}/counts", data, url)["steps"]
     show([{**found, "steps": steps}], ("id", "name", "writeKeys", "enabled", "steps"))
 
 
@@ -46,7 +45,7 @@ def source_delete(source_id: str, *, data: Data = None, url: Url = None) -> None
     Args:
         source_id: Id of the source.
     """
-    show([_call("DELETE", f"/sources/{_part(source_id)}", data, url)], ("status",))
+    show([segment_api("DELETE", f"/sources/{path_part(source_id)}", data, url)], ("status",))
 
 
 def source_enable(source_id: str, *, data: Data = None, url: Url = None) -> None:
@@ -73,7 +72,9 @@ def destination_get(destination_id: str, *, data: Data = None, url: Url = None) 
     Args:
         destination_id: Id of the destination.
     """
-    found = _call("GET", f"/destinations/{_part(destination_id)}", data, url)["destination"]
+    found = segment_api("GET", f"/destinations/{path_part(destination_id)}", data, url)[
+        "destination"
+    ]
     show([found], ("id", "sourceId", "name", "enabled", "settings"))
 
 
@@ -83,7 +84,10 @@ def destination_delete(destination_id: str, *, data: Data = None, url: Url = Non
     Args:
         destination_id: Id of the destination.
     """
-    show([_call("DELETE", f"/destinations/{_part(destination_id)}", data, url)], ("status",))
+    show(
+        [segment_api("DELETE", f"/destinations/{path_part(destination_id)}", data, url)],
+        ("status",),
+    )
 
 
 def destination_enable(destination_id: str, *, data: Data = None, url: Url = None) -> None:
@@ -110,8 +114,8 @@ def destination_deliveries(destination_id: str, *, data: Data = None, url: Url =
     Args:
         destination_id: Id of the destination.
     """
-    path = f"/destinations/{_part(destination_id)}/delivery-metrics"
-    seen = _call("GET", path, data, url)["overview"]
+    path = f"/destinations/{path_part(destination_id)}/delivery-metrics"
+    seen = segment_api("GET", path, data, url)["overview"]
     said: dict[str, str] = {}
     for sample in reversed(seen["samples"]):
         said[sample["reason"]] = sample["message"]
@@ -125,7 +129,9 @@ def destination_filters(destination_id: str, *, data: Data = None, url: Url = No
     Args:
         destination_id: Id of the destination.
     """
-    found = _call("GET", f"/destination/{_part(destination_id)}/filters", data, url)["filters"]
+    found = segment_api("GET", f"/destination/{path_part(destination_id)}/filters", data, url)[
+        "filters"
+    ]
     show(found, ("id", "title", "if", "actions", "enabled"))
 
 
@@ -147,8 +153,8 @@ def destination_filter_add(
         title: A name of your choice.
     """
     body = {"if": condition, "title": title, "actions": [parse_json(actions, "actions")]}
-    path = f"/destination/{_part(destination_id)}/filters"
-    made = _call("POST", path, data, url, body)["filter"]
+    path = f"/destination/{path_part(destination_id)}/filters"
+    made = segment_api("POST", path, data, url, body)["filter"]
     show([made], ("id", "title", "if", "actions"))
 
 
@@ -161,8 +167,8 @@ def destination_filter_delete(
         destination_id: Id of the destination.
         filter_id: Id of the filter.
     """
-    path = f"/destination/{_part(destination_id)}/filters/{_part(filter_id)}"
-    show([_call("DELETE", path, data, url)], ("status",))
+    path = f"/destination/{path_part(destination_id)}/filters/{path_part(filter_id)}"
+    show([segment_api("DELETE", path, data, url)], ("status",))
 
 
 def destination_replay(
@@ -191,18 +197,12 @@ def destination_replay(
         "events": list(event) or None,
         "perSecond": per_second,
     }
-    made = _call("POST", "/replays", data, url, body)["replay"]
+    made = segment_api("POST", "/replays", data, url, body)["replay"]
     show([made], ("id", "state", "job"))
 
 
 def _switch(kind: str, given: str, enabled: bool, data: Data, url: Url) -> None:
-    found = _call("PATCH", f"/{kind}s/{_part(given)}", data, url, {"enabled": enabled})[kind]
+    found = segment_api("PATCH", f"/{kind}s/{path_part(given)}", data, url, {"enabled": enabled})[
+        kind
+    ]
     show([found], ("id", "name", "enabled"))
-
-
-def _call(method: str, path: str, data: Data, url: Url, body: Row | None = None) -> Row:
-    return dict(remote(data, url).call(method, f"/segmentapis{path}", body)["data"])
-
-
-def _part(given: str) -> str:
-    return quote(given, safe="")

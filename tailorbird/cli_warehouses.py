@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from cyclopts import App
 
 from tailorbird.errors import Invalid, Unavailable
-from tailorbird.terminal import Data, Url, parse_json, remote, show
+from tailorbird.terminal import Data, Url, parse_json, path_part, segment_api, show
 
 Row = dict[str, Any]
 
@@ -27,7 +27,7 @@ def add_to(app: App) -> None:
 @warehouse.command(name="list")
 def list_(*, data: Data = None, url: Url = None) -> None:
     """List the warehouses."""
-    found = _call("GET", "/warehouses", data, url)["warehouses"]
+    found = segment_api("GET", "/warehouses", data, url)["warehouses"]
     show([_shown(row) for row in found], ("id", "name", "kind", "enabled", "settings"))
 
 
@@ -56,9 +56,11 @@ def create(
     """
     settings = _place(kind, where) | {"productsSku": products_sku, "textLength": text_length}
     body = {"metadataId": kind, "settings": settings, "name": name or None}
-    made = _call("POST", "/warehouses", data, url, body)["warehouse"]
+    made = segment_api("POST", "/warehouses", data, url, body)["warehouse"]
     for one in source:
-        _call("POST", f"/warehouses/{made['id']}/connected-sources/{_part(one)}", data, url)
+        segment_api(
+            "POST", f"/warehouses/{made['id']}/connected-sources/{path_part(one)}", data, url
+        )
     show([_shown(made)], ("id", "name", "kind", "settings"))
 
 
@@ -69,10 +71,10 @@ def get(warehouse_id: str, *, data: Data = None, url: Url = None) -> None:
     Args:
         warehouse_id: Id of the warehouse.
     """
-    path = f"/warehouses/{_part(warehouse_id)}"
-    found = _call("GET", path, data, url)["warehouse"]
-    state = _call("GET", f"{path}/connection-state", data, url)["connectionState"]
-    sources = _call("GET", f"{path}/connected-sources", data, url)["sources"]
+    path = f"/warehouses/{path_part(warehouse_id)}"
+    found = segment_api("GET", path, data, url)["warehouse"]
+    state = segment_api("GET", f"{path}/connection-state", data, url)["connectionState"]
+    sources = segment_api("GET", f"{path}/connected-sources", data, url)["sources"]
     row = {**_shown(found), "state": state, "sources": [one["slug"] for one in sources]}
     show([row], ("id", "name", "kind", "enabled", "settings", "state", "sources"))
 
@@ -94,7 +96,9 @@ def update(
         enabled: True or false.
     """
     body: Row = {"settings": parse_json(settings, "settings"), "enabled": enabled}
-    changed = _call("PATCH", f"/warehouses/{_part(warehouse_id)}", data, url, body)["warehouse"]
+    changed = segment_api("PATCH", f"/warehouses/{path_part(warehouse_id)}", data, url, body)[
+        "warehouse"
+    ]
     show([_shown(changed)], ("id", "name", "kind", "enabled", "settings"))
 
 
@@ -105,7 +109,7 @@ def delete(warehouse_id: str, *, data: Data = None, url: Url = None) -> None:
     Args:
         warehouse_id: Id of the warehouse.
     """
-    show([_call("DELETE", f"/warehouses/{_part(warehouse_id)}", data, url)], ("status",))
+    show([segment_api("DELETE", f"/warehouses/{path_part(warehouse_id)}", data, url)], ("status",))
 
 
 @warehouse.command
@@ -116,7 +120,7 @@ def connect(warehouse_id: str, source_id: str, *, data: Data = None, url: Url = 
         warehouse_id: Id of the warehouse.
         source_id: Id of the source.
     """
-    show([_call("POST", _connection(warehouse_id, source_id), data, url)], ("status",))
+    show([segment_api("POST", _connection(warehouse_id, source_id), data, url)], ("status",))
 
 
 @warehouse.command
@@ -127,7 +131,7 @@ def disconnect(warehouse_id: str, source_id: str, *, data: Data = None, url: Url
         warehouse_id: Id of the warehouse.
         source_id: Id of the source.
     """
-    show([_call("DELETE", _connection(warehouse_id, source_id), data, url)], ("status",))
+    show([segment_api("DELETE", _connection(warehouse_id, source_id), data, url)], ("status",))
 
 
 @warehouse.command
@@ -137,9 +141,9 @@ def sync(warehouse_id: str, *, data: Data = None, url: Url = None) -> None:
     Args:
         warehouse_id: Id of the warehouse.
     """
-    path = f"/warehouses/{_part(warehouse_id)}/syncs"
-    job = _call("POST", path, data, url)["job"]
-    while (found := _call("GET", f"{path}/{job}", data, url)["job"])["state"] not in ENDED:
+    path = f"/warehouses/{path_part(warehouse_id)}/syncs"
+    job = segment_api("POST", path, data, url)["job"]
+    while (found := segment_api("GET", f"{path}/{job}", data, url)["job"])["state"] not in ENDED:
         time.sleep(LOOK_SECONDS)
     if found["state"] == "failed":
         raise Unavailable(f"The sync failed: {found['error']}")
@@ -153,7 +157,7 @@ def syncs(warehouse_id: str, *, data: Data = None, url: Url = None) -> None:
     Args:
         warehouse_id: Id of the warehouse.
     """
-    found = _call("GET", f"/warehouses/{_part(warehouse_id)}/syncs", data, url)["reports"]
+    found = segment_api("GET", f"/warehouses/{path_part(warehouse_id)}/syncs", data, url)["reports"]
     rows = [{**row, "notices": [notice["message"] for notice in row["notices"]]} for row in found]
     show(rows, ("start", "sourceId", "status", "count", "humanDuration", "notices"))
 
@@ -180,8 +184,8 @@ def select(
     """
     one = {"sourceId": source_id, "collection": collection, "property": property}
     body = {"syncOverrides": [{**one, "enabled": enabled}]}
-    path = f"/warehouses/{_part(warehouse_id)}/selective-sync"
-    show([_call("PATCH", path, data, url, body)], ("status", "warnings"))
+    path = f"/warehouses/{path_part(warehouse_id)}/selective-sync"
+    show([segment_api("PATCH", path, data, url, body)], ("status", "warnings"))
 
 
 def _place(kind: str, where: str) -> Row:
@@ -214,12 +218,4 @@ def _shown(row: Row) -> Row:
 
 
 def _connection(warehouse_id: str, source_id: str) -> str:
-    return f"/warehouses/{_part(warehouse_id)}/connected-sources/{_part(source_id)}"
-
-
-def _call(method: str, path: str, data: Data, url: Url, body: Row | None = None) -> Row:
-    return dict(remote(data, url).call(method, f"/segmentapis{path}", body)["data"])
-
-
-def _part(given: str) -> str:
-    return quote(given, safe="")
+    return f"/warehouses/{path_part(warehouse_id)}/connected-sources/{path_part(source_id)}"

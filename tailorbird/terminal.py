@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 from cyclopts import Parameter
 
@@ -32,6 +33,18 @@ def remote(data: Path | None, url: str | None) -> Remote:
 
     known = settings_with(data=data)
     return Remote(url or f"http://{known.host}:{known.port}", known.data, known.region)
+
+
+def segment_api(
+    method: str, path: str, data: Path | None, url: str | None, body: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What the running server's side of Segment's Public API answers."""
+    return dict(remote(data, url).call(method, f"/segmentapis{path}", body)["data"])
+
+
+def path_part(given: str) -> str:
+    """A text as one part of a path."""
+    return quote(given, safe="")
 
 
 def asking(server: Remote) -> Any:

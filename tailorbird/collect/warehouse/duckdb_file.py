@@ -13,7 +13,7 @@ import orjson
 from tailorbird.collect.warehouse.columns import Type
 from tailorbird.collect.warehouse.definition import COMMON_OPTIONS, Columns, Connection, Warehouse
 from tailorbird.collect.warehouse.files import checked_file, file_option
-from tailorbird.collect.warehouse.sql import declared, kept_or_new, listed, quoted
+from tailorbird.collect.warehouse.sql import Putting, declared, listed, quoted
 from tailorbird.errors import Unavailable
 
 LINE_MAX_BYTES = 64 * 1024 * 1024
@@ -32,7 +32,7 @@ KNOWN = {name: kind for kind, name in TYPES.items()} | {
 }
 
 
-class DuckDb:
+class DuckDb(Putting):
     """One connection on one schema."""
 
     def __init__(self, file: Path, schema: str) -> None:
@@ -90,14 +90,6 @@ class DuckDb:
             f"ALTER TABLE {self._at(table)} ALTER COLUMN {quoted(column)}"
             f" SET DATA TYPE {TYPES[new]} USING {value}"
         )
-
-    def put(self, table: str, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> int:
-        return self._insert(table, columns, rows, "DO NOTHING")
-
-    def upsert(self, table: str, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> int:
-        change = kept_or_new(quoted(table), columns)
-        newer = f"excluded.received_at >= {quoted(table)}.received_at"
-        return self._insert(table, columns, rows, f"DO UPDATE SET {change} WHERE {newer}")
 
     def close(self) -> None:
         self._conn.close()

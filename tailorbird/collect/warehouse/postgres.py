@@ -10,7 +10,7 @@ from typing import Any
 from tailorbird.collect.catalog.definition import Option
 from tailorbird.collect.warehouse.columns import Type
 from tailorbird.collect.warehouse.definition import COMMON_OPTIONS, Columns, Connection, Warehouse
-from tailorbird.collect.warehouse.sql import declared, kept_or_new, listed, quoted
+from tailorbird.collect.warehouse.sql import Putting, declared, listed, quoted
 from tailorbird.errors import Invalid, Unavailable
 
 PORT = 5432
@@ -37,8 +37,10 @@ COLUMNS_OF = """
 """
 
 
-class Postgres:
+class Postgres(Putting):
     """One connection on one schema."""
+
+    alias = "old"
 
     def __init__(self, settings: dict[str, Any], schema: str) -> None:
         self._conn = _connected(settings)
@@ -78,14 +80,6 @@ class Postgres:
             f"ALTER TABLE {self._at(table)} ALTER COLUMN {quoted(column)}"
             f" TYPE {TYPES[new]} USING {value}"
         )
-
-    def put(self, table: str, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> int:
-        return self._insert(table, columns, rows, "DO NOTHING")
-
-    def upsert(self, table: str, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> int:
-        change = kept_or_new("old", columns)
-        newer = "excluded.received_at >= old.received_at"
-        return self._insert(table, columns, rows, f"DO UPDATE SET {change} WHERE {newer}")
 
     def close(self) -> None:
         self._conn.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from tailorbird.collect.warehouse.columns import Type
 
@@ -23,10 +24,32 @@ def declared(columns: Mapping[str, Type], types: Mapping[Type, str], key: str = 
     )
 
 
-def kept_or_new(target: str, columns: Iterable[str]) -> str:
-    """The SET of an upsert: what is not given stays, and an older row changes nothing."""
-    return ", ".join(
-        f"{quoted(name)} = coalesce(excluded.{quoted(name)}, {target}.{quoted(name)})"
-        for name in columns
-        if name != "id"
-    )
+class Putting:
+    """Adding rows by INSERT ... ON CONFLICT, which `_insert` of a database does."""
+
+    alias = ""  # of the table in the statement, where it has one
+
+    def put(self, table: str, columns: Mapping[str, Type], rows: Sequence[tuple[Any, ...]]) -> int:
+        return self._insert(table, columns, rows, "DO NOTHING")
+
+    def upsert(
+        self, table: str, columns: Mapping[str, Type], rows: Sequence[tuple[Any, ...]]
+    ) -> int:
+        """What is not given stays, and an older row changes nothing."""
+        target = self.alias or quoted(table)
+        change = ", ".join(
+            f"{quoted(name)} = coalesce(excluded.{quoted(name)}, {target}.{quoted(name)})"
+            for name in columns
+            if name != "id"
+        )
+        newer = f"excluded.received_at >= {target}.received_at"
+        return self._insert(table, columns, rows, f"DO UPDATE SET {change} WHERE {newer}")
+
+    def _insert(
+        self,
+        table: str,
+        columns: Mapping[str, Type],
+        rows: Sequence[tuple[Any, ...]],
+        on_conflict: str,
+    ) -> int:
+        raise NotImplementedError

@@ -12,7 +12,7 @@ from tailorbird.collect.catalog.definition import Option
 from tailorbird.collect.warehouse.columns import Type
 from tailorbird.collect.warehouse.definition import COMMON_OPTIONS, Columns, Connection, Warehouse
 from tailorbird.collect.warehouse.files import checked_file
-from tailorbird.collect.warehouse.sql import declared, kept_or_new, listed, quoted
+from tailorbird.collect.warehouse.sql import Putting, declared, listed, quoted
 from tailorbird.errors import Unavailable
 
 BUSY_SECONDS = 30.0
@@ -28,7 +28,7 @@ TYPES = {
 KNOWN = {name: kind for kind, name in TYPES.items()}
 
 
-class Sqlite:
+class Sqlite(Putting):
     """One connection on the file of one source."""
 
     def __init__(self, file: Path) -> None:
@@ -83,14 +83,6 @@ class Sqlite:
         self._conn.execute(
             f"ALTER TABLE {quoted(table)} RENAME COLUMN {quoted(moved)} TO {quoted(column)}"
         )
-
-    def put(self, table: str, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> int:
-        return self._insert(table, columns, rows, "DO NOTHING")
-
-    def upsert(self, table: str, columns: Columns, rows: Sequence[tuple[Any, ...]]) -> int:
-        change = kept_or_new(quoted(table), columns)
-        newer = f"excluded.received_at >= {quoted(table)}.received_at"
-        return self._insert(table, columns, rows, f"DO UPDATE SET {change} WHERE {newer}")
 
     def close(self) -> None:
         self._conn.close()
