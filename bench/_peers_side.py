@@ -1,6 +1,6 @@
-"""The peers' side of `bench.peers`: fits each on the same rows, writes its lists, says its costs.
+"""The peers' side of `bench.peers`: fits one on the same rows, writes its lists, says its costs.
 
-Run by the interpreter that has implicit and rectools; it knows nothing of this project.
+Run by an interpreter that has implicit or rectools; it knows nothing of this project.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -20,46 +21,42 @@ TIMED = 200  # users asked for one at a time
 
 def main() -> None:
     rows = np.load(sys.argv[1])
-    folder = Path(sys.argv[2])
+    path, name = Path(sys.argv[2]), sys.argv[3]
     users, items = rows["shape"].tolist()
     ones = np.ones(len(rows["user"]), dtype=np.float32)
     sets = sparse.csr_matrix((ones, (rows["user"], rows["item"])), shape=(users, items))
-    for name, run in (
-        ("implicit ALS d=64", als),
-        ("implicit item-kNN", knn),
-        ("RecTools EASE", ease),
-    ):
-        wall, cpu = time.perf_counter(), time.process_time()
-        lists, answer, fitted = run(sets)
-        path = folder / f"{name.replace(' ', '-')}.npy"
-        np.save(path, lists)
-        print(
-            json.dumps(
-                {
-                    "name": name,
-                    "lists": str(path),
-                    "seconds": fitted[0] - wall,
-                    "cpu": fitted[1] - cpu,
-                    "answer_ms": answer,
-                }
-            ),
-            flush=True,
-        )
+    package, release, run = PEERS[name]()
+    wall, cpu = time.perf_counter(), time.process_time()
+    lists, answer, fitted = run(sets)
+    np.save(path, lists)
+    costs = {"seconds": fitted[0] - wall, "cpu": fitted[1] - cpu, "answer_ms": answer}
+    print(json.dumps({"name": f"{package} {release}: {name}"} | costs), flush=True)
 
 
 Found = tuple[np.ndarray, float, tuple[float, float]]
 
 
-def als(sets: sparse.csr_matrix) -> Found:
+Peer = tuple[str, str, Callable[[sparse.csr_matrix], Found]]
+
+
+def als() -> Peer:
+    import implicit
     from implicit.als import AlternatingLeastSquares
 
-    return of_implicit(AlternatingLeastSquares(factors=64, random_state=0, num_threads=1), sets)
+    def run(sets: sparse.csr_matrix) -> Found:
+        return of_implicit(AlternatingLeastSquares(factors=64, random_state=0, num_threads=1), sets)
+
+    return "implicit", implicit.__version__, run
 
 
-def knn(sets: sparse.csr_matrix) -> Found:
+def knn() -> Peer:
+    import implicit
     from implicit.nearest_neighbours import CosineRecommender
 
-    return of_implicit(CosineRecommender(K=200, num_threads=1), sets)
+    def run(sets: sparse.csr_matrix) -> Found:
+        return of_implicit(CosineRecommender(K=200, num_threads=1), sets)
+
+    return "implicit", implicit.__version__, run
 
 
 def of_implicit(model, sets: sparse.csr_matrix) -> Found:  # type: ignore[no-untyped-def]
@@ -71,18 +68,32 @@ def of_implicit(model, sets: sparse.csr_matrix) -> Found:  # type: ignore[no-unt
     return lists, timed(ask), fitted
 
 
-def ease(sets: sparse.csr_matrix) -> Found:
+def ease() -> Peer:
+    from rectools.models import EASEModel
+
+    return "RecTools", version("rectools"), lambda s: of_rectools(EASEModel(400.0), s)
+
+
+def rectools_knn() -> Peer:
+    from implicit.nearest_neighbours import CosineRecommender
+    from rectools.models import ImplicitItemKNNWrapperModel
+
+    def run(sets: sparse.csr_matrix) -> Found:
+        return of_rectools(ImplicitItemKNNWrapperModel(CosineRecommender(K=200)), sets)
+
+    return "RecTools", version("rectools"), run
+
+
+def of_rectools(model, sets: sparse.csr_matrix) -> Found:  # type: ignore[no-untyped-def]
     import pandas as pd
     from rectools import Columns
     from rectools.dataset import Dataset
-    from rectools.models import EASEModel
 
     rows = sets.tocoo()
     frame = pd.DataFrame({Columns.User: rows.row, Columns.Item: rows.col})
     frame[Columns.Weight] = 1.0
     frame[Columns.Datetime] = "2026-01-01"
     data = Dataset.construct(frame)
-    model = EASEModel(regularization=400.0)
     model.fit(data)
     fitted = (time.perf_counter(), time.process_time())
 
@@ -103,6 +114,13 @@ def timed(ask: Callable[[int], object]) -> float:
         took.append(1e3 * (time.perf_counter() - began))
     return float(np.median(took))
 
+
+PEERS: dict[str, Callable[[], Peer]] = {
+    "ALS d=64": als,
+    "item-kNN": knn,
+    "EASE": ease,
+    "item-kNN of RecTools": rectools_knn,
+}
 
 if __name__ == "__main__":
     main()

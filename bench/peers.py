@@ -1,18 +1,21 @@
 """Side by side with implicit and RecTools on one split: MovieLens-1M, the last item of each user.
 
-The peers run in an environment of their own (RecTools wants an older numpy):
+The peers run in environments of their own (RecTools wants an older numpy and brings a copy of
+implicit under the same name), each in a process of its own, so that a crash costs that one alone:
 
-    python -m venv /tmp/peers && /tmp/peers/bin/pip install implicit rectools
-    TAILORBIRD_PEERS=/tmp/peers/bin/python python -m bench peers
+    python -m venv /tmp/implicit && /tmp/implicit/bin/pip install implicit
+    python -m venv /tmp/rectools && /tmp/rectools/bin/pip install rectools
+    TAILORBIRD_PEERS=/tmp/implicit/bin/python:/tmp/rectools/bin/python python -m bench peers
 
-Without it only our side is printed. All 3,416 items are ranked, seen ones removed; one thread each.
-Needs the data sets beside the code (../shared/data); they are not part of the project.
+Without them only our side is printed. All 3,416 items are ranked, seen ones removed; one thread
+each. Needs the data sets beside the code (../shared/data); they are not part of the project.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,7 +31,8 @@ from tailorbird.learn.models.scores import Ranked, honest_metrics
 from tailorbird.learn.recipes import RECIPES
 from tailorbird.learn.recipes.recipe import Options
 
-PEERS = "TAILORBIRD_PEERS"  # the interpreter that has them
+PEERS = "TAILORBIRD_PEERS"  # the interpreters that have them
+NAMES = ("ALS d=64", "item-kNN", "EASE", "item-kNN of RecTools")
 RECIPE = RECIPES["arn:aws:personalize:::recipe/aws-user-personalization-v2"]
 SIDE = Path(__file__).with_name("_peers_side.py")
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -62,33 +66,43 @@ def ours(parts: sets.Split) -> None:
 
 
 def theirs(parts: sets.Split) -> None:
-    """What each peer recommends, asked for in its own environment."""
-    interpreter = os.environ.get(PEERS, "")
-    if not interpreter:
-        print(
-            f"  no peers: {PEERS} names no interpreter that has implicit and rectools (see above)"
-        )
+    """What each peer recommends, asked for in the first environment that has it."""
+    interpreters = [one for one in os.environ.get(PEERS, "").split(os.pathsep) if one]
+    if not interpreters:
+        print(f"  no peers: {PEERS} names no interpreter that has implicit or rectools (see above)")
         return
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "rows.npz"
         train = parts.train
         np.savez(rows, user=train.user, item=train.item, shape=[len(train.users), train.item_count])
-        done = subprocess.run(
-            [interpreter, str(SIDE), str(rows), folder],
-            env=os.environ | ONE_THREAD,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            said = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
-            print(f"  the peers stopped: {said[-1]}")
-        for line in done.stdout.splitlines():
-            if line.startswith("{"):
-                one = json.loads(line)
-                found = np.load(one["lists"])
-                costs = (one["seconds"], one["cpu"], one["answer_ms"])
-                show(one["name"], list(found), parts, costs)
+        for name in NAMES:
+            said = []
+            for one in interpreters:
+                said.append(peer(one, rows, name, parts))
+                if not said[-1]:
+                    break
+            else:
+                print(f"  {name}: {'; '.join(said)}")
+
+
+def peer(interpreter: str, rows: Path, name: str, parts: sets.Split) -> str:
+    """One peer in one environment, shown; else why it did not run there."""
+    lists = rows.with_name("lists.npy")
+    done = subprocess.run(
+        [interpreter, str(SIDE), str(rows), str(lists), name],
+        env=os.environ | ONE_THREAD,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode < 0:
+        return f"ended by {signal.Signals(-done.returncode).name} in {interpreter}"
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
+    one = json.loads(done.stdout.splitlines()[-1])
+    costs = (one["seconds"], one["cpu"], one["answer_ms"])
+    show(one["name"], list(np.load(lists)), parts, costs)
+    return ""
 
 
 def show(
@@ -98,7 +112,7 @@ def show(
     found = honest_metrics(ranked)
     seconds, cpu, answer = costs
     print(
-        f"  {name:28} NDCG@10 {found['ndcg_at_10']:.4f}  HR@10 {found['hit_rate_at_10']:.4f}  "
+        f"  {name:36} NDCG@10 {found['ndcg_at_10']:.4f}  HR@10 {found['hit_rate_at_10']:.4f}  "
         f"fit {seconds:.1f} s ({cpu:.1f} CPU-s)  one user p50 {answer:.2f} ms",
         flush=True,
     )

@@ -61,8 +61,8 @@ def measure(
 def scores_for(recipe: Recipe, blend: Blend, case: Case) -> np.ndarray:
     """The recipe's scores for a case.
 
-    Related items are those beside the newest items of the input, joined, where repeats are allowed:
-    the service's saved precision is out of reach of the list of a single item.
+    Related items are those beside the newest items of the input, joined, without the input: the
+    service's saved precision is out of reach of the list of a single item.
     """
     if recipe.type == RELATED_ITEMS:
         beside: Callable[[History], np.ndarray] = blend.scorers["items"].beside_newest  # type: ignore[attr-defined]

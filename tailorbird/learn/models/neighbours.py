@@ -17,12 +17,12 @@ MAX_PAIRS = 25_000_000  # item pairs looked at in a fit
 SHRINK = 10.0
 WINDOW = 40  # rows apart that still count as together
 BACKWARD = 0.5  # what came before an item, against what came after it
-NEWEST = 7  # items of a history whose lists are joined
+NEWEST = 15  # items of a history whose lists are joined
 NEWEST_DECAY = 0.75
 SESSIONS = 100  # neighbour sessions that vote
 SESSION_SAMPLE = 1_000  # newest sessions looked at
 SESSION_LAST = 20  # newest items of a history that look for neighbours
-DENSE_USERS = 8  # times those found: of no more users than that, every one is counted
+DENSE_USERS = 32  # times those found: of no more users than that, every one is counted
 
 
 @dataclass
@@ -84,10 +84,11 @@ class ItemNeighbours:
         return self.rows.add(items, self.decay ** np.arange(len(items)), self.size)
 
     def beside_newest(self, history: History) -> np.ndarray:
-        """The lists of the newest items joined, without those items: no answer holds its own."""
-        items = history.item[-NEWEST:][::-1]
+        """The lists of a history joined, the newest counting most; no answer holds what was asked
+        for, so nothing of the history is in it."""
+        items = distinct(history.item[::-1])[:NEWEST]
         scores = self.rows.add(items, NEWEST_DECAY ** np.arange(len(items)), self.size)
-        scores[items] = 0.0
+        scores[history.item] = 0.0
         return scores
 
     def similar(self, item: int) -> np.ndarray:

@@ -37,7 +37,7 @@ def test_real_files_are_read_to_the_last_row(shared_data: Path, name: str, rows:
 
 def test_sims_holds_its_line_on_the_poc_set(shared_data: Path):
     """Personalize's split without the leak of its pairs, one seed, lists beside the newest items
-    (AWS, with the leak: .167, .290, .042; here over five seeds: .197, .281, .045)."""
+    (AWS, with the leak: .167, .290, .042; here over five seeds: .229, .319, .059)."""
     file = shared_data / "poc-ml-latest-small" / "interactions.csv.gz"
     rows = duckdb.sql(f"SELECT USER_ID, ITEM_ID, TIMESTAMP FROM '{file}'").fetchnumpy()
     data = joined(
