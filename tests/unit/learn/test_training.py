@@ -191,6 +191,15 @@ def test_every_recipe_of_the_list_can_be_described():
         catalogue.list_recipes(None, None, {"nextToken": "x"})
 
 
+def test_the_first_page_of_recipes_is_whole_and_names_an_empty_one():
+    for domain in ({}, {"domain": "ECOMMERCE"}, {"domain": "VIDEO_ON_DEMAND"}):
+        first = catalogue.list_recipes(None, None, domain)
+        again = catalogue.list_recipes(None, None, domain | {"nextToken": first["nextToken"]})
+        assert again == {"recipes": []}
+        paged = catalogue.list_recipes(None, None, domain | {"maxResults": 100})
+        assert paged == {"recipes": first["recipes"]}
+
+
 def test_versions_keep_to_their_solution(study: Study):
     study.worker.stop()
     study.interactions()
