@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.request
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from botocore.exceptions import ClientError
@@ -96,6 +98,12 @@ def test_the_loop_of_the_seed_by_boto3_alone(server: Server):
         return [one["itemId"] for one in answer["itemList"]]
 
     before = ask("new")
+    asked = urllib.request.Request(f"{shop.server.url}/_/latency?{urlencode({'of': campaign})}")
+    asked.add_header("Authorization", f"Bearer {shop.server.token}")
+    with urllib.request.urlopen(asked, timeout=10) as answer:
+        latency = json.load(answer)
+    assert latency["answers"] == sum(bucket["count"] for bucket in latency["buckets"]) == 1
+    assert 0 < latency["p50_ms"] <= latency["p99_ms"] <= latency["longest_ms"]
     shop.events.put_events(
         trackingId=tracking,
         sessionId="s1",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from tailorbird.errors import Invalid
 from tailorbird.learn.filters.grammar import EXCLUDE, Filter, Literal, literal
@@ -14,6 +15,8 @@ from tailorbird.learn.filters.grammar import EXCLUDE, Filter, Literal, literal
 MEMBER = re.compile(
     r"""\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([-+]?[\d.]+(?:[eE][-+]?\d+)?))\s*(,|$)"""
 )
+
+MEMBERS_KEPT = 4_096
 
 Values = dict[str, tuple[Literal, ...]]
 
@@ -37,6 +40,7 @@ def read(expressions: Filter, given: Mapping[str, str]) -> Values:
     return {name: members(name, text) for name, text in given.items()}
 
 
+@lru_cache(MEMBERS_KEPT)
 def members(name: str, text: str) -> tuple[Literal, ...]:
     """The texts and numbers of one value."""
     found, at = [], 0

@@ -55,7 +55,9 @@ class Blend:
         total = self._same_for_all(history).copy()
         for name, weight in self.weights.items():
             if weight and not isinstance(self.scorers[name], Popular):
-                total += weight * standard(self.scorers[name].score(history))
+                part = standard(self.scorers[name].score(history))
+                part *= weight
+                total += part
         if self.seen_penalty and len(history):
             total[history.item] -= self.seen_penalty * len(self.weights)
         return total
