@@ -80,7 +80,8 @@ def _stat(query: dict[str, Any]) -> dict[str, Any]:
 
 def _series(room: Learn, caller: Caller) -> Series:
     """All figures of the caller's metric attributions."""
-    table, found = learn_metric_attributions, {}
+    table = learn_metric_attributions
+    found: Series = {}
     mine = sa.and_(table.c.account == caller.account, table.c.region == caller.region)
     with room.db.read() as conn:
         for row in conn.execute(sa.select(table).where(mine)).mappings().fetchall():

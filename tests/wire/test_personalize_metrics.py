@@ -30,13 +30,17 @@ def shop(any_server: Server) -> Shop:
         metricsOutputConfig={"roleArn": ROLE},
     )
     for item in ("i1", "i2", "i3"):
-        event = {"eventType": "view", "itemId": item, "sentAt": time.time()}
-        event["metricAttribution"] = {"eventAttributionSource": "newsletter"}
+        event = {
+            "eventType": "view",
+            "itemId": item,
+            "sentAt": time.time(),
+            "metricAttribution": {"eventAttributionSource": "newsletter"},
+        }
         events.put_events(trackingId=tracker, userId="u1", sessionId="s1", eventList=[event])
     return shop
 
 
-def test_views_are_listed_and_summed_by_source(shop: Shop):
+def test_views_are_listed_and_summed_by_source(shop: Shop) -> None:
     watch = shop.server.client("cloudwatch")
     pages = watch.get_paginator("list_metrics").paginate(Namespace=NAMESPACE, MetricName="VIEWS")
     (metric,) = [one for page in pages for one in page["Metrics"]]
