@@ -53,6 +53,7 @@ BUILT = {
     "sts": "GetCallerIdentity AssumeRole",
     "iam": "CreateRole GetRole TagRole",
     "logs": "FilterLogEvents",
+    "cloudwatch": "ListMetrics",
     "s3": "ListBuckets PutObject GetObject HeadObject ListObjectsV2 DeleteObjects CreateBucket "
     "UploadPart CompleteMultipartUpload CreateMultipartUpload GetBucketLocation HeadBucket",
 }

@@ -399,6 +399,12 @@ def test_a_body_over_the_limit_is_refused(
         ("personalize", "list_filters", {}, "personalize.ListFilters"),
         ("lambda", "list_layers", {}, "lambda.ListLayers"),
         ("iam", "list_users", {}, "iam.ListUsers"),
+        (
+            "sts",
+            "assume_role_with_web_identity",
+            {"RoleArn": "r" * 20, "RoleSessionName": "me", "WebIdentityToken": "eyJh"},
+            "sts.AssumeRoleWithWebIdentity",
+        ),
         ("s3", "get_bucket_acl", {"Bucket": "bucket"}, "s3.GetBucketAcl"),
     ],
 )
@@ -421,7 +427,7 @@ def test_what_is_not_built_says_so_by_name(
         ("ssm", "get_parameter", {"Name": "a"}, "ssm"),
         ("sns", "list_topics", {}, "sns"),
         ("sesv2", "list_email_identities", {}, "ses"),
-        ("cloudwatch", "list_metrics", {}, "monitoring"),
+        ("translate", "list_languages", {}, "translate"),
     ],
 )
 def test_a_service_that_is_not_served_says_so(
