@@ -79,7 +79,7 @@ def selected(
     which = named.get(_template_member(channel_type)) or {}
     if which:
         kind = _template_member(channel_type).removesuffix("Template").upper()
-        template = templates.find(conn, owner, kind, which["Name"], which.get("Version"))
+        template = templates.find_named(conn, owner, kind, which)
         rest = {name: value for name, value in message.items() if name not in CONTENT_PARTS}
         compiled = template.compile(channel_type, options)
         whole = {**rest, **template.message(channel_type)}
@@ -172,7 +172,7 @@ def email(
     if not named:
         compiled = render.compile_message(inline, options=options)
         return Content(compiled, sender, _direct(inline, sender))
-    template = templates.find(conn, app, EMAIL, named["Name"], version or named.get("Version"))
+    template = templates.find_named(conn, app, EMAIL, named, version)
     compiled = template.compile(EMAIL, options)
     shown = _direct(template.message(EMAIL), sender)
     return Content(compiled, sender, shown, template.recommender_id)
@@ -183,7 +183,7 @@ def template_version(conn: Connection, app: App, body: dict[str, Any]) -> str | 
     named = (body.get("TemplateConfiguration") or {}).get("EmailTemplate") or {}
     if not named:
         return None
-    return str(templates.find(conn, app, EMAIL, named["Name"], named.get("Version")).version)
+    return str(templates.find_named(conn, app, EMAIL, named).version)
 
 
 def _direct(message: Mapping[str, Any], sender: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def message_of(conn: Connection, app: App, body: dict[str, Any]) -> dict[str, An
     """What a treatment shows; NotFound when its template is gone."""
     message, named = _parts(body)
     if named:
-        message = dict(templates.find(conn, app, "INAPP", named["Name"], named.get("Version")).body)
+        message = dict(templates.find_named(conn, app, "INAPP", named).body)
     return {name: message[name] for name in MEMBERS if message.get(name)}
 
 

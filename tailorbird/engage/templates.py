@@ -69,6 +69,15 @@ class Template:
         )
 
 
+def find_named(
+    conn: Connection, owner: Owner, kind: str, named: Mapping[str, Any], version: str | None = None
+) -> Template:
+    """What a member of a TemplateConfiguration names; Invalid for a version without a name."""
+    if not named.get("Name"):
+        raise Invalid(f"TemplateConfiguration: Name of the {kind} template is missing")
+    return find(conn, owner, kind, named["Name"], version or named.get("Version"))
+
+
 def find(
     conn: Connection, owner: Owner, type_name: str, name: str, version: str | None = None
 ) -> Template:

@@ -44,6 +44,13 @@ def event(**more: Any) -> dict[str, Any]:
 
 
 CAMPAIGNS: list[tuple[dict[str, Any], str]] = [
+    *(
+        (
+            {"TemplateConfiguration": {f"{kind}Template": {"Version": "1"}}},
+            f"{kind.upper()} template",
+        )
+        for kind in ("Email", "SMS", "Push")
+    ),
     ({"SegmentId": None}, "BadRequestException: SegmentId is missing"),
     ({"SegmentId": "0" * 32}, "NotFoundException: There is no segment 000"),
     ({"SegmentVersion": 99}, "version 99"),
