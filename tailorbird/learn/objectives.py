@@ -58,8 +58,12 @@ def without(blend: Blend) -> Blend:
 
 
 def reward(blend: Blend, cases: list[Case], worth: np.ndarray) -> dict[str, Any]:
-    """average_rewards_at_k: the share of a user's possible rewards that the list brought."""
-    gains = np.maximum(np.nan_to_num(worth), 0.0)
+    """average_rewards_at_k: the share of a user's possible rewards that the list brought.
+
+    A column with values below zero (AWS's notebook: royalties to pay) counts from its least one.
+    """
+    least = min(float(np.nanmin(worth, initial=0.0)), 0.0)
+    gains = np.nan_to_num(worth - least)
     shares = []
     for case in cases:
         best = top(blend.score(case.history), DEPTH)

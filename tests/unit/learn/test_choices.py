@@ -91,6 +91,16 @@ def test_an_objective_moves_what_is_worth_more_up_by_its_sensitivity():
     assert rewards[1] >= rewards[0]
 
 
+def test_rewards_of_a_column_below_zero_count_from_its_least_value():
+    found = data()
+    blend = Blend({"popular": Popular.fit(found)}, {"popular": 1.0})
+    costs = -np.arange(float(len(found.items)))
+    _, cases = evaluation.split(found, 0)
+    below = objectives.reward(blend, cases, costs)
+    assert below == objectives.reward(blend, cases, costs - costs.min())
+    assert below["average_rewards_at_k"] > 0
+
+
 def test_an_objectives_column_is_found_by_item():
     codes = np.array([0, 1])
     part = parts.Part({"ITEM_ID": (codes, ["i3", "nobody"])}, {"PRICE": np.array([7.0, 9.0])})
