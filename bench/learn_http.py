@@ -29,6 +29,7 @@ from bench.learn import CALLER, ITEMS, SCHEMA
 from tailorbird import learn, settings
 from tailorbird.clock import SystemClock
 from tailorbird.learn import serving
+from tailorbird.remote import Remote
 from tailorbird.store import Database, Jobs, Objects
 from tests.conftest import Server, free_port, start_server, wait_for
 
@@ -103,6 +104,9 @@ def measure(server: Server, seconds: float) -> None:
     count = int(RATE * seconds)
     run = pressure.opened(server.url, asked, count, CONNECTIONS["open"], pid, RATE)
     print(run.says(f"  GetRecommendations with the filter, {RATE:.0f} a second"))
+    found = Remote(server.url, server.data).call("GET", "/_/latency")["answered"][0]
+    spots = ", ".join(f"p{n} {found[f'p{n}_ms']:.2f}" for n in (50, 95, 99))
+    print(f"  inside the server, all {found['answers']:,} answers of these rounds: {spots} ms")
 
 
 def in_process(data: Path) -> None:

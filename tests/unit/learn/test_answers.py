@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from tailorbird.errors import Invalid, NotFound
-from tailorbird.learn import campaigns, datasets, events, puts, schemas, served, serving
+from tailorbird.learn import (
+    campaigns,
+    datasets,
+    events,
+    known,
+    puts,
+    quick,
+    schemas,
+    served,
+    serving,
+)
 from tailorbird.learn.filters import resources
 
 from .conftest import FIELDS, Study, as_csv, chains, schema_text
@@ -85,7 +95,7 @@ def odd(names: list[str]) -> list[bool]:
     return [bool(int(name[1:]) % 2) for name in names]
 
 
-def test_answers_of_a_user_campaign(shop: Study):
+def test_answers_of_a_user_campaign(shop: Study, monkeypatch: pytest.MonkeyPatch):
     version = shop.train()
     arn = shop.deploy(version["solutionVersionArn"])
 
@@ -93,6 +103,7 @@ def test_answers_of_a_user_campaign(shop: Study):
         return shop(serving.get_recommendations, campaignArn=arn, userId=user, **more)
 
     put(shop, "i5", "ana")
+    on_the_event_loop(shop, arn, ask, monkeypatch)
     filters(shop, ask)
     parameters(shop, ask)
     of_the_user(shop, ask)
@@ -102,6 +113,21 @@ def test_answers_of_a_user_campaign(shop: Study):
     metadata(shop, arn, ask)
     cold(shop, ask)
     exploration(shop, arn, version, ask)
+
+
+def on_the_event_loop(shop: Study, arn: str, ask: Any, monkeypatch: Any) -> None:
+    """Only once all that an answer needs is in memory, and never across a network."""
+    seen = make(shop, "EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ('VIEW')")
+    asked = {"campaignArn": arn, "userId": "ana", "filterArn": seen}
+    assert not quick.is_quick(shop.room, asked)
+    monkeypatch.setattr(known, "KNOWN_SECONDS", 60.0)  # however slow this machine is
+    ask(filterArn=seen)
+    shop.room.costs[arn] = 0.001
+    assert quick.is_quick(shop.room, asked) == (shop.room.db.dialect == "sqlite")
+    assert not quick.is_quick(shop.room, asked | {"promotions": [{"name": "p"}]})
+    shop.room.costs[arn] = quick.QUICK_SECONDS
+    assert not quick.is_quick(shop.room, asked)
+    monkeypatch.undo()
 
 
 def filters(shop: Study, ask: Any) -> None:

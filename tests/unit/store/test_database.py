@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,26 @@ def test_what_was_committed_is_read_by_another_connection(db: Database) -> None:
         conn.execute(job_row("a"))
         assert count(db) == 0
     assert count(db) == 1
+
+
+def test_a_look_sees_what_was_committed_and_writes_nothing(db: Database) -> None:
+    with db.write() as conn:
+        conn.execute(job_row("a"))
+        if db.dialect == "sqlite":
+            assert db.look("SELECT COUNT(*) FROM store_jobs") == [(0,)]
+    assert db.look(db.sql("SELECT COUNT(*) FROM store_jobs WHERE kind = ?"), ("a",)) == [(1,)]
+    if db.dialect == "sqlite":
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            db.look("DELETE FROM store_jobs")
+
+
+def test_a_door_counts_the_changes_made_through_it(db: Database) -> None:
+    door = db.door()
+    with door.write() as conn:
+        conn.execute(job_row("a"))
+    with door.write(in_mind=False):
+        pass
+    assert (door.changes, db.changes, count(db)) == (1, 0, 1)
 
 
 def test_driver_sql_is_written_once_for_both_drivers(db: Database) -> None:
