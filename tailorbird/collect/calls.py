@@ -26,12 +26,13 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class Refusal(Exception):
-    """This call cannot be taken; `reason` is Segment's discard code."""
+    """This call cannot be taken; `reason` is Segment's discard code. A malformed one is no JSON."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, malformed: bool = False) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
+        self.malformed = malformed
 
 
 @dataclass(slots=True)

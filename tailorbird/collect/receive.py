@@ -34,6 +34,7 @@ class Refused:
     message: str
     sample: str
     count: int = 1  # more than one when a whole batch is refused
+    malformed: bool = False  # answered as malformed JSON is, though its neighbours are taken
 
 
 @dataclass(slots=True)
@@ -198,7 +199,8 @@ def _around(value: dict[str, Any]) -> dict[str, Any]:
     try:
         return {key: _mend(item) for key, item in value.items() if key != "batch"}
     except Refusal as refusal:
-        raise Invalid(f"malformed JSON: {refusal.message}", code="invalid_request") from None
+        said = refusal.message.removeprefix("malformed JSON: ")
+        raise Invalid(f"malformed JSON: {said}", code="invalid_request") from None
 
 
 def _mend(value: Any) -> Any:
@@ -208,10 +210,8 @@ def _mend(value: Any) -> Any:
     if isinstance(value, float) and math.isinf(value):
         raise Refusal("bad_request", "a number is out of range")
     if isinstance(value, _Unreadable):
-        raise Refusal(
-            "bad_request",
-            f"the call holds NaN or Infinity, or is nested deeper than {DEPTH_MAX} levels",
-        )
+        said = f"malformed JSON: NaN, Infinity, or more than {DEPTH_MAX} levels of nesting"
+        raise Refusal("bad_request", said, malformed=True)
     if isinstance(value, list):
         return [_mend(item) for item in value]
     if isinstance(value, dict):
@@ -229,4 +229,6 @@ def _refused(where: str, raw: Any, call_type: str, refusal: Refusal) -> Refused:
     except RecursionError:
         text = b""
     sample = text[: SAMPLE_MAX_CHARACTERS * 4].decode(errors="replace")[:SAMPLE_MAX_CHARACTERS]
-    return Refused(where, call_type, refusal.reason, refusal.message, sample)
+    return Refused(
+        where, call_type, refusal.reason, refusal.message, sample, malformed=refusal.malformed
+    )

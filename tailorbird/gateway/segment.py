@@ -149,6 +149,10 @@ def refusal(code: str, message: str) -> bytes:
 
 def _told(outcome: Outcome, strict: bool) -> tuple[int, bytes]:
     """The answer to a request whose calls have been stored or counted."""
+    rest = f"; the other {outcome.kept} are stored" if outcome.kept else ""
+    malformed = next((one for one in outcome.refused if one.malformed), None)
+    if malformed is not None:
+        return 400, refusal("invalid_request", f"{malformed.message} ({malformed.where}){rest}")
     if not outcome.refused or not strict:
         return 200, OK
     first = outcome.refused[0]
@@ -159,7 +163,6 @@ def _told(outcome: Outcome, strict: bool) -> tuple[int, bytes]:
     if first.where.startswith("batch["):
         code = "multi_user_error" if outcome.kept else "empty_batch_result"
     what = "; ".join(f"{r.where}: {r.message} ({r.reason})" for r in outcome.refused[:10])
-    rest = f"; the other {outcome.kept} are stored" if outcome.kept else ""
     return 400, refusal(code, f"{n} of {n + outcome.kept} calls not taken: {what}{rest}")
 
 

@@ -170,6 +170,19 @@ def test_wrong_calls_are_answered_with_200_counted_and_cost_no_neighbour(
     assert reasons(server, source) == {"event_not_defined": 1, "no_user_anon_id": 1}
 
 
+def test_a_call_with_nan_is_malformed_json_and_its_neighbours_are_stored(
+    server: Server, source: dict[str, Any]
+) -> None:
+    """json.dumps of Python writes NaN; the SDK drops the batch on 400 and tells on_error."""
+    [key] = source["writeKeys"]
+    bad = {"userId": "u", "event": "e", "type": "track", "properties": {"n": float("nan")}}
+    answer = post(server, "/v1/batch", key, batch(TRACK, bad))
+    assert (answer.status, answer.body["code"]) == (400, "invalid_request")
+    assert "malformed JSON: NaN" in answer.body["message"]
+    assert "(batch[1]); the other 1 are stored" in answer.body["message"]
+    assert len(kept(server, source)) == 1
+
+
 def test_a_batch_of_more_than_2500_is_answered_with_200_and_dropped_with_a_count(
     server: Server, source: dict[str, Any]
 ) -> None:
