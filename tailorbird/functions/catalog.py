@@ -71,7 +71,8 @@ def create_function(room: Functions, caller: Caller, request: dict[str, Any]) ->
         conn.execute(functions_versions.insert().values(**stored.key(ref), **version))
         room.expect(request["Runtime"])
         if _publishes(request):
-            return versions.publish(room, conn, ref, {"PublishTo": request.get("PublishTo")})
+            first = versions.publish(room, conn, ref, {"PublishTo": request.get("PublishTo")})
+            return {**first, "FunctionArn": ref.arn}  # not the version's, unlike UpdateFunctionCode
         return configuration.pending(configuration.describe(ref, stored.version(conn, ref)))
 
 
