@@ -2,7 +2,7 @@
 long each takes at 500 a second. Beside it in the same run: the cheapest signed request of the same
 server, and uvicorn with an application that answers the same bytes without looking.
 
-python -m bench.learn_http [--data FOLDER] [--seconds 10]; a FOLDER given is kept, so that the next
+python -m bench.learn_http [--data FOLDER] [--seconds 10] [--processes 1]; a FOLDER given is kept, so that the next
 run finds it trained. The dense models are fitted on the 4,000 most frequent items only: that is
 minutes of training and changes little of what an answer costs.
 """
@@ -65,10 +65,11 @@ def main() -> None:
     given = argparse.ArgumentParser()
     given.add_argument("--data", type=Path)
     given.add_argument("--seconds", type=float, default=10.0)
+    given.add_argument("--processes", type=int, default=1)
     chosen = given.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = chosen.data or Path(folder) / "data"
-        server = start_server(data, learn_dense_items=DENSE_ITEMS)
+        server = start_server(data, learn_dense_items=DENSE_ITEMS, processes=chosen.processes)
         try:
             set_up(server)
             measure(server, chosen.seconds)
@@ -104,7 +105,8 @@ def measure(server: Server, seconds: float) -> None:
     count = int(RATE * seconds)
     run = pressure.opened(server.url, asked, count, CONNECTIONS["open"], pid, RATE)
     print(run.says(f"  GetRecommendations with the filter, {RATE:.0f} a second"))
-    found = Remote(server.url, server.data).call("GET", "/_/latency")["answered"][0]
+    told = Remote(server.url, server.data).call("GET", "/_/latency")["answered"]
+    found = told[0] if told else {"answers": 0, "p50_ms": 0.0, "p95_ms": 0.0, "p99_ms": 0.0}
     spots = ", ".join(f"p{n} {found[f'p{n}_ms']:.2f}" for n in (50, 95, 99))
     print(f"  inside the server, all {found['answers']:,} answers of these rounds: {spots} ms")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -156,6 +157,7 @@ class House:
         return {
             "status": "ok",
             "version": __version__,
+            "process": os.getpid(),
             "database": self.db.dialect,
             "sandbox": self.functions.level,
         }

@@ -72,6 +72,7 @@ def up(
     port: int | None = None,
     data: Path | None = None,
     ephemeral: bool = False,
+    processes: int | None = None,
 ) -> None:
     """Serve every API and the console on one port until Ctrl-C.
 
@@ -80,10 +81,12 @@ def up(
         port: Port to listen on; 0 takes a free one.
         data: Folder of database, objects, models, inbox and secrets.
         ephemeral: Temporary data and POST /_/reset, for test suites.
+        processes: Processes that serve the port together; one a core answers the most.
     """
     from tailorbird.serve import serve
 
-    serve(settings_with(host=host, port=port, data=data, ephemeral=ephemeral or None))
+    given = {"host": host, "port": port, "data": data, "processes": processes}
+    serve(settings_with(**given, ephemeral=ephemeral or None))
 
 
 @app.command

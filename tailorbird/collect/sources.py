@@ -17,17 +17,21 @@ from tailorbird.clock import Clock
 from tailorbird.collect import counts, tables
 from tailorbird.errors import AlreadyExists, Conflict, Invalid, NotFound
 from tailorbird.settings import Settings
-from tailorbird.store import Database, insert
+from tailorbird.store import Database, fetch, insert
 
 ID_CHARACTERS = 10
 WRITE_KEY_CHARACTERS = 32
 NAME_MAX_CHARACTERS = 255
 WRITE_KEY = re.compile(r"[A-Za-z0-9._~-]{4,100}")
-CACHE_SECONDS = 5.0  # another process's new write key is known after this long
+CACHE_SECONDS = 5.0  # another process's changes to sources are known after this long
+MISSING_SECONDS = 0.5  # a key that nobody has is not looked for again so soon
+MISSING_MAX = 10_000  # such keys remembered
 UNKNOWN = "unknown"  # the owner of calls whose write key nobody has
 DEFAULT_NAME = "Default"
 DEFAULT_CATALOG = "HTTP API"
 ALPHABET = string.ascii_letters + string.digits
+
+IS_KEY = "SELECT 1 FROM collect_write_keys WHERE key = ?"
 
 NOT_SLUG = re.compile(r"[^a-z0-9]+")
 
@@ -43,23 +47,41 @@ class Source:
 
 
 class Keyring:
-    """Write key to source, from memory; an unknown key is looked for at most twice a second."""
+    """Write key to source, from memory; a key that is not there may be another process's new one
+    and is looked for at once."""
 
     def __init__(self, db: Database) -> None:
         self.db = db
         self._sources: dict[str, Source] = {}
+        self._missing: dict[str, float] = {}
         self._read = float("-inf")
         self._lock = threading.Lock()
 
     def find(self, key: str) -> Source | None:
-        age = time.monotonic() - self._read
-        if age > CACHE_SECONDS or (key not in self._sources and age > 0.5):
+        if time.monotonic() - self._read > CACHE_SECONDS:
+            self.reload()
+        if key not in self._sources and self._is_new(key):
             self.reload()
         return self._sources.get(key)
+
+    def _is_new(self, key: str) -> bool:
+        now = time.monotonic()
+        if now - self._missing.get(key, float("-inf")) < MISSING_SECONDS or not WRITE_KEY.fullmatch(
+            key
+        ):
+            return False
+        with self.db.read() as conn:
+            found = fetch(conn, self.db.sql(IS_KEY), (key,))
+        if not found:
+            if len(self._missing) >= MISSING_MAX:
+                self._missing.clear()
+            self._missing[key] = now
+        return bool(found)
 
     def forget(self) -> None:
         """A source changed: read again before the next answer."""
         self._read = float("-inf")
+        self._missing.clear()
 
     def reload(self) -> None:
         with self._lock:
