@@ -2,9 +2,11 @@
 long each takes at 500 a second. Beside it in the same run: the cheapest signed request of the same
 server, and uvicorn with an application that answers the same bytes without looking.
 
-python -m bench.learn_http [--data FOLDER] [--seconds 10] [--processes 1]; a FOLDER given is kept, so that the next
-run finds it trained. The dense models are fitted on the 4,000 most frequent items only: that is
-minutes of training and changes little of what an answer costs.
+python -m bench.learn_http [--data FOLDER] [--seconds 10] [--processes 1]
+
+A FOLDER given is kept, so that the next run finds it trained. The dense models are fitted on the
+4,000 most frequent items only: that is minutes of training and changes little of what an answer
+costs.
 """
 
 from __future__ import annotations
