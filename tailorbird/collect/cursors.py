@@ -8,15 +8,17 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.collect import tables
-from tailorbird.store import Database, insert
+from tailorbird.store import Database, fetch, insert
 
 START = 1  # the first call's number
+GET = "SELECT number FROM collect_cursors WHERE name = ?"
+MOVE = "UPDATE collect_cursors SET number = ? WHERE name = ? AND number = ? RETURNING number"
 
 
 def get(conn: Connection, name: str) -> int:
     """The number of the next call this reader wants."""
-    query = sa.select(tables.cursors.c.number).where(tables.cursors.c.name == name)
-    return conn.execute(query).scalar_one_or_none() or START
+    found = fetch(conn, Database.written(conn, GET), (name,))
+    return int(found[0][0]) if found else START
 
 
 def put(db: Database, conn: Connection, name: str, number: int) -> None:
@@ -26,11 +28,9 @@ def put(db: Database, conn: Connection, name: str, number: int) -> None:
 
 def advance(conn: Connection, name: str, old: int, new: int) -> bool:
     """Move on, unless another process has moved it: then False, and the caller rolls back."""
-    c = tables.cursors.c
-    moved = sa.update(tables.cursors).where(c.name == name, c.number == old).values(number=new)
-    if conn.execute(moved).rowcount == 1:
+    if fetch(conn, Database.written(conn, MOVE), (new, name, old)):
         return True
-    if old != START or conn.execute(sa.select(c.number).where(c.name == name)).first():
+    if old != START or fetch(conn, Database.written(conn, GET), (name,)):
         return False
     conn.execute(tables.cursors.insert().values(name=name, number=new))
     return True

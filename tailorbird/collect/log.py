@@ -25,12 +25,16 @@ from tailorbird.collect.seen import Seen
 from tailorbird.collect.tables import cursors
 from tailorbird.collect.tables import log as log_table
 from tailorbird.errors import Throttled, Unavailable
-from tailorbird.store import Database
+from tailorbird.store import Database, each
 
 GROUP_MAX_BYTES = 8 * 1024 * 1024  # of one commit
 GATHER_SECONDS = 0.002  # a commit waits this long for company, if the one before had some
 WAITING_MAX_BYTES = 128 * 1024 * 1024  # beyond it clients are asked to come back
 HEAD = "head"
+ALL_ROWS = (
+    "SELECT first, count, source_id, received, function, lines FROM collect_log"
+    " WHERE first + count > ? AND first > ?"
+)
 
 log = logging.getLogger("tailorbird.collect")
 
@@ -69,19 +73,15 @@ def read(
     max_bytes: int = GROUP_MAX_BYTES,
 ) -> list[Row]:
     """Rows of one source (None: of every source) from number `start` on, in order."""
-    c = log_table.c
-    query = (
-        sa.select(c.first, c.count, c.source_id, c.received, c.function, c.lines)
-        .where(c.first + c.count > start, c.first > start - ROW_MAX_CALLS)
-        .order_by(c.first)
-        .limit(limit)
-    )
-    if source_id is not None:
-        query = query.where(c.source_id == source_id)
+    of = " AND source_id = ?" if source_id is not None else ""
+    statement = f"{ALL_ROWS}{of} ORDER BY first LIMIT {limit:d}"
+    values = (start, start - ROW_MAX_CALLS, *([source_id] if source_id is not None else []))
     rows: list[Row] = []
     size = 0
-    for found in conn.execute(query):
-        rows.append(Row(*found[:-1], append.unpacked(found[-1])))
+    for first, count, owner, received, function, lines in each(
+        conn, Database.written(conn, statement), values
+    ):
+        rows.append(Row(first, count, owner, received, function, append.unpacked(lines)))
         size += len(rows[-1].lines)
         if size >= max_bytes:
             break

@@ -103,7 +103,12 @@ class Database:
 
     def sql(self, text: str) -> str:
         """Driver SQL for `exec_driver_sql`, written with `?` for both drivers."""
-        return text if self.dialect == "sqlite" else text.replace("%", "%%").replace("?", "%s")
+        return _written(self.dialect, text)
+
+    @staticmethod
+    def written(conn: Connection, text: str) -> str:
+        """The same for who has a connection only."""
+        return _written(conn.dialect.name, text)
 
     @staticmethod
     def dump(value: Any) -> str:
@@ -148,10 +153,23 @@ class _Looking:
             self._made.pop().close()
 
 
+def _written(dialect: str, text: str) -> str:
+    return text if dialect == "sqlite" else text.replace("%", "%%").replace("?", "%s")
+
+
 def fetch(conn: Connection, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """What a query of `Database.sql` finds, straight from the driver: where a request asks several
     times, SQLAlchemy's bookkeeping (70 us a query) would be most of what it costs."""
     return _found(_executed(conn, statement, values))
+
+
+def each(conn: Connection, statement: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+    """The same one row after the other: for rows so large that a reader stops early."""
+    cursor = _executed(conn, statement, values)
+    try:
+        yield from cursor
+    finally:
+        cursor.close()
 
 
 Question = tuple[str, Sequence[Any]]  # a statement of `Database.sql` and its parameters
