@@ -7,10 +7,13 @@ sent to gets its ledger row here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from datetime import tzinfo
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypedDict
 
+import msgspec
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -209,22 +212,23 @@ def _belonging(room: Engage, rows: Sequence[RawRow], member: Membership) -> list
 
 def _matching(room: Engage, rows: Sequence[RawRow], member: Membership) -> Sequence[RawRow]:
     """The rows that belong to a segment."""
-    load = orjson.loads if room.db.dialect == "sqlite" else room.db.load
-    test = member.test
+    load: Callable[[Any], Any] = room.db.load
+    test, body_of = member.test, load
     if test is dimensions.everybody:
         return rows
     if room.db.dialect == "sqlite":  # PostgreSQL gives documents, not their text
         rows = _screened(rows, member)
+        load, body_of = orjson.loads, _reader(member.parts)
     if not member.person:
         if not member.body:
             return [r for r in rows if test(Candidate(r[0], r[2], r[7], NOTHING, NOTHING))]
-        return [r for r in rows if test(Candidate(r[0], r[2], r[7], load(r[8]), NOTHING))]
+        return [r for r in rows if test(Candidate(r[0], r[2], r[7], body_of(r[8]), NOTHING))]
     return [
         r
         for r in rows
         if test(
             Candidate(
-                r[0], r[2], r[7], NOTHING if r[8] is None else load(r[8]),
+                r[0], r[2], r[7], NOTHING if r[8] is None else body_of(r[8]),
                 NOTHING if r[9] is None else load(r[9]),
             )
         )
@@ -235,15 +239,26 @@ def _screened(rows: Sequence[RawRow], member: Membership) -> Sequence[RawRow]:
     """Without the rows whose text alone says that they do not belong."""
     for place, screens in ((8, member.body_screens), (9, member.person_screens)):
         for texts in screens:
+            held = [r for r in rows if r[place] is not None]
             if len(texts) == 1:
                 (only,) = texts
-                rows = [r for r in rows if r[place] is not None and only in r[place]]
+                rows = [r for r in held if only in r[place]]
+            elif len(texts) == 2:
+                one, other = texts
+                rows = [r for r in held if one in r[place] or other in r[place]]
             else:
-                rows = [
-                    r for r in rows
-                    if r[place] is not None and any(text in r[place] for text in texts)
-                ]  # fmt: skip
+                search = re.compile("|".join(map(re.escape, texts))).search
+                rows = [r for r in held if search(r[place])]
     return rows
+
+
+@lru_cache(maxsize=32)
+def _reader(parts: frozenset[str]) -> Callable[[str], Any]:
+    """Reads a body's JSON, of which a test looks at these parts only."""
+    fields: dict[str, Any] = dict.fromkeys(parts, Any)
+    typed: Any = TypedDict("Body", fields, total=False)  # type: ignore[misc]
+    decode: Callable[[str], Any] = msgspec.json.Decoder(typed).decode
+    return decode
 
 
 class _Targets:

@@ -13,6 +13,7 @@ from tailorbird.engage.dimensions import Test, all_of, combine, conditions, ever
 from tailorbird.errors import Invalid
 
 MAX_DIMENSIONS = 100
+BODY_PARTS = ("Attributes", "Demographic", "Location", "Metrics")
 COUNTED = ("Attributes", "UserAttributes", "Metrics", "Demographic", "Location", "Behavior")
 
 # (segment id, version or None for the latest) -> {"id", "version", "body"}; an imported segment has
@@ -26,6 +27,7 @@ class Membership(NamedTuple):
     test: Test
     body: bool
     person: bool
+    parts: frozenset[str] = frozenset()  # of the body
     body_screens: tuple[tuple[str, ...], ...] = ()  # dimensions.screens, of the whole test
     person_screens: tuple[tuple[str, ...], ...] = ()
 
@@ -94,16 +96,14 @@ def _dimensions(
             tests.append(all_of(condition.test for condition in found))
         elif kind == "ANY":
             tests.append(everybody)
-    body = any(
-        d.get("Attributes") or d.get("Metrics") or d.get("Demographic") or d.get("Location")
-        for d in wanted
-    )
+    parts = frozenset(part for part in BODY_PARTS if any(d.get(part) for d in wanted))
     person = any(d.get("UserAttributes") for d in wanted)
-    return Membership(combine(kind, tests, where), bool(body), bool(person))
+    return Membership(combine(kind, tests, where), bool(parts), person, parts)
 
 
 def _joined(test: Test, parts: list[Membership]) -> Membership:
-    return Membership(test, any(p.body for p in parts), any(p.person for p in parts))
+    looked_at = frozenset[str]().union(*(p.parts for p in parts))
+    return Membership(test, bool(looked_at), any(p.person for p in parts), looked_at)
 
 
 def _all_dimensions(segment: dict[str, Any]) -> list[dict[str, Any]]:
