@@ -36,8 +36,13 @@ def main() -> None:
         write(room, app, count)
         source = (ROOT / "examples/hooks/credit-score/index.js").read_text()
         add_function(room, "node", source, "nodejs20.x")
-        command = [sys.executable, "-m", "bench.engage_million", WORKER, sys.argv[-2], folder]
-        others = [subprocess.Popen(command, stdin=PIPE) for _ in range(processes - 1)]
+        others = [
+            subprocess.Popen(
+                [sys.executable, "-m", "bench.engage_million", WORKER, sys.argv[2], folder],
+                stdin=PIPE,
+            )
+            for _ in range(processes - 1)
+        ]
         over = threading.Event()
         threading.Thread(target=_show, args=(room, count, over), daemon=True).start()
         watch, before = Watch(), _children_seconds()
