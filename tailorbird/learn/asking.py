@@ -63,7 +63,7 @@ class Asking:
 
     def passes(self, filter_arn: str, given: Mapping[str, str]) -> np.ndarray:
         """A mask over the shelf, and behind it the answer for an item nobody knows."""
-        found = self.room.known.get(("filter", filter_arn), lambda: _filter(self.room, filter_arn))
+        found = filter_of(self.room, filter_arn)
         if found is None:
             raise NotFound(f"The given filter does not exist: {filter_arn}")
         group, expressions = found
@@ -111,8 +111,12 @@ class Asking:
         return found
 
 
+def filter_of(room: Learn, filter_arn: str) -> tuple[str, grammar.Filter] | None:
+    """The dataset group a filter is of, and what it says; None when it is not there."""
+    return room.known.get(("filter", filter_arn), lambda: _filter(room, filter_arn))
+
+
 def _filter(room: Learn, filter_arn: str) -> tuple[str, grammar.Filter] | None:
-    """The dataset group a filter is of, and what it says."""
     found = room.db.look(room.db.sql(FIND_FILTER), (filter_arn,))
     if not found:
         return None

@@ -46,13 +46,21 @@ def asked(room: Learn, caller: Caller, request: dict[str, Any]) -> Deployed:
 
 def find(room: Learn, arn: str, caller: Caller | None = None) -> Deployed:
     """What answers under this ARN; NotFound when it is not there, not ACTIVE or not theirs."""
-    what = "recommender" if ":recommender/" in arn else "campaign"
-    row = room.known.get(("deployed", arn), lambda: _row(room, what, arn))
+    what, row = _what(arn), row_of(room, arn)
     if row is None or (caller is not None and row[:2] != (caller.account, caller.region)):
         raise NotFound(f"The given {what} does not exist: {arn}")
     if row[2] != "ACTIVE":
         raise NotFound(f"The {what} {arn} is in state {row[2]}; it has to be ACTIVE")
     return Deployed(arn, row[6], RECIPES[row[5]], model(room, row[4]), row[4], row[3])
+
+
+def row_of(room: Learn, arn: str) -> tuple[Any, ...] | None:
+    """Account, region, status, configuration, model, recipe and dataset group of what is there."""
+    return room.known.get(("deployed", arn), lambda: _row(room, _what(arn), arn))
+
+
+def _what(arn: str) -> str:
+    return "recommender" if ":recommender/" in arn else "campaign"
 
 
 def _row(room: Learn, what: str, arn: str) -> tuple[Any, ...] | None:

@@ -39,10 +39,3 @@ class Known:
                 self._kept.clear()
             self._kept[key] = (changes, now, value)
         return value
-
-    def kept(self, key: Hashable) -> Any:
-        """The value that `get` would not have to look for, else None."""
-        held = self._kept.get(key)
-        if held is None or held[0] != self._db.changes:
-            return None
-        return held[2] if time.monotonic() - held[1] < KNOWN_SECONDS else None

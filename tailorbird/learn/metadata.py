@@ -144,7 +144,7 @@ class Table:
 
 def of(room: Learn, group_arn: str, kind: str) -> Table | None:
     """The group's Items or Users as of now; None when there is no such dataset."""
-    state = room.known.get((kind, group_arn), lambda: _state(room, group_arn, kind))
+    state = _known_state(room, group_arn, kind)
     if state == NO_DATASET:
         return None
     table = room.tables.get(state[0])
@@ -166,6 +166,10 @@ def of(room: Learn, group_arn: str, kind: str) -> Table | None:
         return table
 
 
+def _known_state(room: Learn, group_arn: str, kind: str) -> tuple[Any, ...]:
+    return room.known.get((kind, group_arn), lambda: _state(room, group_arn, kind))
+
+
 def _state(room: Learn, group_arn: str, kind: str) -> tuple[Any, ...]:
     found = room.db.look(room.db.sql(STATE), (group_arn, kind))
     return tuple(found[0]) if found else NO_DATASET
@@ -173,9 +177,9 @@ def _state(room: Learn, group_arn: str, kind: str) -> tuple[Any, ...]:
 
 def is_settled(room: Learn, group_arn: str, kind: str) -> bool:
     """Whether `of` would answer from memory."""
-    state = room.known.kept((kind, group_arn))
-    if state is None or state == NO_DATASET:
-        return state is not None
+    state = _known_state(room, group_arn, kind)
+    if state == NO_DATASET:
+        return True
     table = room.tables.get(state[0])
     return table is not None and _is_current(table, state, room.clock.now())
 

@@ -101,9 +101,8 @@ def users_of(room: Learn, group_arn: str, wanted: Callable[[str], bool]) -> set[
 
 
 def is_open(room: Learn, group_arn: str) -> bool:
-    """Whether the imported rows are known to be in memory already."""
-    uris = room.known.kept(("imported", group_arn))
-    return uris is not None and all(uri in room.pasts for uri in uris)
+    """Whether the imported rows are in memory already."""
+    return all(uri in room.pasts for uri in _imported(room, group_arn))
 
 
 def _imported(room: Learn, group_arn: str) -> list[str]:

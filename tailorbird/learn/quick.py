@@ -1,15 +1,16 @@
 """Which answers need no thread of their own: those from memory that lately took next to nothing.
 
 A thread, and the wait for it, cost as much as such an answer does. One that has to open a model,
-read imported rows, write, or ask a database across the network is none of them.
+read imported rows, write, or ask a database across the network is none of them; a look at a row of
+SQLite is nothing.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from tailorbird.learn import exploration, metadata, past
-from tailorbird.learn.filters.grammar import Filter
+from tailorbird.learn import deployed, exploration, metadata, past
+from tailorbird.learn.asking import filter_of
 from tailorbird.learn.filters.rules import BY_EVENTS
 from tailorbird.learn.recipes import RECIPES
 from tailorbird.learn.room import Learn
@@ -24,7 +25,7 @@ def is_quick(room: Learn, request: dict[str, Any]) -> bool:
     arn = request.get("campaignArn") or request.get("recommenderArn") or ""
     if room.db.dialect != "sqlite" or room.costs.get(arn, QUICK_SECONDS) >= QUICK_SECONDS:
         return False
-    row = room.known.kept(("deployed", arn))
+    row = deployed.row_of(room, arn)
     if row is None or row[4] not in room.models or request.get("promotions"):
         return False
     group, recipe = row[6], RECIPES.get(row[5])
@@ -47,7 +48,7 @@ def note(room: Learn, arn: str, seconds: float) -> None:
 
 
 def _filter_is_quick(room: Learn, group: str, filter_arn: str) -> bool:
-    found: tuple[str, Filter] | None = room.known.kept(("filter", filter_arn))
+    found = filter_of(room, filter_arn)
     if found is None:
         return False
     if any(c.dataset in BY_EVENTS for one in found[1] for c in one.conditions) and not (

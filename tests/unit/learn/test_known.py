@@ -67,8 +67,7 @@ def test_nothing_is_not_kept_in_mind(db):
     kept = Known(db)
     assert kept.get("filter", lambda: None) is None
     assert kept.get("filter", lambda: "made") == "made"
-    assert kept.kept("filter") == "made"
-    assert kept.kept("another") is None
+    assert kept.get("filter", lambda: "another") == "made"
 
 
 def test_minds_do_not_grow_for_ever(db, monkeypatch):
