@@ -129,7 +129,8 @@ class Courier:
                 logger.error("destination %s", self.to.id, exc_info=error)
                 wait = IDLE_SECONDS
             if wait:
-                self._came |= not self._bell.wait(wait)  # another process may have brought calls
+                if not self._bell.wait(wait):
+                    self._came = True  # another process may have brought calls
                 self._bell.clear()
             if not self._stopping:
                 time.sleep(GATHER_SECONDS)
@@ -178,7 +179,8 @@ class Courier:
                 return None
             self._came = False
             taken = self._files(conn, self._at) if files else self._calls(conn, self._at)
-        self._came |= taken is not None  # and more may be behind them
+        if taken is not None:
+            self._came = True  # and more may be behind them
         return taken
 
     def _calls(self, conn: Connection, start: int) -> Taken | None:

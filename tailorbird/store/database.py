@@ -180,19 +180,26 @@ def ask(conn: Connection, questions: Sequence[Question]) -> list[list[tuple[Any,
     if conn.dialect.name == "sqlite":
         return [_found(_executed(conn, *one)) for one in questions]
     driver: Any = conn.connection.driver_connection
-    refused = conn.dialect.loaded_dbapi
     try:
         with driver.pipeline():
             cursors = [driver.cursor().execute(*one) for one in questions]
         return [_found(cursor) for cursor in cursors]
-    except refused.OperationalError as error:  # as SQLAlchemy says it: jobs wait for the database
-        raise sa.exc.OperationalError(questions[0][0], None, error) from error
+    except conn.dialect.loaded_dbapi.OperationalError as error:
+        raise _away(questions[0][0], error) from error
 
 
 def _executed(conn: Connection, statement: str, values: Sequence[Any]) -> Any:
     cursor = conn.connection.cursor()
-    cursor.execute(statement, values)
+    try:
+        cursor.execute(statement, values)
+    except conn.dialect.loaded_dbapi.OperationalError as error:
+        raise _away(statement, error) from error
     return cursor
+
+
+def _away(statement: str, error: Exception) -> sa.exc.OperationalError:
+    """The driver's error in SQLAlchemy's words: whoever waits for the database knows those."""
+    return sa.exc.OperationalError(statement, None, error)
 
 
 def _found(cursor: Any) -> list[tuple[Any, ...]]:

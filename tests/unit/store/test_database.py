@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 
 import tailorbird
 from tailorbird.errors import Invalid
-from tailorbird.store import Database, insert, metadata
+from tailorbird.store import Database, ask, fetch, insert, metadata
 from tailorbird.store.migrations import upgrade
 
 
@@ -55,6 +55,16 @@ def test_a_door_counts_the_changes_made_through_it(db: Database) -> None:
     with door.write(in_mind=False):
         pass
     assert (door.changes, db.changes, count(db)) == (1, 0, 1)
+
+
+def test_the_drivers_own_errors_are_said_as_sqlalchemy_says_them(db: Database) -> None:
+    breaks = "SELECT * FROM no_such_table"
+    if db.dialect == "postgresql":  # as a PostgreSQL that is shut down ends its connections
+        breaks = "SELECT pg_terminate_backend(pg_backend_pid())"
+    for way in (fetch, lambda conn, text: ask(conn, [(text, ())])):
+        with pytest.raises(sa.exc.OperationalError), db.read() as conn:
+            way(conn, breaks)
+    assert count(db) == 0  # and the pool has found a connection that works
 
 
 def test_driver_sql_is_written_once_for_both_drivers(db: Database) -> None:
