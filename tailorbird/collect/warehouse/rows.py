@@ -81,19 +81,28 @@ def _track(rows: Rows, call: Row, now: str, wanted: Wanted, products_sku: bool) 
     _spread(rows, table, row, call.get("properties"), wanted, (), EVENT_COLUMNS)
     rows.add(table, row)
     if products_sku:
-        _products(rows, table, row, core, call.get("properties") or {})
+        _products(rows, table, row, core, call.get("properties") or {}, wanted)
 
 
-def _products(rows: Rows, table: str, row: Row, core: Row, properties: dict[str, Any]) -> None:
-    """A row for each product: the first is the call's own, the others carry nothing to sum up."""
+def _products(
+    rows: Rows, table: str, row: Row, core: Row, properties: dict[str, Any], wanted: Wanted
+) -> None:
+    """A row for each product: the first is the call's own, the others carry the product's fields
+    only, so that sums stay right."""
     if row.get(PRODUCTS_SKU) is not None:
         return
     products = properties.get("products")
-    found = products if isinstance(products, list) and products else [properties]
-    items = [item for item in (_item(product) for product in found) if item]
-    row[PRODUCTS_SKU] = items[0] if items else None
-    for number, item in enumerate(items[1:], 2):
-        rows.add(table, {**core, "id": f"{core['id']}#{number}", PRODUCTS_SKU: item})
+    if not isinstance(products, list) or not products:
+        row[PRODUCTS_SKU] = _item(properties) or None
+        return
+    found = [product for product in products if _item(product)]
+    for number, product in enumerate(found, 1):
+        mine = row if number == 1 else {**core, "id": f"{core['id']}#{number}"}
+        _spread(rows, table, mine, product, wanted, ("products",))
+        mine[PRODUCTS_SKU] = _item(product)
+        if number > 1:
+            rows.add(table, mine)
+    row.setdefault(PRODUCTS_SKU, None)
 
 
 def _item(product: Any) -> str:

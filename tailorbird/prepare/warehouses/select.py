@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tailorbird.errors import Invalid, NotBuilt
+from tailorbird.errors import Invalid
 from tailorbird.prepare.mapping import ID_MAX_CHARACTERS, ITEMS, USERS, Column, Dataset, Warehouse
 from tailorbird.prepare.paths import Path
 
@@ -108,13 +108,12 @@ def table_of(event: str) -> str:
 
 
 def column_of(path: Path) -> str:
-    """`context.device.type` is context_device_type; a property is called as it is."""
-    if path.inner is not None:
-        raise NotBuilt(f"{path} from a warehouse is not built; fields outside arrays are")
+    """`context.device.type` is context_device_type; a property is called as it is, and a field of
+    a product `products_` and its name, on the rows of the products."""
     steps = path.outer[1:] if path.outer[0] in ("properties", "traits") else path.outer
-    if len(path.outer) == 1:
+    if len(path.outer) == 1 and path.inner is None:
         return COLUMNS.get(path.outer[0], table_of(path.outer[0]))
-    return "_".join(map(table_of, steps))
+    return "_".join(map(table_of, (*steps, *(path.inner or ()))))
 
 
 def _seed(dataset: Dataset, house: Warehouse, indent: str) -> str:
@@ -229,9 +228,7 @@ def _values(dataset: Dataset) -> list[Column]:
 
 
 def _value(column: Column, known: set[str] | None) -> str:
-    names = [_name(column_of(path)) for path in column.paths if path.inner is None]
-    if not names:
-        raise NotBuilt(f"Column {column.name} from entries of an array of a warehouse is not built")
+    names = [_name(column_of(path)) for path in column.paths]
     there = [name for name in names if known is None or name in known]
     if not there:
         return "cast(null as varchar)"
