@@ -18,6 +18,7 @@ from tailorbird.learn import quotas, records
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_datasets, learn_schemas
 
+VERSION = re.compile(r"1\.\d+")  # AWS's notebook of changed schemas counts its own up to 1.1
 TYPES = ("float", "double", "int", "long", "string", "boolean", "null")
 RECORD_NAMES = {
     "interactions": "INTERACTIONS",
@@ -163,7 +164,7 @@ def _record(text: str) -> dict[str, Any]:
         raise _bad(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
     if not isinstance(record, dict) or record.get("type") != "record":
         raise _bad('it must be an Avro record: {"type": "record", ...}')
-    if "version" in record and str(record["version"]) != "1.0":
+    if "version" in record and not VERSION.fullmatch(str(record["version"])):
         raise _bad(f'version is {record["version"]!r}; "1.0" is right')
     return record
 
