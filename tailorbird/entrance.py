@@ -27,6 +27,7 @@ from tailorbird.gateway import (
     segment_public,
     tracking,
 )
+from tailorbird.gateway.body import Patient
 from tailorbird.gateway.explain import explain
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class Entrance:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._door(scope)(scope, receive, send)
+            patient = Patient(receive, self.house.settings.body_seconds)
+            await self._door(scope)(scope, patient, send)
 
     def _door(self, scope: Scope) -> App:
         path: str = scope["path"]

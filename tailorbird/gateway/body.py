@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from tailorbird.errors import Invalid
 from tailorbird.gateway.errors import BodyTooLarge
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -14,6 +16,33 @@ DRAINED_BYTES = 64 * 1024 * 1024  # read and thrown away, so that the client hea
 
 class Disconnected(Exception):
     """The client went away before its request was whole."""
+
+
+class Patient:
+    """A request's `receive`: it waits `seconds` for each piece of the body, then it is Invalid."""
+
+    def __init__(self, receive: Receive, seconds: float) -> None:
+        self._receive = receive
+        self._seconds = seconds
+        self._more = True
+        self._gave_up = False
+
+    async def __call__(self) -> MutableMapping[str, Any]:
+        if self._gave_up:
+            return {"type": "http.disconnect"}
+        if not self._more:  # nothing is owed: who asks wants to hear when the client goes
+            return await self._receive()
+        try:
+            async with asyncio.timeout(self._seconds):
+                message = await self._receive()
+        except TimeoutError:
+            self._gave_up = True
+            raise Invalid(
+                f"nothing more of the body came for {self._seconds:g} seconds;"
+                " as many bytes as Content-Length says would be right"
+            ) from None
+        self._more = message.get("more_body", False)
+        return message
 
 
 async def read(receive: Receive, limit: int) -> bytes:

@@ -7,6 +7,7 @@ from tailorbird.settings.setting import Setting
 SETTINGS = (
     Setting("host", str, "127.0.0.1", "Address to listen on"),
     Setting("port", int, 8080, "Port of every API and of the console; 0 takes a free one"),
+    Setting("body_seconds", float, 60.0, "Wait for the next piece of a request's body [I]"),
     Setting("processes", int, 1, "Processes that serve the port together, on the same data"),
     Setting(
         "data",

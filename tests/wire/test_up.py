@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from tests.aws import create_app
-from tests.conftest import Server, free_port, wait_for
+from tests.conftest import FreshDatabases, Server, free_port, start_server, wait_for
 
 
 def test_its_health_can_be_read_by_anybody(server: Server) -> None:
@@ -49,6 +52,30 @@ def test_an_ephemeral_server_can_be_emptied_and_leaves_nothing(tmp_path: Path) -
         process.terminate()
         process.wait(30)
     assert (left, data.exists()) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("start", "says"),
+    [
+        ("POST /v1/track HTTP/1.1", b"nothing more of the body came for 0.5 seconds"),
+        ("POST /_/explain HTTP/1.1", b"nothing more of the body came for 0.5 seconds"),
+        ("PUT /bucket/key HTTP/1.1", b"<Error>"),
+    ],
+)
+def test_a_body_that_stays_away_is_waited_for_only_so_long(
+    tmp_path: Path, fresh_databases: FreshDatabases, start: str, says: bytes
+) -> None:
+    server = start_server(tmp_path / "data", fresh_databases.url("sqlite"), body_seconds=0.5)
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        lines = [start, "Host: x", "Content-Length: 10", f"Authorization: Bearer {server.token}"]
+        client.sendall("\r\n".join([*lines, "", "{"]).encode())
+        heard = b""
+        while piece := client.recv(4096):  # until the server closes the connection
+            heard += piece
+    server.stop()
+    assert heard.startswith(b"HTTP/1.1 4")
+    assert says in heard
 
 
 def is_up(server: Server) -> bool:
