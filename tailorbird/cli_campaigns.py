@@ -14,6 +14,7 @@ def add_to(app: App) -> None:
     """Make these commands of the front door."""
     app.command(dry_run, name="dry-run")
     app.command(replay_hooks, name="replay-hooks")
+    app.command(runs)
     app.command(explain_segment, name="explain-segment")
 
 
@@ -44,6 +45,10 @@ def dry_run(
             sys.stdout.write(f"    {part}: {text}\n")
     counts = ", ".join(f"{count} {outcome}" for outcome, count in answer["counts"].items())
     sys.stdout.write(f"{counts or 'nobody'}; nothing was sent\n")
+    if away := answer["hook_away"]:
+        sys.stdout.write(
+            f"its run waits: the hook is away since {away['since']} ({away['reason']})\n"
+        )
 
 
 def replay_hooks(campaign: str, *, data: Data = None, url: Url = None) -> None:
@@ -54,6 +59,23 @@ def replay_hooks(campaign: str, *, data: Data = None, url: Url = None) -> None:
     """
     answer = remote(data, url).call("POST", "/_/campaigns/replay", {"campaign": campaign})
     show(answer["replays"], ("activity", "endpoints", "job"))
+
+
+def runs(campaign: str, *, attempts: int = 0, data: Data = None, url: Url = None) -> None:
+    """Say how far the runs of a campaign are and whether their hook is away, or what its hook did.
+
+    Args:
+        campaign: Id of the campaign.
+        attempts: Print this many attempts at the hook instead, the latest first.
+    """
+    server, wanted = remote(data, url), urlencode({"campaign": campaign})
+    if attempts:
+        found = server.call("GET", f"/_/campaigns/attempts?{wanted}&limit={attempts}")["attempts"]
+        show(found, ("started", "batch", "attempt", "outcome", "duration_ms", "detail"))
+        return
+    shown = server.call("GET", f"/_/campaigns/runs?{wanted}")["runs"]
+    columns = ("scheduled", "treatment", "state", "members", "settled", "sent", "hook_away")
+    show(shown, columns)
 
 
 def explain_segment(

@@ -220,7 +220,7 @@ def latest_activities(house: Any) -> list[dict[str, Any]]:
         found = rooms.latest_activities(conn, LATEST_ACTIVITIES)
     for activity in found:
         activity["reasons"] = ledger.reasons(house.engage, activity["id"])
-        failed = activity["result"] == "FAILURE"
+        failed = activity["result"] == "FAIL"
         over = activity["state"] == "COMPLETED"
         activity["mark"] = "bad" if failed else "" if over else "busy"
     return found

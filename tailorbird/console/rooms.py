@@ -87,7 +87,7 @@ def engage(conn: Connection) -> dict[str, int]:
         segments=number_of(e.segments),
         done=number_of(e.activities, activities.state == "COMPLETED"),
         running=number_of(e.activities, activities.state != "COMPLETED"),
-        failed=number_of(e.activities, activities.result == "FAILURE"),
+        failed=number_of(e.activities, activities.result == "FAIL"),
         sent=total(activities.sent),
     ) | {
         "filtered": states.get(ledger.HOOK_FILTERED, 0),
@@ -108,7 +108,18 @@ def runs_of(conn: Connection, campaign_id: str, limit: int) -> list[dict[str, An
 def _activities(conn: Connection, limit: int, *where: Any) -> list[dict[str, Any]]:
     a, v = e.activities.c, e.campaign_versions
     found = conn.execute(
-        sa.select(a.id, a.campaign_id, a.state, a.result, a.started, a.total, a.sent, v.c.body)
+        sa.select(
+            a.id,
+            a.campaign_id,
+            a.state,
+            a.result,
+            a.started,
+            a.total,
+            a.sent,
+            sa.case((a.ended.is_(None), a.hook_away_since)).label("hook_away_since"),
+            a.hook_away_reason,
+            v.c.body,
+        )
         .join_from(
             e.activities,
             v,

@@ -16,6 +16,7 @@ from tailorbird.engage import (
     content,
     delivery,
     endpoints,
+    hook_away,
     hooks,
     ledger,
     recommending,
@@ -62,6 +63,7 @@ class Run:
     limits: dict[str, Any] = field(default_factory=dict)
     capped: dict[int, str] = field(default_factory=dict)  # endpoints that have had enough, and why
     mail_data: dict[str, Any] = field(default_factory=dict)  # what mails carry besides
+    hook_patience: float = 0.0  # seconds that a hook which is away is waited for
 
 
 class Member(NamedTuple):
@@ -83,6 +85,7 @@ class Outcome:
     waiting: list[Waiting] = field(default_factory=list)  # for a later attempt
     kept: int = 0
     failure: str | None = None
+    hook_answered: bool = False  # rightly or wrongly
 
     @property
     def sent(self) -> int:
@@ -132,7 +135,9 @@ def compiled_for(run: Run, channel: str) -> Compiled:
 
 
 def settle(room: Engage, run: Run, batch: int, found: list[Member]) -> Outcome:
-    """Take one batch to its end. Unavailable when a channel is away: nothing was sent then."""
+    """Take one batch to its end. Unavailable when a channel is away, SetAside when its hook is:
+    nothing was sent then.
+    """
     outcome = Outcome(batch)
     if run.blocked and run.custom is None and not run.others:
         return _all(outcome, found, ledger.CHANNEL_FAILED, run.blocked)
@@ -248,9 +253,15 @@ def _filtered(
     result = hooks.filter_batch(
         run.hook, event, lenient=room.settings.engage_hook_lenient, now=room.clock.now
     )
-    outcome.attempts = result.attempts
+    outcome.attempts = [*outcome.attempts, *result.attempts]
+    if result.away and hook_away.is_waited_for(
+        run.activity, run.hook_patience, run.until, room.clock.now()
+    ):
+        raise hook_away.SetAside(outcome.batch, result.attempts)
+    outcome.hook_answered = not result.away
     if result.failure is not None:
-        outcome.failure = f"The hook failed: {result.failure}"
+        waited = hook_away.words(run.activity) if result.away else ""
+        outcome.failure = f"The hook failed: {result.failure}{waited}"
     for key in ready:
         if key not in result.kept:
             state = ledger.HOOK_FAILED if outcome.failure else ledger.HOOK_FILTERED

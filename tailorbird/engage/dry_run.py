@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Connection
 
-from tailorbird.engage import activities, apps, audience, batches, campaigns, ledger, stretch
+from tailorbird.engage import (
+    activities,
+    apps,
+    audience,
+    batches,
+    campaigns,
+    hook_away,
+    ledger,
+    stretch,
+)
 from tailorbird.engage.apps import App
 from tailorbird.engage.batches import Definition, Member, Run
 from tailorbird.engage.render import RenderError
@@ -40,6 +49,7 @@ def dry_run(
     with room.db.read() as conn:
         app = apps.by_id(conn, application_id)
         campaign = campaigns.find(conn, app, campaign_id)
+        away = hook_away.of_campaign(conn, campaign_id)
         looked_at, found = audience.sample(room, conn, app, campaign, limit)
         refused = [one for one in found if one.state is not None]
         by_treatment: dict[str, list[int]] = {}
@@ -69,6 +79,7 @@ def dry_run(
         "looked_at": looked_at,
         "counts": dict(Counter(one["outcome"] for one in shown)),
         "hook_attempts": tried,
+        "hook_away": away,
         "endpoints": shown,
     }
 

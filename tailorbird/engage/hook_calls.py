@@ -11,9 +11,10 @@ from tailorbird.channels.outgoing import Call, check_url
 from tailorbird.engage import apps, hooks
 from tailorbird.engage.apps import App
 from tailorbird.engage.room import Engage
-from tailorbird.errors import Denied, Unavailable
+from tailorbird.errors import Denied, Throttled, Unavailable
 
 HTTPS = "https://"
+BUSY = (429, 502, 503, 504)  # what is answered in place of a server that is away
 
 
 class Answered(NamedTuple):
@@ -40,15 +41,20 @@ def for_source(room: Engage, app: App, source_arn: str, target: str) -> hooks.Ca
     )
 
     def call(payload: bytes) -> hooks.Answer:
-        return functions.invoke(
-            room.functions,
-            target,
-            payload,
-            caller=caller,
-            account=app.account,
-            region=app.region,
-            timeout=room.settings.engage_hook_timeout_seconds,
-        )
+        try:
+            return functions.invoke(
+                room.functions,
+                target,
+                payload,
+                caller=caller,
+                account=app.account,
+                region=app.region,
+                timeout=room.settings.engage_hook_timeout_seconds,
+            )
+        except (Throttled, Unavailable) as error:
+            if not room.settings.engage_hook_away_busy:
+                raise
+            raise hooks.Away(error.message) from None
 
     return call
 
@@ -77,6 +83,9 @@ def _post(room: Engage, app: App, url: str, payload: bytes) -> Answered:
     answer = webhook.outgoing(room.channels).send([call], guarded=True)[0]
     if answer.refused:
         raise Denied(f"{url}: {answer.words}")
+    busy = room.settings.engage_hook_away_busy and answer.status in BUSY
+    if busy or not answer.reached:
+        raise hooks.Away(answer.words if not answer.status else f"{url} answered {answer.words}")
     if not answer.good:
         raise Unavailable(f"{url} answered {answer.words}" if answer.status else answer.words)
     if len(answer.body) > hooks.MAX_PAYLOAD_BYTES:

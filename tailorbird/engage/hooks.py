@@ -26,6 +26,7 @@ MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 RETRY_PAUSE_SECONDS = 0.2
 HOPELESS = (Denied, NotFound, Invalid, NotBuilt)  # the next attempt would end the same way
 DETAIL_CHARS = 2_000
+AWAY = "away"
 MAPS = ("Attributes", "Metrics", "User", "Demographic", "Location")
 
 log = logging.getLogger("tailorbird.engage")
@@ -53,7 +54,7 @@ class Attempt(NamedTuple):
     attempt: int
     started: float
     duration_ms: float
-    outcome: str  # ok, denied, error, undecodable, too large
+    outcome: str  # ok, denied, error, undecodable, away
     detail: str | None
     request_id: str | None
 
@@ -67,6 +68,17 @@ class Filtered:
     kept: dict[str, Endpoint] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     failure: str | None = None
+
+    @property
+    def away(self) -> bool:
+        """Nobody was there who could answer, at the last attempt."""
+        return self.failure is not None and bool(
+            self.attempts and self.attempts[-1].outcome == AWAY
+        )
+
+
+class Away(TailorbirdError):
+    """Nobody is there who could answer for the hook."""
 
 
 class Undecodable(Exception):
@@ -190,6 +202,8 @@ def _attempt(
     except HOPELESS as error:
         outcome = "denied" if isinstance(error, Denied) else "error"
         return None, line(outcome, error.message), True
+    except Away as error:
+        return None, line(AWAY, error.message), False
     except TailorbirdError as error:
         return None, line("error", error.message), False
     if answer.function_error:

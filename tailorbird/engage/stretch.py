@@ -25,6 +25,7 @@ from tailorbird.engage import (
     content,
     delivery,
     event_rules,
+    hook_away,
     hook_calls,
     hooks,
     ledger,
@@ -74,7 +75,10 @@ def work(room: Engage, job: Job) -> None:
             return
         run = None
         if activity["state"] == activities.RUNNING:
-            run = run_of(room, conn, activity, first // activities.LEG_BATCHES)
+            run = replace(
+                run_of(room, conn, activity, first // activities.LEG_BATCHES),
+                hook_patience=room.settings.engage_hook_away_seconds,
+            )
         done = _done(conn, number, first, last)
         size = activity["batch_size"]
         found = batches.members(room, conn, number, first * size, last * size)
@@ -88,7 +92,17 @@ def work(room: Engage, job: Job) -> None:
     for member in found:
         by_batch[member.n // size].append(member)
     todo = [(batch, mine) for batch, mine in by_batch.items() if batch not in done]
+    if todo and hook_away.has_to_ask(room, activity, run.hook_patience, run.until):
+        _ask(room, job, run, todo[0])
     _settle(room, job, run, todo)
+
+
+def _ask(room: Engage, job: Job, run: Run, one: tuple[int, list[Member]]) -> None:
+    """Find out with one batch whether the hook is back; then look at the run anew."""
+    _settle(room, job, run, [one])
+    with room.db.write() as conn:
+        hook_away.ask_again(conn, run.activity["number"])
+    raise Later(0.0)
 
 
 def failed(room: Engage, conn: Connection, job: Job, reason: str) -> None:
@@ -178,12 +192,14 @@ def _done(conn: Connection, number: int, first: int, last: int) -> set[int]:
 def _settle(room: Engage, job: Job, run: Run, todo: list[tuple[int, list[Member]]]) -> None:
     """Run batches in the room's lanes and commit them as they come in, however it ends."""
     total, done, running = sum(len(found) for _, found in todo), 0, True
-    rest, flying = iter(todo), set[Future[Outcome]]()
+    rest, flying, aside = iter(todo), set[Future[Outcome]](), list[hook_away.SetAside]()
     trouble: BaseException | None = _begin_more(room, run, rest, flying)
     try:
         while flying:
             ready, _ = wait(flying, return_when=FIRST_COMPLETED)
-            trouble = next((e for e in (future.exception() for future in ready) if e), trouble)
+            errors = [error for error in (future.exception() for future in ready) if error]
+            trouble = next(iter(errors), trouble)
+            aside += [error for error in errors if isinstance(error, hook_away.SetAside)]
             outcomes = [future.result() for future in ready if future.exception() is None]
             running = _commit(room, run, outcomes)
             _give_back(room, flying, ready)
@@ -195,6 +211,8 @@ def _settle(room: Engage, job: Job, run: Run, todo: list[tuple[int, list[Member]
         _give_back(room, flying, wait(flying).done)
     if done:
         room.away_since.pop(run.activity["number"], None)
+    if aside:
+        trouble = _set_aside(room, run, aside)
     if isinstance(trouble, Unavailable):
         _be_patient(room, run, trouble)
     if trouble is not None:
@@ -254,6 +272,15 @@ def _be_patient(room: Engage, run: Run, away: Unavailable) -> None:
     raise Invalid(f"{away.message} (away for more than {patience:g} s)")
 
 
+def _set_aside(room: Engage, run: Run, aside: list[hook_away.SetAside]) -> Later:
+    """Keep the attempts of batches whose hook is away; when to come back to them."""
+    number = run.activity["number"]
+    with room.db.write() as conn:
+        lines = [(number, one.batch, *line) for one in aside for line in one.attempts]
+        _LOG_ATTEMPTS.run(room.db, conn, lines)
+        return Later(hook_away.note(room, conn, number, aside))
+
+
 def _commit(room: Engage, run: Run, outcomes: list[Outcome]) -> bool:
     """Write outcomes down, once each; False when the activity is not running any more."""
     number, now = run.activity["number"], room.clock.now()
@@ -269,6 +296,8 @@ def _commit(room: Engage, run: Run, outcomes: list[Outcome]) -> bool:
         settled = sum(len(o.entries) for o in fresh)
         sent = sum(o.sent for o in fresh)
         counted = settlement.count(room, conn, number, settled, sent, run.per_second)
+        if run.activity["hook_away_since"] and any(o.hook_answered for o in fresh):
+            hook_away.over(conn, number)
         if counted is None:
             raise NotFound(f"Application {run.app.id} was deleted while its campaign ran")
         if counted.left <= 0:

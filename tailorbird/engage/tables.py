@@ -150,6 +150,10 @@ activities = sa.Table(
     sa.Column("batch_size", sa.Integer, nullable=False),  # members one hook call sees
     sa.Column("paced_until", sa.Double, nullable=False),
     sa.Column("metrics", Document, nullable=False),
+    sa.Column("hook_away_since", sa.Double),  # nobody is there who could answer for the hook
+    sa.Column("hook_away_reason", sa.Text),
+    sa.Column("hook_asked", sa.Integer),  # how often since
+    sa.Column("hook_ask_due", sa.Double),  # when a batch asks again
     sa.UniqueConstraint("campaign_id", "treatment_id", "run"),
     sqlite_autoincrement=True,
 )

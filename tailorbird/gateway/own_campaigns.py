@@ -2,6 +2,8 @@
 
 POST /_/campaigns/dry-run   {"application": id, "campaign": id, "limit": 50}: nothing is sent
 POST /_/campaigns/replay    {"campaign": id}: failed hook batches again
+GET  /_/campaigns/runs      ?campaign=: how far each is, and whether its hook is away
+GET  /_/campaigns/attempts  ?campaign= [&limit=]: each attempt at its hook, the latest first
 GET  /_/segments/explain    ?application=&segment= [&version=&endpoint=]
 """
 
@@ -12,7 +14,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from tailorbird.engage import Engage, dry_run, explain, replay
+from tailorbird.engage import Engage, dry_run, explain, progress, replay
 from tailorbird.errors import Invalid
 
 Answer = dict[str, Any]
@@ -24,6 +26,8 @@ def doors(room: Engage) -> list[tuple[str, str, Door]]:
     return [
         ("POST", "/_/campaigns/dry-run", lambda request: _dry_run(room, request.state.body)),
         ("POST", "/_/campaigns/replay", lambda request: _replay(room, request.state.body)),
+        ("GET", "/_/campaigns/runs", lambda request: _runs(room, request)),
+        ("GET", "/_/campaigns/attempts", lambda request: _attempts(room, request)),
         ("GET", "/_/segments/explain", lambda request: _explain(room, request)),
     ]
 
@@ -37,6 +41,18 @@ def _dry_run(room: Engage, body: Answer) -> Answer:
 
 def _replay(room: Engage, body: Answer) -> Answer:
     return {"replays": replay.start(room, _text(body, "campaign"))}
+
+
+def _runs(room: Engage, request: Request) -> Answer:
+    return {"runs": progress.runs(room, _text(dict(request.query_params), "campaign"))}
+
+
+def _attempts(room: Engage, request: Request) -> Answer:
+    given = dict(request.query_params)
+    limit = given.get("limit", "100")
+    if not limit.isdigit():
+        raise Invalid(f"limit is {limit!r}; a whole number of attempts is right")
+    return {"attempts": progress.attempts(room, _text(given, "campaign"), int(limit))}
 
 
 def _explain(room: Engage, request: Request) -> Answer:

@@ -128,6 +128,20 @@ SETTINGS = (
     ),
     Setting("engage_hook_timeout_seconds", float, 15.0, "A campaign hook has this long to answer"),
     Setting(
+        "engage_hook_away_seconds",
+        float,
+        600.0,
+        "A campaign waits this long for a hook's URL that takes no connection, before its batches"
+        " fail; 0 lets them fail after three attempts",
+    ),
+    Setting(
+        "engage_hook_away_busy",
+        bool,
+        False,
+        "Hook functions that are throttled or cannot start, and URLs that answer 429, 502, 503 or"
+        " 504, are waited for as well, instead of failing after three attempts",
+    ),
+    Setting(
         "engage_hook_lenient",
         bool,
         False,

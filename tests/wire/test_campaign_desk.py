@@ -114,3 +114,22 @@ def test_dry_run_replay_and_explain_by_command(desk: Server) -> None:
     assert (steps[0]["passes"], counts["members"]) == (4, 4)
     *_, one = command(desk, "explain-segment", app, segment, "--endpoint", "p1")
     assert one["is_member"] is True
+
+
+def test_the_runs_of_a_campaign_and_the_attempts_at_its_hook_are_told(desk: Server) -> None:
+    aws.python_function(desk, "throws", "def handler(event, context):\n    raise KeyError('x')\n")
+    hook = {"LambdaFunctionName": "throws", "Mode": "FILTER"}
+    app = aws.create_app(desk)
+    aws.allow_pinpoint(desk, "throws", app)
+    aws.put_people(desk, app, [f"p{n}" for n in range(60)])
+    made = aws.create_campaign(desk, app, aws.create_segment(desk, app), Hook=hook)
+    aws.finished_activity(desk, app, made)
+    [run] = command(desk, "runs", made)
+    assert (run["state"], run["settled"], run["sent"], run["hook_away"]) == (
+        "COMPLETED", 60, 0, None,
+    )  # fmt: skip
+    lines = command(desk, "runs", made, "--attempts", "100")
+    assert sorted((line["batch"], line["attempt"]) for line in lines) == [
+        (batch, attempt) for batch in (0, 1) for attempt in (1, 2, 3)
+    ]
+    assert all("KeyError: 'x'" in line["detail"] for line in lines)

@@ -28,8 +28,8 @@ ACCOUNT = "123456789012"
 class Partner(ThreadingHTTPServer):
     """A customer's https server: remembers what it is told and answers as it is set."""
 
-    def __init__(self, files: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, files: Path, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(files / "certificate.pem", files / "key.pem")
         self.socket = context.wrap_socket(self.socket, server_side=True)

@@ -192,6 +192,10 @@ def _activities() -> None:
         sa.Column("batch_size", sa.Integer, nullable=False),
         sa.Column("paced_until", sa.Double, nullable=False),
         sa.Column("metrics", Document, nullable=False),
+        sa.Column("hook_away_since", sa.Double),
+        sa.Column("hook_away_reason", sa.Text),
+        sa.Column("hook_asked", sa.Integer),
+        sa.Column("hook_ask_due", sa.Double),
         sa.UniqueConstraint("id", name="uq_engage_activities_id"),
         sa.UniqueConstraint(
             "campaign_id",
