@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from tailorbird.clock import parse_iso
+from tailorbird.engage import device_types
 from tailorbird.engage.definitions import PUSH_CHANNELS
-from tailorbird.errors import Invalid, NotBuilt
+from tailorbird.errors import Invalid
 
 DAY_SECONDS = 86_400.0
 DURATIONS = {"HR_24": 1, "DAY_7": 7, "DAY_14": 14, "DAY_30": 30}  # days
@@ -207,10 +208,8 @@ def _demographic(wanted: dict[str, Any]) -> list[Condition]:
         elif name in DEMOGRAPHIC:
             found.append(Condition(where, _member("Demographic", name, _set(dimension, where))))
         elif name == "DeviceType":
-            raise NotBuilt(
-                "Dimension Demographic.DeviceType: endpoints hold no device type; Make, Model and"
-                " Platform are there"
-            )
+            types = {**dimension, "Values": device_types.named(dimension.get("Values") or [])}
+            found.append(Condition(where, _device_type(_set(types, where))))
         else:
             raise Invalid(f"Demographic has no dimension {name!r}")
     return found
@@ -230,6 +229,10 @@ def _set(dimension: dict[str, Any], where: str) -> Callable[[Any], bool]:
 
 def _channel(holds: Callable[[Any], bool]) -> Test:
     return lambda candidate: holds(candidate.channel)
+
+
+def _device_type(holds: Callable[[Any], bool]) -> Test:
+    return lambda candidate: holds(device_types.of(candidate.body.get("Demographic") or NOTHING))
 
 
 def _member(part: str, name: str, holds: Callable[[Any], bool]) -> Test:

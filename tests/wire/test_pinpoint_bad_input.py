@@ -127,7 +127,7 @@ SEGMENTS: list[tuple[dict[str, Any], str]] = [
         "RangeInKilometers",
     ),
     ({"Behavior": {"Recency": {"Duration": "DAY_2", "RecencyType": "ACTIVE"}}}, "HR_24"),
-    ({"Demographic": {"DeviceType": {"Values": ["x"]}}}, "NotImplemented: Dimension Demographic."),
+    ({"Demographic": {"DeviceType": {"Values": ["x"]}}}, "'x' names no device"),
     ({"UserAttributes": {f"a{n}": {"Values": ["x"]} for n in range(101)}}, "at most 100"),
 ]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tailorbird.engage import membership
+from tailorbird.engage import device_types, membership
 from tailorbird.engage.dimensions import DAY_SECONDS, Candidate, kilometers
-from tailorbird.errors import Invalid, NotBuilt
+from tailorbird.errors import Invalid
 from tests.unit.engage.conftest import NOON
 
 
@@ -234,7 +234,56 @@ def test_all_groups_together_have_at_most_a_hundred_dimensions() -> None:
         membership.compiled({"SegmentGroups": groups}, NOON, no_sources)
 
 
-def test_a_device_type_is_refused_by_name() -> None:
-    wanted = {"Demographic": {"DeviceType": {"Values": ["phone"]}}}
-    with pytest.raises(NotBuilt, match="DeviceType"):
+DEVICES = [
+    ({"Platform": "iOS", "Make": "Apple", "Model": "iPhone 12"}, "phone"),
+    ({"Platform": "iOS", "Make": "Apple", "Model": "iPad8,11"}, "tablet"),
+    ({"Platform": "ANDROID", "Make": "Google", "Model": "Pixel 7"}, "phone"),
+    ({"Platform": "Android", "Make": "samsung", "Model": "SM-T870"}, "tablet"),
+    ({"Platform": "android", "Make": "Amazon", "Model": "KFMAWI"}, "tablet"),
+    ({"Platform": "android", "Make": "Sony", "Model": "BRAVIA 4K VH2 TV"}, "tv"),
+    ({"Platform": "tvOS", "Make": "Apple"}, "tv"),
+    ({"Platform": "watchOS", "Model": "Watch6,1"}, "watch"),
+    ({"Make": "android"}, "phone"),  # as the seed's example has it
+    ({"Platform": "MacIntel", "Make": "Google Inc.", "Model": "Chrome"}, "desktop"),  # Amplify's
+    ({"Platform": "Win32", "Model": "Firefox"}, "desktop"),
+    ({"Platform": "Linux x86_64"}, "desktop"),
+    ({"Platform": "Linux armv8l", "Model": "Chrome"}, "phone"),
+    ({"Platform": "iPhone", "Model": "Safari"}, "phone"),
+    ({"Make": "apple"}, None),
+    ({"Locale": "en_US"}, None),
+    ({}, None),
+]
+
+
+@pytest.mark.parametrize("demographic, kind", DEVICES)
+def test_make_model_and_platform_say_the_device_type(
+    demographic: dict[str, str], kind: str | None
+) -> None:
+    assert device_types.of(demographic) == kind
+
+
+@pytest.mark.parametrize(
+    "dimension, who",
+    [
+        ({"Values": ["MOBILE"]}, {"phone"}),
+        ({"Values": ["Smartphone", "tablet"]}, {"phone", "pad"}),
+        ({"DimensionType": "EXCLUSIVE", "Values": ["phone"]}, {"pad", "mail"}),
+    ],
+)
+def test_a_device_type_is_matched_by_the_words_people_use(
+    dimension: dict[str, Any], who: set[str]
+) -> None:
+    bodies = {
+        "phone": {"Demographic": {"Platform": "ios", "Model": "iPhone"}},
+        "pad": {"Demographic": {"Platform": "ios", "Model": "iPad"}}, "mail": {},
+    }  # fmt: skip
+    wanted = {"Dimensions": {"Demographic": {"DeviceType": dimension}}}
+    test = membership.compiled(wanted, NOON, no_sources).test
+    candidates = {name: Candidate(1, "GCM", NOON, body, {}) for name, body in bodies.items()}
+    assert {name for name, one in candidates.items() if test(one)} == who
+
+
+def test_a_word_that_names_no_device_is_refused() -> None:
+    wanted = {"Demographic": {"DeviceType": {"Values": ["phone", "toaster"]}}}
+    with pytest.raises(Invalid, match="'toaster' names no device; right are phone, mobile"):
         membership.compiled({"Dimensions": wanted}, NOON, no_sources)
