@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from dataclasses import replace
 from html import escape, unescape
 from typing import NamedTuple
 
 import orjson
+from msgspec.structs import replace
 
 from tailorbird.channels import origins
 from tailorbird.channels.messages import Message

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 # The delivery statuses of Pinpoint's MessageResult (service model, DeliveryStatus) ...
 SUCCESSFUL = "SUCCESSFUL"
@@ -27,8 +28,7 @@ STATUS_CODES = {
 NOT_TAKEN = (THROTTLED, TEMPORARY_FAILURE)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One rendered message to one address; the same `id` sent again is the same message."""
 
     id: str
@@ -41,17 +41,16 @@ class Message:
     subject: str = ""
     html: str = ""
     text: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     activity_id: str | None = None
     treatment_id: str | None = None
     return_path: str = ""  # where bounces of this mail go; empty is the setting's
     # What push, SMS and webhooks have besides title and body, under the service's own names.
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = msgspec.field(default_factory=dict)
     raw: bytes = b""  # a whole mail, in place of subject, text and HTML
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """What the channel answered for one message, in words a person can read."""
 
     status: str

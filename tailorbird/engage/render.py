@@ -10,11 +10,13 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import orjson
+from msgspec.structs import replace
 
 from tailorbird.engage import handlebars
 from tailorbird.engage.handlebars import Interrupted, variables
@@ -48,15 +50,14 @@ OVERRIDABLE = {
 Endpoint = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(msgspec.Struct, frozen=True, gc=False):
     """One message in words: `title` and `body` are what push and SMS call subject and text."""
 
     subject: str = ""
     html: str = ""
     text: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    extras: Mapping[str, str] = field(default_factory=dict)  # those of EXTRAS with variables
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    extras: Mapping[str, str] = msgspec.field(default_factory=dict)  # those of EXTRAS, filled in
 
     @property
     def title(self) -> str:
@@ -115,6 +116,8 @@ class Compiled:
     options: Options
     key: str
     fill: variables.Fill | None = None  # when text and plain variables are all there is
+    # Of subject, html and text: the text itself, or which moving part it is. None: there are others
+    plain: tuple[str | int, ...] | None = None
 
     def render(
         self,
@@ -204,6 +207,9 @@ class Compiled:
     ) -> Rendered | RenderError:
         if isinstance(values, RenderError):
             return values
+        if self.plain is not None:
+            words = [values[one] if type(one) is int else one for one in self.plain]
+            return _overridden(Rendered(*words), endpoint)  # type: ignore[arg-type]
         rest = iter(values)
         slots: dict[str, str] = {}
         headers: dict[str, str] = {}
@@ -243,7 +249,19 @@ def _compiled(parts: tuple[Part, ...], defaults: str, options: Options) -> Compi
     key = hashlib.sha256(f"{scripts}{defaults}".encode()).hexdigest()
     plain = [(part.source, escape) for part, escape in moving]
     fill = variables.filler(plain, json.loads(defaults))
-    return Compiled(parts, scripts, defaults, options, key, fill)
+    return Compiled(parts, scripts, defaults, options, key, fill, _plain(parts))
+
+
+def _plain(parts: tuple[Part, ...]) -> tuple[str | int, ...] | None:
+    """Where subject, html and text come from, when they are all that a message has."""
+    found: dict[str, str | int] = dict.fromkeys(PARTS, "")
+    moving = 0
+    for part in parts:
+        if part.slot not in found:
+            return None
+        found[part.slot] = part.source if part.fixed else moving
+        moving += not part.fixed
+    return tuple(found.values())
 
 
 def _translated(part: Part, escape: bool) -> str:

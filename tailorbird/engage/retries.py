@@ -7,10 +7,10 @@ its endpoint has no row in the ledger, so its run is not over. Whoever opted out
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from msgspec.structs import asdict
 from sqlalchemy.engine import Connection
 
 from tailorbird import channels

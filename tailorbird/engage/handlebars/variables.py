@@ -86,11 +86,11 @@ def filler(parts: Sequence[tuple[str, bool]], defaults: Mapping[str, Any]) -> Fi
             return None
         chosen = itemgetter(*order) if len(order) > 1 else _one(order[0])
         shapes.append((shape + rest.replace("%", "%%"), chosen))
-    wanted = list(variables)
+    readers = [_reader(variable) for variable in variables]
 
     def fill(endpoint: Mapping[str, Any]) -> list[str] | None:
         try:
-            values = [_text(variable, endpoint) for variable in wanted]
+            values = [read(endpoint) for read in readers]
         except _NotPlain:
             return None
         return [shape % chosen(values) for shape, chosen in shapes]
@@ -138,36 +138,42 @@ def _path(name: str) -> tuple[str, ...]:
     return tuple(bare.split("."))
 
 
-def _text(variable: _Variable, endpoint: Mapping[str, Any]) -> str:
-    value: Any = endpoint
-    for part in variable.path:
-        if type(value) is not dict:
-            raise _NotPlain
-        value = value.get(part)
-        if value is None:
-            break
-    if value is None or value == []:
-        value = variable.default
-    if variable.place is not None and value is not None:
-        if type(value) not in (list, tuple):
-            raise _NotPlain
-        value = value[variable.place] if variable.place < len(value) else None
-    text = value if type(value) is str else _printed(value)
-    if variable.escape and _UNSAFE.search(text):
-        return text.translate(_ESCAPES)
-    return text
+def _reader(variable: _Variable) -> Callable[[Mapping[str, Any]], str]:
+    """What finds a variable's text in an endpoint."""
+    path, place, escape, default = variable
+
+    def read(endpoint: Mapping[str, Any]) -> str:
+        value: Any = endpoint
+        for part in path:
+            if type(value) is not dict:
+                raise _NotPlain
+            value = value.get(part)
+            if value is None:
+                break
+        if value is None or value == []:
+            value = default
+        if place is not None and value is not None:
+            if type(value) not in (list, tuple):
+                raise _NotPlain
+            value = value[place] if place < len(value) else None
+        text = value if type(value) is str else _printed(value)
+        if escape and _UNSAFE.search(text):
+            return text.translate(_ESCAPES)
+        return text
+
+    return read
 
 
 def _printed(value: Any) -> str:
     """As JavaScript makes text of it."""
     kind = type(value)
+    if kind is list and len(value) == 1 and type(value[0]) is str:
+        return str(value[0])
     if value is None:
         return ""
     if kind is str:
         return str(value)
     if kind in (list, tuple):
-        if len(value) == 1 and type(value[0]) is str:
-            return str(value[0])
         return ",".join(_printed(one) for one in value)
     if kind is bool:
         return "true" if value else "false"
