@@ -10,7 +10,7 @@ ARGS ?=
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt scripts/setup.sh
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh hatch_build.py tailorbird/prepare/scan.c
 	PYTHON=$(PYTHON) VENV=$(VENV) sh scripts/setup.sh
 	touch $@
 
@@ -41,4 +41,4 @@ constraints: $(STAMP)
 	$(BIN)/python -m scripts.constraints > constraints.txt
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist tailorbird/prepare/scan.so

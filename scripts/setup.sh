@@ -11,6 +11,8 @@ VENV=${VENV:-.venv}
 [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 "$VENV/bin/python" -m tailorbird.functions.setup
+"$VENV/bin/python" -c 'import sys; from tailorbird.prepare import native; sys.exit(native.library() is None)' ||
+    echo "No C compiler: prepare reads archives in Python, several times slower. Try: apt-get install gcc && $VENV/bin/pip install -e ."
 
 # Old and other Python SDKs for the wire tests, each in a folder of its own: their modules clash.
 for sdk in analytics-python==1.4.post1 rudder-sdk-python==2.1.9; do

@@ -43,6 +43,7 @@ def findings(settings: Settings) -> list[Finding]:
         legacy_bundle(),
         node(),
         postgres(),
+        scanner(),
     ]
 
 
@@ -188,6 +189,18 @@ def postgres() -> Finding:
         use,
         "SQLite only: pip install 'tailorbird[postgres]'",
     )
+
+
+def scanner() -> Finding:
+    from tailorbird.prepare import native
+
+    use = "prepare reads usual lines of archives in C"
+    if native.library():
+        return Finding("scanner", "built", True, use)
+    compiler = next(filter(shutil.which, ("cc", "gcc", "clang")), None)
+    remedy = "prepare reads archives in Python, several times slower: "
+    remedy += "pip install -e . builds it" if compiler else "apt-get install gcc, pip install -e ."
+    return Finding("scanner", "none", False, use, remedy)
 
 
 def answer(command: list[str]) -> str | None:

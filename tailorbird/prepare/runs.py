@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tailorbird.errors import Invalid
-from tailorbird.prepare import counts, engines, finishing, inputs, outputs
+from tailorbird.prepare import counts, engines, finishing, inputs, native, outputs
 from tailorbird.prepare.counts import Counts
 from tailorbird.prepare.engines.work import Work
 from tailorbird.prepare.files import SEED, dataset_to_dict, from_dict
@@ -22,6 +22,7 @@ from tailorbird.prepare.staging import Staging, key_of, staging
 
 SMALL_BYTES = 4 * 1024 * 1024
 USUAL = from_dict({})
+READERS = {"spark": "python"}  # of engines that leave the lines to something else
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,9 @@ def run(
     """Write a dataset of an archive (an `s3://` prefix or a local folder) as CSV.
 
     The report: lines read = kept + rejected by reason, rows written, samples, files and bytes
-    read, seconds. The output appears whole or not at all. A run that was cut off goes on with
-    the parts it had.
+    read, seconds, and as `reader` who read the lines: "native" (the scanner in C, and the rule
+    what is not usual), "python" (the rule) or "duckdb". The output appears whole or not at all. A
+    run that was cut off goes on with the parts it had.
     """
     wanted, options = dataset_of(mapping or USUAL, dataset), options or Options()
     outputs.check(output_uri)
@@ -77,9 +79,10 @@ def run(
     outputs.recover(output_uri)
     began = time.perf_counter()
     grouped = inputs.groups(inputs.find(room, input_uri))
+    library = _library(room, wanted, options)
     place, key = _staged(room, input_uri, output_uri, wanted, options, grouped)
     with staging(place, key) as stage:
-        found = _parts(room, wanted, options, grouped, stage, told)
+        found = _parts(room, wanted, options, grouped, stage, library, told)
         if options.strict and found.damaged:
             first = found.damaged[0]
             raise Invalid(f"{first['file']}: {first['what']}")
@@ -94,6 +97,7 @@ def run(
         "input": input_uri,
         "output": output_uri,
         "engine": options.engine,
+        "reader": "native" if library else READERS.get(options.engine, options.engine),
         "seconds": round(time.perf_counter() - began, 3),
     }
 
@@ -137,6 +141,7 @@ def _parts(
     options: Options,
     grouped: Sequence[Sequence[Input]],
     stage: Staging,
+    library: Path | None,
     told: Told,
 ) -> Counts:
     """Make every part that is not there yet; the counts of all."""
@@ -165,6 +170,7 @@ def _parts(
             processes=options.processes or _processes(sum(sizes)),
             now=room.clock.now(),
             master=options.master,
+            library=library,
         )
         tell()
         for number, found in engines.ENGINES[options.engine](work):
@@ -172,6 +178,12 @@ def _parts(
             known[number] = found
             tell()
     return counts.total(known[number] for number in sorted(known))
+
+
+def _library(room: Prepare, dataset: Dataset, options: Options) -> Path | None:
+    """The scanner in C, where it was built, knows the dataset and is not switched off."""
+    wanted = options.engine == "python" and room.settings.prepare_native
+    return native.library() if wanted and native.covers(dataset) else None
 
 
 def _processes(size: int) -> int:

@@ -22,11 +22,17 @@ from tailorbird.prepare.paths import Path
 Named = tuple[str, FilePath]  # what a file is called in reports, and where it lies here
 
 
-def convert(dataset: Dataset, files: Sequence[Named], part: FilePath, now: float) -> Counts:
+def convert(
+    dataset: Dataset,
+    files: Sequence[Named],
+    part: FilePath,
+    now: float,
+    library: FilePath | None = None,
+) -> Counts:
     """The rows of some files in one part: CSV without a header."""
     counts = Counts()
-    one_file = converter(dataset, now)
-    with part.open("w", newline="", encoding="utf-8") as out:
+    one_file = converter(dataset, now, library)
+    with part.open("wb") as out:
         for name, path in files:
             with path.open("rb") as file:
                 counts.add(one_file(name, file, out))
@@ -65,8 +71,9 @@ def serve() -> None:
     for line in sys.stdin:
         task = json.loads(line)
         files = [(name, FilePath(path)) for name, path in task["files"]]
+        library = FilePath(task["library"]) if task["library"] else None
         try:
-            counts = convert(dataset, files, FilePath(task["part"]), task["now"])
+            counts = convert(dataset, files, FilePath(task["part"]), task["now"], library)
             answer: dict[str, Any] = {"counts": counts.to_dict()}
         except OSError as error:
             answer = {"error": str(error)}

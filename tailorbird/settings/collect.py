@@ -7,6 +7,12 @@ from tailorbird.settings.setting import Setting
 SETTINGS = (
     Setting("archive_bucket", str, "tailorbird-archive", "Bucket of segment-logs/..."),
     Setting("archive_seconds", float, 3600.0, "Sources are archived this often"),
+    Setting(
+        "prepare_native",
+        bool,
+        True,
+        "prepare reads usual lines of an archive in C where that was built; false: all in Python",
+    ),
     Setting("warehouse_seconds", float, 3600.0, "Sources are loaded into warehouses this often"),
     Setting(
         "warehouses",

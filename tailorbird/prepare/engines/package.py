@@ -8,7 +8,10 @@ from pathlib import Path
 import tailorbird
 
 PACKAGES = ("", "prepare/")
-MODULES = ("paths", "mapping", "counts", "clock_texts", "quick", "rule", "lines", "worker")
+MODULES = (
+    "paths", "mapping", "counts", "clock_texts", "quick", "rule", "csv_text", "blocks", "native",
+    "lines", "worker",
+)  # fmt: skip
 SENT = ("errors", *(f"prepare/{name}" for name in MODULES))
 
 

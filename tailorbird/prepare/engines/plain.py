@@ -1,4 +1,4 @@
-"""Plain Python in as many processes as there are cores: flat memory, and the rule itself.
+"""Processes of our own, one for each core: flat memory, the scanner and the rule itself.
 
 The processes are those of worker.py.
 """
@@ -33,7 +33,8 @@ def run(work: Work) -> Iterator[tuple[int, Counts]]:
     if work.processes < 2 or len(work.todo) < 2:
         for number in work.todo:
             with work.open(number) as files:
-                yield number, convert(work.dataset, files, work.part(number), work.now)
+                part = work.part(number)
+                yield number, convert(work.dataset, files, part, work.now, work.library)
         return
     with ExitStack() as stack:
         idle: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
@@ -69,7 +70,12 @@ def _spread(work: Work, idle: SimpleQueue[subprocess.Popen[str]]) -> Iterator[tu
         try:
             with work.open(number) as files:
                 listed = [(name, str(path)) for name, path in files]
-                task = {"files": listed, "part": str(work.part(number)), "now": work.now}
+                task = {
+                    "files": listed,
+                    "part": str(work.part(number)),
+                    "now": work.now,
+                    "library": work.library and str(work.library),
+                }
                 _say(worker, json.dumps(task))
                 assert worker.stdout is not None
                 line = worker.stdout.readline()

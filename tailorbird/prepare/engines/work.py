@@ -22,6 +22,7 @@ class Work:
     processes: int
     now: float
     master: str | None = None  # of Spark
+    library: Path | None = None  # of the scanner, when it covers the dataset
 
 
 Engine = Callable[[Work], Iterator[tuple[int, Counts]]]  # each group when its part is whole

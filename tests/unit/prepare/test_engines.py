@@ -16,7 +16,7 @@ import pytest
 from tailorbird import prepare
 from tailorbird.clock import SystemClock
 from tailorbird.errors import Invalid
-from tailorbird.prepare import Options, Prepare, from_dict, lines
+from tailorbird.prepare import Options, Prepare, blocks, from_dict
 from tailorbird.prepare.engines import ENGINES
 from tailorbird.prepare.mapping import LEFT_OUT, REASONS
 from tailorbird.settings import Settings
@@ -145,7 +145,7 @@ def test_quotes_in_event_names_and_keys_stay_data(
 def test_a_line_beyond_the_limit_costs_itself_only(
     room: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "LINE_MAX_BYTES", 3 * MIB)
+    monkeypatch.setattr(blocks, "LINE_MAX_BYTES", 3 * MIB)
     file, good = tmp_path / "c.gz", json.dumps(messy.GOOD).encode()
     big = json.dumps({**messy.GOOD, "context": "x" * MIB}).encode()
     giant = json.dumps({**messy.GOOD, "context": "x" * 4 * MIB}).encode()
