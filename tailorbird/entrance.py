@@ -24,6 +24,7 @@ from tailorbird.gateway import (
     own_learn,
     own_measuring,
     segment,
+    segment_browser,
     segment_public,
     tracking,
 )
@@ -57,6 +58,7 @@ class Entrance:
         token = access.secret(house.settings.data, "api_token")
         self.house = house
         self.segment: App = segment.app(house.collect)
+        self.browser: App = segment_browser.app(house.collect)
         self.public: App = segment_public.app(house.collect, token, house.prepare)
         self.aws: App = Gateway(
             house.access,
@@ -105,6 +107,8 @@ class Entrance:
             return self._house if path in HOUSE_PATHS else self.own
         if _is_signed(scope) or host.endswith(b".amazonaws.com"):
             return self.aws
+        if path.startswith(segment_browser.PATHS) and scope["method"] != "OPTIONS":
+            return self.browser
         if host in SEGMENT_HOSTS or _is_segment_path(scope["raw_path"]) or path == segment.TOKEN:
             return self.segment
         if host == SEGMENT_PUBLIC_HOST or path.startswith("/segmentapis/"):

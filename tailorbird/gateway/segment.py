@@ -48,7 +48,6 @@ CALLS = {
 BROWSER_PATH_CHARACTERS = len("/v1/t")
 METRICS = "/v1/m"
 TOKEN = "/token"
-SETTINGS_PREFIX, SETTINGS_SUFFIX = "/v1/projects/", "/settings"
 RETRY_SECONDS = 1
 
 OK = b'{"success":true}'
@@ -135,8 +134,6 @@ async def _answer(
     if path == METRICS and method == "POST":  # the browser library's own metrics
         await _body(receive, dict(scope["headers"]))
         return 200, OK
-    if path.startswith(SETTINGS_PREFIX) and path.endswith(SETTINGS_SUFFIX) and method == "GET":
-        return _settings(collect, path[len(SETTINGS_PREFIX) : -len(SETTINGS_SUFFIX)])
     if call_type is not None:
         return 405, refusal("method_not_allowed", f"{path} takes POST, not {method}")
     return 404, refusal("not_found", f"there is no {method} {path}; POST /v1/batch takes calls")
@@ -164,13 +161,6 @@ def _told(outcome: Outcome, strict: bool) -> tuple[int, bytes]:
         code = "multi_user_error" if outcome.kept else "empty_batch_result"
     what = "; ".join(f"{r.where}: {r.message} ({r.reason})" for r in outcome.refused[:10])
     return 400, refusal(code, f"{n} of {n + outcome.kept} calls not taken: {what}{rest}")
-
-
-def _settings(collect: Collect, write_key: str) -> tuple[int, bytes]:
-    """What the browser library asks for before it starts."""
-    if collect.keys.find(write_key) is None:
-        return 404, refusal("unknown_source", f"no source has the write key {write_key[:4]}...")
-    return 200, orjson.dumps({"integrations": {"Segment.io": {"apiKey": write_key}}, "plan": {}})
 
 
 def _write_key(headers: dict[bytes, bytes]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -43,6 +43,15 @@ const options = {"integrations": {"Segment.io": %s}};
   document.title = "sent";
 })();
 </script>"""
+SNIPPET = """<!doctype html><title>Tea</title><script>
+window.analytics = [];
+analytics.push(["page", "Tea"], ["identify", "ann", {plan: "pro"}]);
+analytics.push(["track", "Product Viewed", {sku: "tea-1"}]);
+const script = document.createElement("script");
+script.async = true;
+script.src = "%s";
+document.head.append(script);
+</script>"""
 STRATEGIES: dict[str, dict[str, Any]] = {
     "one by one": {},
     "in batches": {"deliveryStrategy": {"strategy": "batching", "config": {"size": 2}}},
@@ -55,12 +64,16 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[str]:
-    """A shop's own web server, with the library in `umd/`."""
-    if BROWSER is None:
-        pytest.skip("no browser is here: Debian's package is chromium")
+def library() -> None:
     if not (UMD / "index.js").is_file():
         pytest.skip("@segment/analytics-next is not here (make setup installs it)")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[str]:
+    """A shop's own web server, with the npm package in `umd/`."""
+    if BROWSER is None:
+        pytest.skip("no browser is here: Debian's package is chromium")
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "umd").symlink_to(UMD)
     serve = partial(Quiet, directory=str(tmp_path / "site"))
@@ -70,13 +83,8 @@ def shop(tmp_path: Path) -> Iterator[str]:
     server.shutdown()
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_page_in_a_browser(server: Server, shop: str, tmp_path: Path, strategy: str) -> None:
-    source = new_source(server, f"chromium {strategy}".replace(" ", "-"))
-    host = server.url.removeprefix("http://")
-    segment = {"apiHost": f"{host}/v1", "protocol": "http", **STRATEGIES[strategy]}
-    load = {"writeKey": source["writeKeys"][0], "cdnURL": server.url}
-    page = PAGE % (json.dumps(segment), json.dumps(load))
+def visit(page: str, shop: str, tmp_path: Path, is_done: Callable[[], bool]) -> None:
+    """Open the shop's only page and stay until it is done."""
     (tmp_path / "site" / "index.html").write_text(page)
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     assert BROWSER is not None
@@ -86,10 +94,36 @@ def test_a_page_in_a_browser(server: Server, shop: str, tmp_path: Path, strategy
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for(lambda: len(kept(server, source)) == 4, 60, 0.5)
+        wait_for(is_done, 60, 0.5)
     finally:
         browser.terminate()
         browser.wait(10)
+
+
+def test_a_page_with_the_html_snippet_needs_another_address_only(
+    server: Server, shop: str, tmp_path: Path
+) -> None:
+    """What the snippet does: queue calls, then load the library from the CDN's host."""
+    source = new_source(server, "chromium-snippet")
+    page = SNIPPET % f"{server.url}/analytics.js/v1/{source['writeKeys'][0]}/analytics.min.js"
+    visit(page, shop, tmp_path, lambda: len(kept(server, source)) == 3)
+    calls = sorted(kept(server, source), key=lambda call: call["originalTimestamp"])
+    assert [call["type"] for call in calls] == ["page", "identify", "track"]
+    assert calls[2]["userId"] == "ann"
+    assert calls[2]["properties"] == {"sku": "tea-1"}
+    assert calls[0]["context"]["page"]["url"] == shop
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_page_in_a_browser(
+    server: Server, library: None, shop: str, tmp_path: Path, strategy: str
+) -> None:
+    source = new_source(server, f"chromium {strategy}".replace(" ", "-"))
+    host = server.url.removeprefix("http://")
+    segment = {"apiHost": f"{host}/v1", "protocol": "http", **STRATEGIES[strategy]}
+    load = {"writeKey": source["writeKeys"][0], "cdnURL": server.url}
+    page = PAGE % (json.dumps(segment), json.dumps(load))
+    visit(page, shop, tmp_path, lambda: len(kept(server, source)) == 4)
     calls = sorted(kept(server, source), key=lambda call: call["originalTimestamp"])
     assert [call["type"] for call in calls] == ["page", "track", "identify", "track"]
     assert all(call["channel"] == "client" for call in calls)

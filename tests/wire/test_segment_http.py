@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import urllib.request
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,8 +113,40 @@ def test_the_settings_that_the_browser_library_asks_for(
 ) -> None:
     [key] = source["writeKeys"]
     answer = send(server, "GET", f"/v1/projects/{key}/settings")
-    assert answer.body["integrations"] == {"Segment.io": {"apiKey": key}}
+    host = server.url.removeprefix("http://")
+    mine = {"apiKey": key, "apiHost": f"{host}/v1", "protocol": "http"}
+    assert answer.body["integrations"] == {"Segment.io": mine}
+    by_name = send(server, "GET", f"/v1/projects/{key}/settings", Host="cdn.segment.com")
+    assert by_name.body["integrations"] == {"Segment.io": {"apiKey": key}}
     assert send(server, "GET", "/v1/projects/nobody/settings").status == 404
+
+
+def test_the_browser_library_of_the_html_snippet(server: Server, source: dict[str, Any]) -> None:
+    [key] = source["writeKeys"]
+    for path in (f"{key}/analytics.min.js", f"{key}/platform/analytics.min.js"):
+        asked = urllib.request.Request(f"{server.url}/analytics.js/v1/{path}")
+        asked.add_header("Accept-Encoding", "gzip")
+        with urllib.request.urlopen(asked) as answer:
+            text = gzip.decompress(answer.read()).decode()
+            assert answer.headers["Content-Type"].startswith("text/javascript")
+        assert f"'{key}'" in text or f'"{key}"' in text
+        assert "cdn.segment.com" not in text
+        assert f'"{server.url}/analytics-next/bundles/"' in text
+    for path in ("analytics.js/v1/nobody/analytics.min.js", "analytics-next/bundles/no.bundle.1.js",
+                 f"analytics.js/v1/{key}/analytics.classic.js"):  # fmt: skip
+        refused = send(server, "GET", f"/{path}")
+        assert (refused.status, refused.body["success"]) == (404, False)
+
+
+def test_a_host_that_is_none_gets_into_no_script(server: Server, source: dict[str, Any]) -> None:
+    [key] = source["writeKeys"]
+    for host in ('a"+alert(1)+"', "some/path", "two words", "x:why"):
+        asked = urllib.request.Request(f"{server.url}/analytics.js/v1/{key}/analytics.min.js")
+        asked.add_header("Host", host)
+        with urllib.request.urlopen(asked) as answer:
+            text = answer.read().decode()
+        assert key in text
+        assert host not in text
 
 
 def test_metrics_of_the_browser_library_are_swallowed(server: Server) -> None:
