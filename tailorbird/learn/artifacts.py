@@ -6,11 +6,11 @@ Nothing is pickled. The manifest is written last; a row points at the folder whe
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -21,7 +21,9 @@ from tailorbird.learn.models.engine import LOADERS
 from tailorbird.learn.models.ids import Arrays, Ids
 from tailorbird.learn.models.interactions import History, Interactions
 from tailorbird.learn.models.propensity import Propensity
-from tailorbird.store import Objects
+
+if TYPE_CHECKING:  # a Spark executor opens a model and has no store
+    from tailorbird.store import Objects
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -30,6 +32,14 @@ CONTEXT = "context."  # arrays of a context column: context.DEVICE.rows
 NO_HISTORY = History(
     np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float64), np.zeros(0, dtype=np.int16), 0.0
 )
+
+
+class Files(Protocol):
+    """Where a model is read from: the object store, or a folder."""
+
+    def get(self, uri: str) -> bytes: ...
+
+    def fetch(self, uri: str) -> AbstractContextManager[Path]: ...
 
 
 @dataclass
@@ -134,7 +144,7 @@ def drop(objects: Objects, uri: str) -> None:
         objects.delete(info.uri)
 
 
-def load(objects: Objects, uri: str) -> Trained:
+def load(objects: Files, uri: str) -> Trained:
     """Open a model; its arrays stay on disk until they are read."""
     manifest = json.loads(objects.get(f"{uri}/{MANIFEST}"))
     if manifest["format"] != FORMAT:

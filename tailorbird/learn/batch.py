@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid, NotFound
-from tailorbird.learn import artifacts, locations, pace, quotas, records
+from tailorbird.learn import artifacts, batch_lines, locations, pace, quotas, records
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_solution_versions
 from tailorbird.store import Job, location, metadata
@@ -27,11 +29,20 @@ from tailorbird.store import Job, location, metadata
 QUEUE = "learn"
 ATTEMPTS = 3
 PIECE_LINES = 1_000
+HERE = "this process"
 Answer = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]  # inputs -> outputs, in order
 
 
-class LineError(Exception):
-    """Why a line has no output."""
+@dataclass(frozen=True)
+class Plan:
+    """How a job goes about its lines."""
+
+    answer: Answer
+    lines: int = PIECE_LINES  # of a piece
+    where: str = HERE
+
+
+Plans = Callable[[records.Row, records.Row, int], AbstractContextManager[Plan]]
 
 
 def create(
@@ -93,10 +104,12 @@ def run(
     room: Learn,
     job: Job,
     table: sa.Table,
-    answering: Callable[[records.Row, records.Row], Answer],
-    piece_lines: int = PIECE_LINES,
+    planned: Plans,
 ) -> None:
-    """The job: answer every line of every file, then say ACTIVE."""
+    """The job: answer every line of every file, then say ACTIVE.
+
+    `planned` is given the job, its version, and how many lines there are.
+    """
     arn = job.payload["arn"]
     with room.db.write() as conn:
         row = conn.execute(sa.select(table).where(table.c.arn == arn)).mappings().first()
@@ -108,18 +121,21 @@ def run(
         if version is None:
             raise Invalid(f"The solution version {row['version_arn']} was deleted")
         records.change(room, conn, table, arn, status=records.IN_PROGRESS)
-    answer = answering(row, version)
     source, target = paths(row["definition"])
     base = f"s3://{room.settings.learn_bucket}/batch/{job.id}/"
-    counts = {"files": 0, "lines": 0, "errors": 0}
-    with locations.sources(room, source) as files:
+    counts: dict[str, Any] = {"files": 0, "lines": 0, "errors": 0}
+    with (
+        locations.sources(room, source) as files,
+        planned(row, version, sum(_count(path) for _, path in files)) as plan,
+    ):
+        counts["where"] = plan.where
         for number, (name, path) in enumerate(files):
             out = f"{target.rstrip('/')}/{name.rpartition('/')[2]}.out"
             pieces: list[str] = []
-            for n, lines in enumerate(_pieces(path, piece_lines)):
-                piece = f"{base}{number}-{n}"
+            for n, lines in enumerate(_pieces(path, plan.lines)):
+                piece = f"{base}{number}-{plan.lines}-{n}"
                 if not room.objects.exists(piece):
-                    room.objects.put(piece, _answered(lines, answer))
+                    room.objects.put(piece, _answered(lines, plan.answer))
                 pieces.append(piece)
                 counts["lines"] += len(lines)
                 job.progress(counts["lines"], None, "lines")
@@ -133,6 +149,11 @@ def run(
 
 def failed(room: Learn, table: sa.Table, conn: Connection, job: Job, reason: str) -> None:
     records.change(room, conn, table, job.payload["arn"], status=records.FAILED, failure=reason)
+
+
+def _count(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for line in file if line.strip())
 
 
 def _pieces(path: Path, size: int) -> Iterator[list[bytes]]:
@@ -180,20 +201,7 @@ def _join(room: Learn, pieces: list[str], out: str) -> int:
 
 def each(answer_one: Callable[[dict[str, Any]], dict[str, Any]]) -> Answer:
     """An Answer that takes lines one by one; a refusal becomes the line's error."""
-
-    def answer(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [_one(answer_one, one) for one in given]
-
-    return answer
-
-
-def _one(
-    answer_one: Callable[[dict[str, Any]], dict[str, Any]], given: dict[str, Any]
-) -> dict[str, Any]:
-    try:
-        return {"input": given, "output": answer_one(given), "error": None}
-    except (Invalid, NotFound) as error:
-        return {"input": given, "output": None, "error": error.message}
+    return lambda given: [batch_lines.line(answer_one, one) for one in given]
 
 
 def _check_filter(conn: Connection, caller: Caller, request: dict[str, Any], group: str) -> None:

@@ -6,6 +6,8 @@ A job knows what was imported and trained; live events count from the next train
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -14,9 +16,19 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid, NotBuilt
-from tailorbird.learn import artifacts, batch, catalogue, exploration, influence, records, related
-from tailorbird.learn.artifacts import Trained
+from tailorbird.learn import (
+    artifacts,
+    batch,
+    batch_lines,
+    batch_spark,
+    catalogue,
+    exploration,
+    influence,
+    records,
+    related,
+)
 from tailorbird.learn.asking import Asking
+from tailorbird.learn.batch_lines import Wanted, rounded, text
 from tailorbird.learn.deployed import Deployed
 from tailorbird.learn.models.best import top
 from tailorbird.learn.recipes.recipe import (
@@ -37,7 +49,6 @@ KIND = "learn.batch_inference"
 TABLE = learn_batch_inference_jobs
 WHAT = "batch inference job"
 DEFAULT_RESULTS, MAX_RESULTS = 25, 500
-SCORE_DECIMALS = 7
 THEMES = "THEME_GENERATION"
 SHOWN = (
     "filterArn",
@@ -82,115 +93,60 @@ def list_batch_inference_jobs(
 
 
 def run(room: Learn, job: Job) -> None:
-    batch.run(room, job, TABLE, lambda row, version: _answering(room, row, version))
+    batch.run(room, job, TABLE, partial(_planned, room))
 
 
 def failed(room: Learn, conn: Connection, job: Job, reason: str) -> None:
     batch.failed(room, TABLE, conn, job, reason)
 
 
-def _answering(room: Learn, row: records.Row, version: records.Row) -> batch.Answer:
-    recipe = catalogue.find(version["recipe_arn"])
+@contextmanager
+def _planned(
+    room: Learn, row: records.Row, version: records.Row, lines: int
+) -> Iterator[batch.Plan]:
+    """Lines that a model alone answers may go to Spark; the others ask the store and stay here."""
+    recipe, definition = catalogue.find(version["recipe_arn"]), row["definition"]
     trained = artifacts.load(room.objects, version["artifact"])
-    definition = row["definition"]
     count = definition.get("numResults") or DEFAULT_RESULTS
-
     config = definition.get("batchInferenceJobConfig") or {}
-    deployed = Deployed(
+    one = Deployed(
         version["arn"], version["group_arn"], recipe, trained, version["artifact"], config
     )
-    filter_arn = definition.get("filterArn")
+    passes = partial(_passes, room, one, definition.get("filterArn"))
+    wanted = Wanted(
+        count,
+        recipe.scored,
+        beside=recipe.type == RELATED_ITEMS,
+        ranks=recipe.type == PERSONALIZED_RANKING,
+        popular=recipe.type == POPULAR_ITEMS,
+    )
     explores = recipe.type == USER_PERSONALIZATION and exploration.read(room, config)[0] > 0
     wide = explores or recipe.whole_catalogue
+    if not wide and batch_spark.wanted(room, lines):
+        with batch_spark.opened(room, version["artifact"]) as spark:
+            yield spark.plan(wanted, passes)
+        return
 
     def answer(given: dict[str, Any]) -> dict[str, Any]:
         if wide and not given.get("itemList"):
-            return _wide(room, deployed, given, filter_arn, count)
-        scores = _scores(recipe, trained, given)
-        passes = None if filter_arn is None else _mask(room, deployed, filter_arn, given)
-        if recipe.type == PERSONALIZED_RANKING or given.get("itemList"):
-            return _ranked(trained, scores, passes, given)
-        return _best(recipe, trained, scores, passes, given, count)
+            return _wide(room, one, given, definition.get("filterArn"), count)
+        return batch_lines.recommended(trained, wanted, given, passes(given))
 
-    return batch.each(answer)
+    yield batch.Plan(batch.each(answer))
 
 
-def _scores(recipe: Recipe, trained: Trained, given: dict[str, Any]) -> np.ndarray:
-    """A score of every item for the line's user, or beside its item."""
-    if recipe.type == RELATED_ITEMS:
-        item = trained.items.find(_text(given, "itemId"))
-        if item < 0:
-            return trained.blend.scorers["popular"].score(artifacts.NO_HISTORY)
-        return trained.blend.scorers["items"].similar(item)  # type: ignore[attr-defined]
-    if recipe.type == POPULAR_ITEMS:
-        return trained.blend.score(artifacts.NO_HISTORY)
-    return trained.blend.score(trained.history(_text(given, "userId")))
-
-
-def _mask(room: Learn, one: Deployed, filter_arn: str, given: dict[str, Any]) -> np.ndarray:
+def _passes(
+    room: Learn, one: Deployed, filter_arn: str | None, given: dict[str, Any]
+) -> np.ndarray | None:
     """Which of the model's items the job's filter lets by, with the line's own filterValues."""
+    if filter_arn is None:
+        return None
     values = given.get("filterValues") or {}
     if not isinstance(values, dict):
         raise Invalid("filterValues has to be an object of names and values")
     names = [None if given.get(key) is None else str(given[key]) for key in ("userId", "itemId")]
     asking = Asking(room, one, *names)
     return asking.passes(filter_arn, values)[: len(one.trained.items)]
-
-
-def _best(
-    recipe: Recipe,
-    trained: Trained,
-    scores: np.ndarray,
-    passes: np.ndarray | None,
-    given: dict[str, Any],
-    count: int,
-) -> dict[str, Any]:
-    if passes is not None:
-        scores = np.where(passes, scores, -np.inf)
-    best = top(scores, count + 1 if recipe.type == RELATED_ITEMS else count)
-    best = best[np.isfinite(scores[best])]
-    if recipe.type == RELATED_ITEMS:
-        own = trained.items.find(_text(given, "itemId"))
-        best = best[(scores[best] > 0) & (best != own)][:count]
-    output: dict[str, Any] = {"recommendedItems": [trained.items[n] for n in best.tolist()]}
-    if recipe.scored:
-        output["scores"] = _rounded(shares(scores)[best])
-    return output
-
-
-def _ranked(
-    trained: Trained, scores: np.ndarray, passes: np.ndarray | None, given: dict[str, Any]
-) -> dict[str, Any]:
-    wanted = given.get("itemList")
-    if not isinstance(wanted, list) or not wanted:
-        raise Invalid("itemList is missing; a list of item ids is right")
-    names = list(dict.fromkeys(map(str, wanted)))
-    numbers = np.array([trained.items.find(one) for one in names])
-    if passes is not None:
-        stays = (numbers < 0) | passes[numbers]
-        names = [name for name, ok in zip(names, stays.tolist(), strict=True) if ok]
-        numbers = numbers[stays]
-    known = numbers >= 0
-    found, rank = np.zeros(len(names)), np.full(len(names), -np.inf)
-    if known.any():
-        rank[known] = scores[numbers[known]]  # shares of what was seen may all be too small
-        found[known] = shares(rank[known])
-    order = np.argsort(-rank, kind="stable")
-    return {
-        "recommendedItems": [names[n] for n in order.tolist()],
-        "scores": _rounded(found[order]),
-    }
-
-
-def _rounded(values: np.ndarray) -> list[float]:
-    return [round(one, SCORE_DECIMALS) for one in values.tolist()]
-
-
-def _text(given: dict[str, Any], member: str) -> str:
-    value = given.get(member)
-    if not isinstance(value, str | int) or value == "":
-        raise Invalid(f'{member} is missing; {{"{member}": "..."}} is right')
-    return str(value)
 
 
 def _check_version(
@@ -212,7 +168,7 @@ def _wide(
     """A line answered over all items of today, with exploration or ranking influence."""
     related_to = one.recipe.type == RELATED_ITEMS
     names = [
-        _text(given, member) if wanted or given.get(member) is not None else None
+        text(given, member) if wanted or given.get(member) is not None else None
         for member, wanted in (("userId", not related_to), ("itemId", related_to))
     ]
     values = given.get("filterValues") or {}
@@ -237,7 +193,7 @@ def _wide(
     best = best[np.isfinite(scores[best])]
     output: dict[str, Any] = {"recommendedItems": [shelf.id(n) for n in best.tolist()]}
     if one.recipe.scored:
-        output["scores"] = _rounded(shares(scores)[best])
+        output["scores"] = rounded(shares(scores)[best])
     return output
 
 

@@ -7,6 +7,9 @@ Every user's history is scored once for all lines of a piece. The guide's exampl
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,12 +17,21 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid
-from tailorbird.learn import artifacts, batch, catalogue, records, rows, schemas, user_filters
+from tailorbird.learn import (
+    artifacts,
+    batch,
+    batch_lines,
+    batch_spark,
+    catalogue,
+    records,
+    rows,
+    schemas,
+    user_filters,
+)
 from tailorbird.learn.artifacts import Trained
 from tailorbird.learn.models.best import top
 from tailorbird.learn.recipes.recipe import USER_SEGMENTATION
 from tailorbird.learn.room import Learn
-from tailorbird.learn.segment_quality import shares
 from tailorbird.learn.tables import learn_batch_segment_jobs, learn_datasets, learn_schemas
 from tailorbird.store import Job
 
@@ -35,6 +47,7 @@ CONDITION = re.compile(
 )
 AND = re.compile(r"\band\b", re.IGNORECASE)
 Query = np.ndarray  # numbers of the items that count
+Belonging = Callable[[list[Query]], np.ndarray]  # [query, user]: the share of a user's score on it
 
 
 def create_batch_segment_job(
@@ -64,9 +77,7 @@ def list_batch_segment_jobs(room: Learn, caller: Caller, request: dict[str, Any]
 
 
 def run(room: Learn, job: Job) -> None:
-    batch.run(
-        room, job, TABLE, lambda row, version: _answering(room, job, row, version), PIECE_LINES
-    )
+    batch.run(room, job, TABLE, partial(_planned, room, job))
 
 
 def failed(room: Learn, conn: Connection, job: Job, reason: str) -> None:
@@ -87,8 +98,33 @@ def conditions(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _answering(room: Learn, job: Job, row: records.Row, version: records.Row) -> batch.Answer:
+@contextmanager
+def _planned(
+    room: Learn, job: Job, row: records.Row, version: records.Row, _lines: int
+) -> Iterator[batch.Plan]:
+    """Every user is scored once for a piece, on Spark when there are many of them."""
     trained = artifacts.load(room.objects, version["artifact"])
+    if not batch_spark.wanted(room, len(trained.users)):
+        belonging = partial(_here, job, trained)
+        yield batch.Plan(_answering(room, row, version, trained, belonging), PIECE_LINES)
+        return
+    with batch_spark.opened(room, version["artifact"]) as spark:
+        belonging = partial(spark.belonging, len(trained.users))
+        answer = _answering(room, row, version, trained, belonging)
+        yield batch.Plan(answer, PIECE_LINES, spark.master)
+
+
+def _here(job: Job, trained: Trained, queries: list[Query]) -> np.ndarray:
+    def seen(user: int) -> None:
+        if not user % 200:
+            job.progress(user, len(trained.users), "users")
+
+    return batch_lines.belonging(trained, queries, range(len(trained.users)), seen)
+
+
+def _answering(
+    room: Learn, row: records.Row, version: records.Row, trained: Trained, belonging: Belonging
+) -> batch.Answer:
     by_attribute = version["recipe_arn"].endswith(ATTRIBUTES)
     attributes = _attributes(room, version["group_arn"]) if by_attribute else {}
     count = row["definition"].get("numResults") or DEFAULT_RESULTS
@@ -107,7 +143,7 @@ def _answering(room: Learn, job: Job, row: records.Row, version: records.Row) ->
             if not isinstance(query, str)
         ]
         wanted = [query for query in queries if not isinstance(query, str)]
-        segments = iter(_segments(job, trained, wanted, passes, count))
+        segments = iter(_segments(trained, belonging(wanted), passes, count))
         return [
             {"input": one, "output": None, "error": query}
             if isinstance(query, str)
@@ -119,20 +155,9 @@ def _answering(room: Learn, job: Job, row: records.Row, version: records.Row) ->
 
 
 def _segments(
-    job: Job,
-    trained: Trained,
-    queries: list[Query],
-    passes: list[np.ndarray | None],
-    count: int,
+    trained: Trained, found: np.ndarray, passes: list[np.ndarray | None], count: int
 ) -> list[list[str]]:
     """For each query the users with the greatest share of their score on its items."""
-    found = np.zeros((len(queries), len(trained.users)), dtype=np.float32)
-    for user, name in enumerate(trained.users):
-        if not user % 200:
-            job.progress(user, len(trained.users), "users")
-        share = shares(trained.blend.score(trained.history(name)))
-        for n, items in enumerate(queries):
-            found[n, user] = share[items].sum()
     segments = []
     for one, mask in zip(found, passes, strict=True):
         scores = one if mask is None else np.where(mask, one, -np.inf)

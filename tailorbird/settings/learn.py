@@ -79,6 +79,20 @@ SETTINGS = (
         "Recommenders of a dataset group (Personalize: 5); 0 is no limit",
     ),
     Setting(
+        "learn_spark_master",
+        str,
+        "",
+        "Master of the Spark that large batch jobs run on (spark://host:7077, yarn, local[8]; needs"
+        " tailorbird[spark], executors numpy and scipy); empty: all run in the worker's process",
+    ),
+    Setting(
+        "learn_spark_lines",
+        int,
+        10_000,
+        "Lines of an inference job, or users of a segment job's version, from which on it goes to"
+        " learn_spark_master",
+    ),
+    Setting(
         "learn_recipe_folder",
         str,
         "",

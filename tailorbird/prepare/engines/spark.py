@@ -6,41 +6,34 @@ the rule goes with them, so nothing need be installed there but Python.
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tailorbird.errors import Invalid, Unavailable
+from tailorbird.errors import Unavailable
 from tailorbird.prepare.counts import Counts, from_dict
 from tailorbird.prepare.engines.package import package
 from tailorbird.prepare.engines.plain import as_they_end
 from tailorbird.prepare.engines.work import Work
 from tailorbird.prepare.lines import packed
-
-MASTER = "local[*]"
-MISSING = "Engine spark needs PySpark and Java 17 or newer: pip install 'tailorbird[spark]'"
-ERROR_CHARACTERS = 500
+from tailorbird.spark_context import ERROR_CHARACTERS, opened
 
 
 def run(work: Work) -> Iterator[tuple[int, Counts]]:
     """Turn every group into its part, as many at once as the cluster has slots."""
     if not work.todo:
         return
-    context, ours = _context(work.master)
-    try:
-        _send_rule(context)
-        slots = max(1, int(context.defaultParallelism))
-        yield from as_they_end(slots, lambda number: _group(context, work, number), work.todo)
-    finally:
-        if ours:
-            folder = _sent.pop(context.applicationId, None)
+    with opened(work.master, "tailorbird prepare") as (context, ours):
+        try:
+            _send_rule(context)
+            slots = max(1, int(context.defaultParallelism))
+            yield from as_they_end(slots, lambda number: _group(context, work, number), work.todo)
+        finally:
+            folder = _sent.pop(context.applicationId, None) if ours else None
             if folder is not None:
                 folder.cleanup()
-            context.stop()
 
 
 def _send_rule(context: Any) -> None:
@@ -67,27 +60,3 @@ def _group(context: Any, work: Work, number: int) -> Counts:
         raise Unavailable(f"Spark: {str(error)[:ERROR_CHARACTERS]}") from None
     work.part(number).write_bytes(text)
     return from_dict(counts)
-
-
-def _context(master: str | None) -> tuple[Any, bool]:
-    """The Spark that runs in this process already, or one of our own to be stopped at the end."""
-    try:
-        from pyspark import SparkConf, SparkContext
-        from pyspark.errors import PySparkException
-    except ImportError:
-        raise Invalid(MISSING) from None
-    running = SparkContext._active_spark_context
-    if running is not None:
-        if master not in (None, running.master):
-            raise Invalid(f"Spark runs with master {running.master} already, not {master}")
-        return running, False
-    chosen = master or MASTER
-    if chosen.startswith("local"):
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    conf = SparkConf().setMaster(chosen).setAppName("tailorbird prepare")
-    for name, value in (("spark.ui.enabled", "false"), ("spark.ui.showConsoleProgress", "false")):
-        conf.setIfMissing(name, value)
-    try:
-        return SparkContext(conf=conf), True
-    except (PySparkException, OSError) as error:
-        raise Unavailable(f"{MISSING} ({str(error)[:ERROR_CHARACTERS]})") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -142,12 +143,15 @@ def test_a_job_that_is_taken_over_keeps_the_pieces_it_has(study: Study):
             raise ConnectionError("killed here")
         return [{"input": one, "output": {}, "error": None} for one in given]
 
+    def plan(*_: Any) -> AbstractContextManager[batch.Plan]:
+        return nullcontext(batch.Plan(answer, lines=1))
+
     row_id = _waiting_job(study)
     for _ in range(2):
         job = study.room.jobs.claim(["learn"], "w")[0]
         assert isinstance(job, Job) and job.id == row_id
         try:
-            batch.run(study.room, job, batch_inference.TABLE, lambda *_: answer, piece_lines=1)
+            batch.run(study.room, job, batch_inference.TABLE, plan)
         except ConnectionError as error:
             study.room.jobs.retry(job, str(error), 0.0)
     assert seen == [1, 2, 2, 3]
