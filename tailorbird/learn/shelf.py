@@ -47,6 +47,13 @@ class Shelf:
         known = len(self.trained.items)
         return self.trained.items[number] if number < known else self.cold[number - known]
 
+    def names(self, numbers: list[int]) -> list[str]:
+        """The ids of these items."""
+        known = len(self.trained.items)
+        if not self.cold or max(numbers, default=0) < known:
+            return self.trained.items.names(numbers)
+        return [self.id(n) for n in numbers]
+
     def find(self, one: str) -> int:
         """The number of an item, -1 when nobody knows it."""
         number = self.trained.items.find(one)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import isfinite
 
 from tailorbird.errors import Invalid
@@ -90,13 +90,13 @@ class Expression:
     alternatives: tuple[tuple[Condition, ...], ...]
     when: tuple[Condition, ...]  # of the current user; all must hold
 
-    @property
+    @cached_property
     def conditions(self) -> tuple[Condition, ...]:
         return tuple(one for every in self.alternatives for one in every)
 
-    @property
-    def parameters(self) -> set[str]:
-        return {name for one in (*self.conditions, *self.when) for name in one.parameters}
+    @cached_property
+    def parameters(self) -> frozenset[str]:
+        return frozenset(name for one in (*self.conditions, *self.when) for name in one.parameters)
 
 
 Filter = tuple[Expression, ...]

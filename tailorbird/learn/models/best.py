@@ -20,6 +20,17 @@ def top(scores: np.ndarray, count: int) -> np.ndarray:
     return candidates[np.argsort(-scores[candidates], kind="stable")[:count]]
 
 
+def among_best(scores: np.ndarray, count: int) -> np.ndarray:
+    """The same items as `top` gives, in catalogue order."""
+    if len(scores) <= count:
+        return np.arange(len(scores))
+    least = np.partition(scores, -count)[-count]
+    chosen = scores > least
+    equal = np.flatnonzero(scores == least)
+    chosen[equal[: count - np.count_nonzero(chosen)]] = True
+    return np.flatnonzero(chosen)
+
+
 def _bound(scores: np.ndarray, count: int) -> np.generic:
     """A score that at least `count` items reach."""
     groups = len(scores) // GROUPS_EACH

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from tailorbird.learn.models.best import top
 from tailorbird.learn.models.ids import Arrays
 from tailorbird.learn.models.interactions import History, Interactions
+from tailorbird.learn.models.personal import Personal, Repeat
 from tailorbird.learn.models.popular import Popular
 
 GRID = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -53,11 +55,21 @@ class Blend:
 
     def score(self, history: History) -> np.ndarray:
         total = self._same_for_all(history).copy()
+        level, work = 0.0, np.empty_like(total)
         for name, weight in self.weights.items():
-            if weight and not isinstance(self.scorers[name], Popular):
-                part = standard(self.scorers[name].score(history))
-                part *= weight
-                total += part
+            scorer = self.scorers[name]
+            if not weight or isinstance(scorer, Popular):
+                continue
+            if isinstance(scorer, Personal | Repeat):
+                items, scores = scorer.of_history(history)
+                factor, mean = _scale(scores, len(total))
+                total[items] += np.float32(weight * factor) * scores
+            else:
+                scores = scorer.score(history)
+                factor, mean = _scale(scores, len(total))
+                total += np.multiply(scores, np.float32(weight * factor), out=work)
+            level += weight * factor * mean
+        total -= np.float32(level)
         if self.seen_penalty and len(history):
             total[history.item] -= self.seen_penalty * len(self.weights)
         return total
@@ -83,12 +95,23 @@ class Blend:
 
 def standard(scores: np.ndarray) -> np.ndarray:
     """Zero mean, unit deviation; a constant becomes zeros."""
-    count = max(len(scores), 1)
-    mean = float(scores.sum()) / count
+    factor, mean = _scale(scores, len(scores))
+    return (scores - np.float32(mean)) * np.float32(factor)
+
+
+def _scale(scores: np.ndarray, size: int) -> tuple[float, float]:
+    """One by the deviation of scores (0 when all are the same), and their mean; where they are less
+    than `size`, the others are 0."""
+    count = max(size, 1)
+    mean = float(np.dot(scores, _ones(len(scores)))) / count
     spread = max(float(np.dot(scores, scores)) / count - mean * mean, 0.0) ** 0.5
-    if spread < 1e-6 * max(abs(mean), 1e-6):
-        return np.zeros(len(scores), dtype=np.float32)
-    return (scores - np.float32(mean)) * np.float32(1.0 / spread)
+    return (0.0 if spread < 1e-6 * max(abs(mean), 1e-6) else 1.0 / spread), mean
+
+
+@lru_cache(maxsize=16)
+def _ones(count: int) -> np.ndarray:
+    """A product with these is the quickest sum there is."""
+    return np.ones(count, dtype=np.float32)
 
 
 def search(scorers: dict[str, Scorer], cases: list[Case], fallback: str = "popular") -> Blend:

@@ -1,9 +1,12 @@
 """A table of ids (users or items): sorted, memory mapped, found by binary search."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import numpy as np
+
+NAMES_KEPT = 50_000  # ids read lately
 
 Arrays = dict[str, np.ndarray]
 
@@ -16,6 +19,7 @@ class Ids:
         self._offsets = offsets
         self._bytes = memoryview(np.ascontiguousarray(text).data).cast("B")
         self._bounds = np.ascontiguousarray(offsets).data  # indexed faster than the array
+        self._read: dict[int, str] = {}
 
     @classmethod
     def of(cls, ids: Iterable[str]) -> "Ids":
@@ -34,21 +38,23 @@ class Ids:
 
     def find(self, one: str) -> int:
         """The id's number, or -1."""
-        wanted = one.encode()
-        low, high = 0, len(self)
-        while low < high:
-            middle = (low + high) // 2
-            if self._at(middle) < wanted:
-                low = middle + 1
-            else:
-                high = middle
-        return low if low < len(self) and self._at(low) == wanted else -1
+        wanted, count = one.encode(), len(self)
+        place = bisect_left(range(count), wanted, key=self._at)
+        return place if place < count and self._at(place) == wanted else -1
+
+    def names(self, numbers: Iterable[int]) -> list[str]:
+        """The ids of these numbers."""
+        read = self._read
+        if len(read) > NAMES_KEPT:
+            read.clear()
+        return [read.get(n) or read.setdefault(n, self[n]) for n in numbers]
 
     def arrays(self) -> Arrays:
         return {"text": self._text, "offsets": self._offsets}
 
     def _at(self, position: int) -> bytes:
-        return bytes(self._bytes[self._bounds[position] : self._bounds[position + 1]])
+        bounds = self._bounds
+        return bytes(self._bytes[bounds[position] : bounds[position + 1]])
 
 
 def packed(values: list[str]) -> Arrays:

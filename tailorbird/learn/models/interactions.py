@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -21,6 +22,13 @@ class History:
 
     def __len__(self) -> int:
         return len(self.item)
+
+    @cached_property
+    def distinct(self) -> tuple[np.ndarray, np.ndarray]:
+        """Each item once, and which of these every row has."""
+        place: dict[int, int] = {}
+        places = [place.setdefault(item, len(place)) for item in self.item.tolist()]
+        return np.array(list(place), dtype=np.int64), np.array(places, dtype=np.int64)
 
     def last(self, count: int) -> "History":
         return History(self.item[-count:], self.time[-count:], self.kind[-count:], self.now)

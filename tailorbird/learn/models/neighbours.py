@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from tailorbird.learn.models.best import top
+from tailorbird.learn.models.best import among_best
 from tailorbird.learn.models.ids import Arrays
 from tailorbird.learn.models.interactions import History, Interactions
 from tailorbird.learn.models.rows import Rows, distinct, pair_counts
@@ -145,32 +145,28 @@ class SessionNeighbours:
         people, voice = self._people(items, weights)
         if not len(people):
             return np.zeros(self.size, dtype=np.float32)
-        return self.by_user_sum(people, voice) * self.idf
-
-    def by_user_sum(self, people: np.ndarray, voice: np.ndarray) -> np.ndarray:
-        columns, counts = self.by_user.columns_of(people)
-        return np.bincount(columns, np.repeat(voice, counts), minlength=self.size).astype(
-            np.float32
-        )
+        scores = self.by_user.votes(people, voice, self.size)
+        scores *= self.idf
+        return scores
 
     def _people(self, items: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The users who share items most, and their voice: how strongly they share, less when the
         newest item they share lies far back."""
-        found = [self.by_item.row(item)[0][-SESSION_SAMPLE:] for item in items.tolist()]
-        sizes = [len(users) for users in found]
-        who, strength = np.concatenate(found), np.repeat(weights, sizes)
+        who, sizes = self.by_item.columns_of(items, SESSION_SAMPLE)
+        place = np.arange(len(items)).repeat(sizes)
         if len(self.by_user.starts) > DENSE_USERS * len(who):
             people, who = np.unique(who, return_inverse=True)
-            votes = np.bincount(who, strength)
-            best = top(votes, SESSIONS)
+            votes = np.bincount(who, weights[place])
+            best = np.arange(len(people))
         else:
-            people = np.arange(len(self.by_user.starts))
-            votes = np.bincount(who, strength)
-            sharing = np.flatnonzero(votes)
-            best = sharing[top(votes[sharing], SESSIONS)]
+            people = None
+            votes = np.bincount(who, weights[place])
+            best = np.flatnonzero(votes > 0.0)
+        best = best[among_best(votes[best], SESSIONS)]
         nearest = np.empty(len(votes), dtype=np.int64)
-        nearest[who[::-1]] = np.repeat(np.arange(len(items)), sizes)[::-1]  # the last one stays
-        return people[best], votes[best] * (1.0 - 0.1 * np.minimum(nearest[best], 9))
+        nearest[who[::-1]] = place[::-1]  # the last one stays
+        voice = votes[best] * (1.0 - 0.1 * np.minimum(nearest[best], 9))
+        return best if people is None else people[best], voice
 
     def arrays(self) -> Arrays:
         return {

@@ -25,9 +25,14 @@ class Personal:
         return cls(data.item_count, half_life_days)
 
     def score(self, history: History) -> np.ndarray:
+        return _spread(self.size, *self.of_history(history))
+
+    def of_history(self, history: History) -> tuple[np.ndarray, np.ndarray]:
+        """The items of a history and the scores of these; all others have 0."""
         age_days = np.maximum(history.now - history.time, 0.0) / SECONDS_PER_DAY
         weights = np.exp2(-age_days / self.half_life_days)
-        return np.bincount(history.item, weights, minlength=self.size).astype(np.float32)
+        items, place = history.distinct
+        return items, np.bincount(place, weights).astype(np.float32)
 
     def arrays(self) -> Arrays:
         return {"size": np.array(self.size), "half_life_days": np.array(self.half_life_days)}
@@ -59,12 +64,15 @@ class Repeat:
         return cls(data.item_count, chance.astype(np.float32))
 
     def score(self, history: History) -> np.ndarray:
-        scores = np.zeros(self.size, dtype=np.float32)
-        if len(history):
-            kind = np.minimum(history.kind, self.chance.shape[2] - 1)
-            items, features = _features(history.item, kind)
-            scores[items] = self.chance[features]
-        return scores
+        return _spread(self.size, *self.of_history(history))
+
+    def of_history(self, history: History) -> tuple[np.ndarray, np.ndarray]:
+        """The items of a history and the scores of these; all others have 0."""
+        if not len(history):
+            return history.item, np.zeros(0, dtype=np.float32)
+        kind = np.minimum(history.kind, self.chance.shape[2] - 1)
+        items, features = _features(history.item, kind)
+        return items, self.chance[features]
 
     def arrays(self) -> Arrays:
         return {"size": np.array(self.size), "chance": self.chance}
@@ -72,6 +80,12 @@ class Repeat:
     @classmethod
     def load(cls, arrays: Arrays) -> "Repeat":
         return cls(int(arrays["size"]), np.asarray(arrays["chance"]))
+
+
+def _spread(size: int, items: np.ndarray, some: np.ndarray) -> np.ndarray:
+    scores = np.zeros(size, dtype=np.float32)
+    scores[items] = some
+    return scores
 
 
 def _features(past: np.ndarray, kind: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:

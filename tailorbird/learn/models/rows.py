@@ -55,23 +55,50 @@ class Rows:
     def add(self, items: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
         """The weighted sum of these items' rows, over the whole catalogue."""
         starts = self._narrow_starts
-        if starts is None:
+        if starts is None or self.weights.dtype != np.float32:
             return self._add_in_steps(items, weights, size)
-        columns, values, ends = _gathered(items, starts, self.columns, self.weights)
-        total = np.zeros(size)
-        votes = np.asarray(weights, dtype=np.float64)
-        csc_matvec(size, len(ends) - 1, ends, columns, values.astype(np.float64), votes, total)
-        return total.astype(np.float32)
+        total = np.zeros(size, dtype=np.float32)
+        if not len(items):
+            return total
+        # The kernel goes from bound to bound: from a row's first entry to its end, and from there
+        # to the first of the next row, which lies before it, so that there is nothing between.
+        order = items.argsort()[::-1]
+        bounds = _bounds(starts, items[order])
+        votes = np.zeros(len(bounds), dtype=np.float32)
+        votes[::2] = weights[order]
+        csc_matvec(size, len(bounds) - 1, bounds, self.columns, self.weights, votes, total)
+        return total
 
-    def columns_of(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The columns of these items' rows one after another, and how many each item has."""
+    def votes(self, items: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
+        """The same where every entry weighs 1."""
+        columns, counts = self.columns_of(items)
+        if self._narrow_starts is None:
+            every = np.repeat(weights, counts)
+            return np.bincount(columns, every, minlength=size).astype(np.float32)
+        ends = np.zeros(len(items) + 1, dtype=np.int32)
+        np.cumsum(counts, out=ends[1:])
+        ones, total = np.ones(len(columns), dtype=np.float32), np.zeros(size, dtype=np.float32)
+        csc_matvec(size, len(items), ends, columns, ones, weights.astype(np.float32), total)
+        return total
+
+    def columns_of(
+        self, items: np.ndarray, last: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The columns of these items' rows (of each the `last`) one after another, and how many
+        each item has."""
         starts = self._narrow_starts
-        if starts is not None:
-            columns, _, ends = _gathered(items, starts, self.columns, self.columns)
-            return columns, np.diff(ends)
-        begin, end = self.starts[items].tolist(), self.starts[items + 1].tolist()
-        found = [self.columns[a:b] for a, b in zip(begin, end, strict=True)]
-        return np.concatenate(found or [self.columns[:0]]), np.array(end) - np.array(begin)
+        bounds = _bounds(self.starts if starts is None else starts, items)
+        if last is not None:
+            np.maximum(bounds[::2], bounds[1::2] - last, out=bounds[::2])
+        counts = bounds[1::2] - bounds[::2]
+        if starts is None:
+            pairs = zip(bounds[::2].tolist(), bounds[1::2].tolist(), strict=True)
+            found = [self.columns[a:b] for a, b in pairs]
+            return np.concatenate(found or [self.columns[:0]]), counts
+        columns = np.empty(counts.sum(), dtype=np.int32)
+        rows = np.arange(0, len(bounds), 2, dtype=np.int32)
+        csr_row_index(len(rows), rows, bounds, self.columns, self.columns, columns, columns)
+        return columns, counts
 
     @cached_property
     def _narrow_starts(self) -> np.ndarray | None:
@@ -103,16 +130,11 @@ def distinct(items: np.ndarray) -> np.ndarray:
     return np.array(list(dict.fromkeys(items.tolist())), dtype=items.dtype)
 
 
-def _gathered(
-    items: np.ndarray, starts: np.ndarray, columns: np.ndarray, values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The rows of these items one after another, and where each ends; starts with 0."""
-    rows = items.astype(np.int32)
-    ends = np.zeros(len(rows) + 1, dtype=np.int32)
-    np.cumsum(starts[rows + 1] - starts[rows], out=ends[1:])
-    found = np.empty(ends[-1], dtype=columns.dtype), np.empty(ends[-1], dtype=values.dtype)
-    csr_row_index(len(rows), rows, starts, columns, values, *found)
-    return *found, ends
+def _bounds(starts: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Where each of these rows begins and ends, one after another."""
+    bounds = np.empty(2 * len(items), dtype=starts.dtype)
+    bounds[::2], bounds[1::2] = starts[items], starts[items + 1]
+    return bounds
 
 
 def pair_counts(
