@@ -6,16 +6,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-
-from sqlalchemy.engine import Connection
+from typing import Any
 
 from tailorbird import channels
 from tailorbird.channels import Message, Receipt
 from tailorbird.engage import (
     content,
     delivery,
-    endpoints,
     hook_away,
     hooks,
     ledger,
@@ -28,16 +25,13 @@ from tailorbird.engage import (
 from tailorbird.engage.apps import App
 from tailorbird.engage.channel_content import Words
 from tailorbird.engage.content import Content
-from tailorbird.engage.definitions import shown_parts
 from tailorbird.engage.ledger import Entry
+from tailorbird.engage.members import Definition, Member
 from tailorbird.engage.recommending import Recommender
 from tailorbird.engage.render import Compiled, Rendered, RenderError
 from tailorbird.engage.retries import Waiting
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Unavailable
-from tailorbird.store import fetch
-
-Definition = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -66,15 +60,6 @@ class Run:
     hook_patience: float = 0.0  # seconds that a hook which is away is waited for
 
 
-class Member(NamedTuple):
-    """One frozen member: its endpoint now, or None when that was deleted."""
-
-    number: int
-    id: str
-    definition: Definition | None
-    n: int
-
-
 @dataclass
 class Outcome:
     """What became of one batch."""
@@ -92,39 +77,11 @@ class Outcome:
         return sum(entry.state == ledger.SENT for entry in self.entries)
 
 
-def members(room: Engage, conn: Connection, activity: int, first: int, last: int) -> list[Member]:
-    """Members `first` to `last` - 1 of an activity, with their endpoints as they are now."""
-    columns = ", ".join(f"e.{name.strip()}" for name in endpoints.COLUMNS.split(","))
-    text = (
-        f"SELECT {columns}, m.endpoint, u.attributes, m.n FROM engage_members m"
-        " LEFT JOIN engage_endpoints e ON e.number = m.endpoint"
-        " LEFT JOIN engage_users u ON u.app = e.app AND u.user_id = e.user_id"
-        " WHERE m.activity = ? AND m.n >= ? AND m.n < ? ORDER BY m.n"
-    )
-    rows = fetch(conn, room.db.sql(text), (activity, first, last))
-    return [_member(room, row) for row in rows]
-
-
-def members_of(room: Engage, conn: Connection, numbers: list[int]) -> list[Member]:
-    """Endpoints by their numbers, as they are now; those that are gone have no definition."""
-    columns = ", ".join(f"e.{name.strip()}" for name in endpoints.COLUMNS.split(","))
-    marks = ",".join("?" for _ in numbers)
-    text = (
-        f"SELECT {columns}, e.number, u.attributes, e.number FROM engage_endpoints e"
-        " LEFT JOIN engage_users u ON u.app = e.app AND u.user_id = e.user_id"
-        f" WHERE e.number IN ({marks})"
-    )
-    rows = fetch(conn, room.db.sql(text), tuple(numbers))
-    found = {row[11]: _member(room, row) for row in rows}
-    return [found.get(number) or Member(number, f"#{number}", None, number) for number in numbers]
-
-
 def rehearse(room: Engage, run: Run, found: list[Member]) -> tuple[Outcome, dict[str, Definition]]:
     """A batch up to its messages: the ends of those without one, and who would get one."""
     outcome = Outcome(0)
     by_id = {member.id: member for member in found}
-    ready = _ready(run, outcome, found, room.clock.now())
-    ready = _asked(room, run, outcome, by_id, ready)
+    ready = _asked(room, run, outcome, by_id, _ready(room, run, outcome, found))
     return outcome, _sendable(run, outcome, by_id, ready)
 
 
@@ -144,8 +101,7 @@ def settle(room: Engage, run: Run, batch: int, found: list[Member]) -> Outcome:
     if run.until is not None and room.clock.now() > run.until:
         return _all(outcome, found, ledger.EXPIRED)
     by_id = {member.id: member for member in found}
-    ready = _ready(run, outcome, found, room.clock.now())
-    ready = _asked(room, run, outcome, by_id, ready)
+    ready = _asked(room, run, outcome, by_id, _ready(room, run, outcome, found))
     outcome.kept = len(ready)
     ready = _sendable(run, outcome, by_id, ready)
     ready = _delivered(room, run, outcome, by_id, ready)
@@ -166,43 +122,45 @@ def message_id(activity_id: str, endpoint_id: str) -> str:
     return hashlib.sha256(f"{activity_id}:{endpoint_id}".encode()).hexdigest()[:32]
 
 
-def _member(room: Engage, row: Any) -> Member:
-    (key, endpoint_id, user_id, channel, address, opt_out, status, _, effective, created, body,
-     number, person, n) = row  # fmt: skip
-    if key is None:
-        return Member(number, f"#{number}", None, n)
-    load = room.db.load
-    shown = shown_parts(
-        channel, address, status, opt_out, effective, created, load(body), user_id,
-        None if person is None else load(person),
-    )  # fmt: skip
-    return Member(number, endpoint_id, shown, n)
-
-
 def _all(outcome: Outcome, found: list[Member], state: str, reason: str | None = None) -> Outcome:
     outcome.entries = [Entry(m.number, m.id, state, reason) for m in found]
     outcome.failure = reason
     return outcome
 
 
-def _ready(run: Run, outcome: Outcome, found: list[Member], now: float) -> dict[str, Definition]:
+def _ready(room: Engage, run: Run, outcome: Outcome, found: list[Member]) -> dict[str, Definition]:
     """Members that may still be sent to: people opt out while a campaign runs."""
-    ready: dict[str, Definition] = {}
+    now, ready, as_stored = room.clock.now(), dict[str, Any](), _is_hook_alone(room, run)
     for member in found:
-        if member.definition is None:
-            outcome.entries.append(Entry(member.number, member.id, ledger.DELETED))
-            continue
-        state = _refusal(member.definition, run.channels)
-        if state is None and run.quiet and _is_quiet(run.quiet, member.definition, now):
-            state = ledger.QUIET
-        if state is None and member.number in run.capped:
-            state = ledger.CAPPED
+        state, reason = _state(run, member, now)
         if state is None:
-            ready[member.id] = member.definition
+            ready[member.id] = member.written if as_stored else member.definition
         else:
-            reason = run.capped.get(member.number) if state == ledger.CAPPED else None
             outcome.entries.append(Entry(member.number, member.id, state, reason))
     return ready
+
+
+def _is_hook_alone(room: Engage, run: Run) -> bool:
+    """Whether the definitions that are stored go to the hook and to nobody else."""
+    settings = room.settings
+    recommends = bool(run.recommenders) and settings.engage_recommend_before_hook
+    return run.hook is not None and not recommends and not settings.engage_hook_empty_attributes
+
+
+def _state(run: Run, member: Member, now: float) -> tuple[str | None, str | None]:
+    """What keeps a member from being sent to, and why."""
+    if member.body is None:
+        return ledger.DELETED, None
+    state = targeting.refusal(
+        member.channel, member.address, member.opt_out, member.status, run.channels
+    )
+    if state is not None:
+        return state, None
+    if run.quiet and _is_quiet(run.quiet, member.definition or {}, now):
+        return ledger.QUIET, None
+    if member.number in run.capped:
+        return ledger.CAPPED, run.capped[member.number]
+    return None, None
 
 
 def _asked(

@@ -19,10 +19,12 @@ from tailorbird.engage import (
     campaigns,
     hook_away,
     ledger,
+    members,
     stretch,
 )
 from tailorbird.engage.apps import App
-from tailorbird.engage.batches import Definition, Member, Run
+from tailorbird.engage.batches import Run
+from tailorbird.engage.members import Definition, Member
 from tailorbird.engage.render import RenderError
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid
@@ -69,8 +71,8 @@ def dry_run(
         if one.state is not None
     ]  # fmt: skip
     tried: list[dict[str, Any]] = []
-    for treatment_id, (run, members) in sorted(runs.items()):
-        rehearsed = _rehearse(room, run, treatment_id, members)
+    for treatment_id, (run, mine) in sorted(runs.items()):
+        rehearsed = _rehearse(room, run, treatment_id, mine)
         shown += rehearsed.shown
         tried += rehearsed.attempts
     return {
@@ -98,7 +100,7 @@ def _prepared(
         "batch_size": room.settings.engage_hook_batch_size,
     }  # fmt: skip
     run = stretch.run_of(room, conn, activity, 0)
-    return run, batches.members_of(room, conn, numbers)
+    return run, members.by_number(room, conn, numbers)
 
 
 def _rehearse(room: Engage, run: Run, treatment_id: str, members: list[Member]) -> Rehearsed:

@@ -13,7 +13,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.clock import iso
-from tailorbird.engage import activities, batches, ledger, message_events, settlement, stretch
+from tailorbird.engage import (
+    activities,
+    batches,
+    ledger,
+    members,
+    message_events,
+    settlement,
+    stretch,
+)
 from tailorbird.engage import tables as t
 from tailorbird.engage.batches import Outcome
 from tailorbird.engage.ledger import Entry
@@ -61,7 +69,7 @@ def work(room: Engage, job: Job) -> None:
                 break
             prepared = stretch.run_of(room, conn, activity, 0)
             run = replace(prepared, until=None, began=room.clock.now())
-            found = batches.members_of(room, conn, failed)
+            found = members.by_number(room, conn, failed)
         outcome = batches.settle(room, run, BATCH, found)
         _commit(room, number, outcome)
         cursor, done = failed[-1], done + len(failed)

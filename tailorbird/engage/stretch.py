@@ -29,6 +29,7 @@ from tailorbird.engage import (
     hook_calls,
     hooks,
     ledger,
+    members,
     message_events,
     pace,
     recommending,
@@ -41,8 +42,9 @@ from tailorbird.engage import (
 )
 from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App
-from tailorbird.engage.batches import Member, Outcome, Run
+from tailorbird.engage.batches import Outcome, Run
 from tailorbird.engage.bulk import Bulk
+from tailorbird.engage.members import Member
 from tailorbird.engage.render import options_of
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid, NotFound, Unavailable
@@ -81,7 +83,7 @@ def work(room: Engage, job: Job) -> None:
             )
         done = _done(conn, number, first, last)
         size = activity["batch_size"]
-        found = batches.members(room, conn, number, first * size, last * size)
+        found = members.of_activity(room, conn, number, first * size, last * size)
         if run is not None and (run.limits.get("Daily") or run.limits.get("Total")):
             numbers = [member.number for member in found]
             run = replace(run, capped=caps.capped(room, conn, activity, run.limits, numbers))

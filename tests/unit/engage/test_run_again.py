@@ -19,6 +19,7 @@ from tailorbird.engage import (
     campaigns,
     endpoints,
     ledger,
+    members,
     pace,
     stretch,
     tables,
@@ -81,7 +82,7 @@ def test_two_workers_with_the_same_batch_write_it_once(engage: Engage, app_id: s
         row = activities.read(conn, 1)
         assert row is not None
         run = stretch.run_of(engage, conn, row, 0)
-        found = batches.members(engage, conn, 1, 0, 50)
+        found = members.of_activity(engage, conn, 1, 0, 50)
     for _ in range(2):
         outcome = batches.settle(engage, run, 0, found)
         stretch._commit(engage, run, [outcome])
@@ -190,7 +191,7 @@ def test_an_application_deleted_in_the_middle_of_a_run_leaves_nothing(
         row = activities.read(conn, 1)
         assert row is not None
         run = stretch.run_of(engage, conn, row, 0)
-        found = batches.members(engage, conn, 1, 0, 50)
+        found = members.of_activity(engage, conn, 1, 0, 50)
     apps.delete_app(engage, CALLER, {"ApplicationId": app_id})
     stretch.work(engage, claimed(engage))
     with pytest.raises(NotFound, match="was deleted while its campaign ran"):
