@@ -90,7 +90,12 @@ def _keep(settings: Settings, stopping: threading.Event) -> None:
         process = multiprocessing.get_context("spawn").Process(
             target=_serve_beside, args=(settings,)
         )
-        process.start()
+        try:
+            process.start()
+        except OSError as error:  # no memory, or too many processes, for now
+            log.error("no process beside this one could be started: %s", error)
+            stopping.wait(PAUSE_SECONDS)
+            continue
         while process.is_alive() and not stopping.wait(PAUSE_SECONDS):
             pass
         if not stopping.is_set():

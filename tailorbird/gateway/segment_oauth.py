@@ -21,7 +21,6 @@ from tailorbird.errors import Invalid
 from tailorbird.settings import Settings
 
 SCOPE = "tracking_api:write"
-TOKEN_SECONDS = 86_400
 SKEW_SECONDS = 5
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_MAX_SECONDS = 60  # of its `exp` from now: "valid for less than sixty seconds"
@@ -49,6 +48,7 @@ class Oauth:
     def __init__(self, settings: Settings, is_first: IsFirst) -> None:
         self._is_first = is_first
         self._names = (*SEGMENTS_NAMES, *_entries(settings.segment_oauth_names))
+        self._seconds = settings.segment_oauth_seconds
         self._fixed = settings.tracking_token
         self._keys = dict(_client(entry) for entry in _entries(settings.segment_oauth_clients))
         self._secret = access.secret(settings.data, "oauth_secret") if self._keys else ""
@@ -81,12 +81,12 @@ class Oauth:
         if form.get("scope", SCOPE) != SCOPE:
             raise OauthError(400, "invalid_scope", f"the scope there is is {SCOPE}")
         client = self._verified(form.get("client_assertion", ""), at)
-        claims = {"sub": client, "aud": SCOPE, "exp": int(time.time()) + TOKEN_SECONDS}
+        claims = {"sub": client, "aud": SCOPE, "exp": int(time.time()) + self._seconds}
         token = jwt.encode(claims, self._secret, "HS256")
         return {
             "access_token": token,
             "token_type": "Bearer",
-            "expires_in": TOKEN_SECONDS,
+            "expires_in": self._seconds,
             "scope": SCOPE,
         }
 

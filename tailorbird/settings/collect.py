@@ -45,6 +45,7 @@ SETTINGS = (
         "",
         "Who gets tracking tokens from POST /token: CLIENT=FILE with its RSA public key, by commas",
     ),
+    Setting("segment_oauth_seconds", int, 86_400, "How long a tracking token is good [I]"),
     Setting(
         "segment_oauth_names",
         str,

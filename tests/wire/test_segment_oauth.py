@@ -123,9 +123,9 @@ def test_a_token_lasts_a_day_and_says_so(house: House) -> None:
 def test_a_token_ends_when_its_client_is_no_longer_known(house: House, tmp_path: Path) -> None:
     (tmp_path / "shop.pem").write_bytes(house.public())
 
-    def oauth(client: str) -> Oauth:
+    def oauth(client: str, **more: Any) -> Oauth:
         clients = f"{client}={tmp_path / 'shop.pem'}"
-        given = {"data": tmp_path, "segment_oauth_clients": clients}
+        given = {"data": tmp_path, "segment_oauth_clients": clients, **more}
         return Oauth(load(given, environment={}, folder=tmp_path), lambda client, id, until: True)
 
     form = {"grant_type": "client_credentials", "client_assertion_type": ASSERTION,
@@ -133,6 +133,8 @@ def test_a_token_ends_when_its_client_is_no_longer_known(house: House, tmp_path:
     body = urllib.parse.urlencode(form).encode()
     token = oauth("shop").grant(body, FORM, None)["access_token"]
     assert oauth("shop").accepts(token)
+    short = oauth("shop", segment_oauth_seconds=-1).grant(body, FORM, None)
+    assert (short["expires_in"], oauth("shop").accepts(short["access_token"])) == (-1, False)
     assert not oauth("other").accepts(token)
 
 
