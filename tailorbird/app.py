@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,8 +19,9 @@ from tailorbird.collect import Collect
 from tailorbird.collect.intake import put_calls
 from tailorbird.engage import Engage, app_events
 from tailorbird.engage.room import Recommend
+from tailorbird.errors import TailorbirdError
 from tailorbird.functions import Functions
-from tailorbird.learn import Learn, serving
+from tailorbird.learn import Learn, crowd
 from tailorbird.prepare import Prepare
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Kind, Objects, Worker, metadata
@@ -164,21 +165,30 @@ class House:
 
 
 def _recommend_door(study: Learn) -> Recommend:
-    """How engage asks Personalize for the items of a person, as a caller of the same account."""
+    """How engage asks Personalize for the items of people, as a caller of the same account."""
 
     def recommend(
-        arn: str, person: str, count: int, columns: list[str]
-    ) -> list[tuple[str, dict[str, Any]]]:
+        arn: str, people: Sequence[str], count: int, columns: list[str]
+    ) -> dict[str, list[tuple[str, dict[str, Any]]] | TailorbirdError]:
         region, account = arn.split(":")[3:5]
         caller = access.Caller(account, region, f"arn:aws:iam::{account}:root", "", ids.uuid4())
         named = "recommenderArn" if ":recommender/" in arn else "campaignArn"
-        request: dict[str, Any] = {named: arn, "userId": person, "numResults": count}
+        request: dict[str, Any] = {named: arn, "numResults": count}
         if columns:
             request["metadataColumns"] = {"ITEMS": columns}
-        found = serving.get_recommendations(study, caller, request)["itemList"]
-        return [(item["itemId"], _values(item.get("metadata") or {}, columns)) for item in found]
+        answers = crowd.get_recommendations(study, caller, request, people)
+        return {person: _items(answer, columns) for person, answer in answers.items()}
 
     return recommend
+
+
+def _items(
+    answer: dict[str, Any] | TailorbirdError, columns: list[str]
+) -> list[tuple[str, dict[str, Any]]] | TailorbirdError:
+    if isinstance(answer, TailorbirdError):
+        return answer
+    items = answer["itemList"]
+    return [(item["itemId"], _values(item.get("metadata") or {}, columns)) for item in items]
 
 
 def _values(metadata: dict[str, str], columns: list[str]) -> dict[str, str]:

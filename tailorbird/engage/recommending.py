@@ -1,4 +1,4 @@
-"""Recommendations for a batch: the model is asked for each person, a function may make words of it.
+"""Recommendations for a batch: the model is asked for its people, a function may make words of it.
 
 Who gets none is not sent to. Source: Pinpoint developer guide, "Customizing recommendations with
 AWS Lambda"; what it leaves open is said in docs/messages.md.
@@ -6,7 +6,6 @@ AWS Lambda"; what it leaves open is said in docs/messages.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from tailorbird import ids
 from tailorbird.engage import hook_calls, hooks, recommenders
 from tailorbird.engage.apps import App
 from tailorbird.engage.recommenders import BY_USER, PREFIX, Configuration
-from tailorbird.engage.room import Engage
+from tailorbird.engage.room import Engage, Items
 from tailorbird.errors import NotFound, TailorbirdError
 
 ITEMS, MADE = "RecommendationItems", "Recommendations"
@@ -64,19 +63,27 @@ def fill(room: Engage, recommender: Recommender, endpoints: dict[str, Definition
     if recommender.missing is not None:
         result.refused = dict.fromkeys(endpoints, recommender.missing)
         return result
-    known: dict[str, Callable[[Definition], Definition]] = {}
-    for key, endpoint in endpoints.items():
-        person = _person(recommender.configuration, key, endpoint)
+    wanted = recommender.configuration
+    people = {key: _person(wanted, key, endpoint) for key, endpoint in endpoints.items()}
+    result.refused = {key: NO_USER for key, person in people.items() if person is None}
+    names = () if recommender.transformer else tuple(wanted.get("Attributes") or ())
+    columns = [name.removeprefix(PREFIX) for name in names]
+    asked = list(dict.fromkeys(person for person in people.values() if person is not None))
+    found = (
+        room.recommend(
+            wanted["RecommendationProviderUri"], asked, wanted["RecommendationsPerMessage"], columns
+        )
+        if asked
+        else {}
+    )
+    for key, person in people.items():
         if person is None:
-            result.refused[key] = NO_USER
             continue
-        try:
-            if person not in known:
-                known[person] = _asked(room, recommender, person)
-        except TailorbirdError as away:
-            result.refused[key] = f"The recommender gave nothing: {away.message}"
-            continue
-        result.endpoints[key] = known[person](endpoint)
+        items = found[person]
+        if isinstance(items, TailorbirdError):
+            result.refused[key] = f"The recommender gave nothing: {items.message}"
+        else:
+            result.endpoints[key] = _filled(endpoints[key], items, columns)
     if recommender.transformer is not None and result.endpoints:
         _transform(room, recommender, result)
     return result
@@ -88,24 +95,12 @@ def _person(configuration: Configuration, key: str, endpoint: Definition) -> str
     return (endpoint.get("User") or {}).get("UserId") or None
 
 
-def _asked(
-    room: Engage, recommender: Recommender, person: str
-) -> Callable[[Definition], Definition]:
-    """Ask the model; what comes of it as a change of a definition."""
-    wanted = recommender.configuration
-    names = () if recommender.transformer else tuple(wanted.get("Attributes") or ())
-    columns = [name.removeprefix(PREFIX) for name in names]
-    items = room.recommend(
-        wanted["RecommendationProviderUri"], person, wanted["RecommendationsPerMessage"], columns
-    )
-    found: Definition = {ITEMS: [item for item, _ in items]}
+def _filled(endpoint: Definition, items: Items, columns: list[str]) -> Definition:
+    """The definition with what the model recommends; what it has of its own stays."""
     made = {name: [values.get(name, "") for _, values in items] for name in columns}
-
-    def change(endpoint: Definition) -> Definition:
-        own = {**made, **(endpoint.get(MADE) or {})}
-        return {**endpoint, **found, **({MADE: own} if own else {})}
-
-    return change
+    own = {**made, **(endpoint.get(MADE) or {})}
+    found: Definition = {**endpoint, ITEMS: [item for item, _ in items]}
+    return {**found, MADE: own} if own else found
 
 
 def _transform(room: Engage, recommender: Recommender, result: Recommended) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,17 +10,18 @@ from threading import Event, Semaphore
 from typing import Any
 
 from tailorbird.clock import Clock
-from tailorbird.errors import NotFound
+from tailorbird.errors import NotFound, TailorbirdError
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Objects
 
 WRITERS = 4  # of endpoints, at once in a process: each holds up to 300 of PostgreSQL's locks
 
-Recommend = Callable[[str, str, int, list[str]], list[tuple[str, dict[str, Any]]]]
+Items = list[tuple[str, dict[str, Any]]]
+Recommend = Callable[[str, Sequence[str], int, list[str]], Mapping[str, Items | TailorbirdError]]
 
 
-def _nothing_recommends(arn: str, *_: Any) -> list[tuple[str, dict[str, Any]]]:
-    raise NotFound(f"There is no campaign {arn}")
+def _nothing_recommends(arn: str, people: Sequence[str], *_: Any) -> dict[str, TailorbirdError]:
+    return dict.fromkeys(people, NotFound(f"There is no campaign {arn}"))
 
 
 @dataclass
@@ -36,8 +37,9 @@ class Engage:
     # Track calls for a source of `collect` (source id, calls); Invalid for a source there is not.
     calls: Callable[[str, list[dict[str, Any]]], None] | None = None
 
-    # The best items for a person (ARN of a Personalize campaign or recommender, its user id, count,
-    # metadata columns): each with the values of those columns, the best first.
+    # The best items for people (ARN of a Personalize campaign or recommender, its user ids, count,
+    # metadata columns): for each person the items with the values of those columns, the best first,
+    # or why there are none.
     recommend: Recommend = field(default=_nothing_recommends, repr=False)
     event_names: dict[int, set[tuple[str, str]]] = field(default_factory=dict, repr=False)
     attribute_names: dict[int, dict[str, set[str]]] = field(default_factory=dict, repr=False)

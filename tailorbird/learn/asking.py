@@ -24,6 +24,7 @@ LIVE = (
     "SELECT item_id, time, event_type FROM learn_events WHERE group_arn = ? AND person = ?"
     " AND id > ? AND unusable IS NULL ORDER BY id DESC LIMIT ?"
 )
+Person = tuple[str, History]  # whose history it is, and what it is as of now
 FIND_FILTER = "SELECT group_arn, definition FROM learn_filters WHERE arn = ?"
 
 
@@ -36,9 +37,12 @@ class Asking:
         one: Deployed,
         user_id: str | None = None,
         item_id: str | None = None,
+        person: Person | None = None,  # of the user, where it was looked up already
     ) -> None:
         self.room, self.one = room, one
         self.user_id, self.item_id = user_id, item_id
+        if person is not None:
+            self._person = person
 
     @cached_property
     def shelf(self) -> shelf.Shelf:
@@ -46,7 +50,7 @@ class Asking:
         return shelf.of(self.room, self.one.artifact, self.one.trained, table)
 
     @cached_property
-    def _person(self) -> tuple[str, History]:
+    def _person(self) -> Person:
         return _person(self.room, self.one.trained, self.one.group, self.user_id or "")
 
     @property
@@ -123,7 +127,7 @@ def _filter(room: Learn, filter_arn: str) -> tuple[str, grammar.Filter] | None:
     return found[0][0], grammar.parse(room.db.load(found[0][1])["filterExpression"])
 
 
-def _person(room: Learn, trained: Trained, group: str, user_id: str) -> tuple[str, History]:
+def _person(room: Learn, trained: Trained, group: str, user_id: str) -> Person:
     person, live = user_id, room.db.sql(LIVE)
     since = room.db.look(live, (group, user_id, trained.last_event, LIVE_ROWS))
     known = trained.history(user_id)
@@ -133,10 +137,10 @@ def _person(room: Learn, trained: Trained, group: str, user_id: str) -> tuple[st
             person = found[0][0]
             known = trained.history(person)
             since = room.db.look(live, (group, person, trained.last_event, LIVE_ROWS))
-    return person, _joined(trained, known, since, room.clock.now())
+    return person, joined(trained, known, since, room.clock.now())
 
 
-def _joined(trained: Trained, known: History, rows: Sequence[Any], now: float) -> History:
+def joined(trained: Trained, known: History, rows: Sequence[Any], now: float) -> History:
     """Known and live rows in order of time, without unknown items and unwanted event types."""
     if not rows:
         return History(known.item, known.time, known.kind, now)

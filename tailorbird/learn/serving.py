@@ -6,6 +6,7 @@ A filter is a mask over all items before the best are taken, so that it never sh
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -29,7 +30,7 @@ from tailorbird.learn import (
     throttle,
 )
 from tailorbird.learn import shelf as shelves
-from tailorbird.learn.asking import Asking
+from tailorbird.learn.asking import Asking, Person
 from tailorbird.learn.deployed import Deployed
 from tailorbird.learn.models.best import top
 from tailorbird.learn.recipes.recipe import (
@@ -47,8 +48,13 @@ RATE = "learn_max_recommendations_per_second"
 PROMOTED, EXPLORED, FILLED = "Promoted item", "Exploration", "Popular item"
 
 
-def get_recommendations(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    """The best items for a user (or beside an item), with scores where the recipe has them."""
+def get_recommendations(
+    room: Learn, caller: Caller, request: dict[str, Any], person: Person | None = None
+) -> dict[str, Any]:
+    """The best items for a user (or beside an item), with scores where the recipe has them.
+
+    `person` is the user's history where it was looked up already (`crowd`).
+    """
     one = deployed.asked(room, caller, request)
     throttle.check(room, RATE, one.arn)
     if one.recipe.type not in (USER_PERSONALIZATION, RELATED_ITEMS, POPULAR_ITEMS):
@@ -59,7 +65,7 @@ def get_recommendations(room: Learn, caller: Caller, request: dict[str, Any]) ->
         )
         raise Invalid(f"{one.arn} was trained with {one.recipe.name}{instead}")
     begun = time.thread_time()
-    found = answer(room, one, request)
+    found = answer(room, one, request, person)
     quick.note(room, one.arn, time.thread_time() - begun)
     return found
 
@@ -114,7 +120,9 @@ def recommend(room: Learn, campaign_arn: str, user_id: str, num_results: int = 5
     return [asking.shelf.id(n) for n in top(scores, num_results).tolist()]
 
 
-def answer(room: Learn, one: Deployed, request: dict[str, Any]) -> dict[str, Any]:
+def answer(
+    room: Learn, one: Deployed, request: dict[str, Any], person: Person | None = None
+) -> dict[str, Any]:
     """What GetRecommendations says for a deployed version."""
     count = request.get("numResults", DEFAULT_RESULTS)
     if not 0 <= count <= MAX_RESULTS:
@@ -129,11 +137,11 @@ def answer(room: Learn, one: Deployed, request: dict[str, Any]) -> dict[str, Any
     weight, days = 0.0, 0.0
     if one.recipe.type == USER_PERSONALIZATION:
         weight, days = exploration.read(room, one.config)
-    asking = _asking(room, one, request)
+    asking = _asking(room, one, request, person)
     showing.check(asking.shelf, columns)
     chance = Chance(unique)
     page = _page(asking, request, promotion, count, (weight, days), chance)
-    shown = [_shown(asking, entry, columns) for entry in page]
+    shown = _shown(asking, page, columns)
     if weight > 0:
         served.keep(room, one.group, rid, [item["itemId"] for item in shown])
     return {"itemList": shown, "recommendationId": rid}
@@ -163,11 +171,13 @@ def _page(
     promoted = _promoted(asking, promotion, scores, count, shares)
     taken = {entry[0] for entry in promoted}
     rest = [n for n in _best(asking, scores, passes, count) if n not in taken]
-    expected = set(rest)
+    reasons = [""] * len(rest)
     if scores is not plain:
         expected = set(_best(asking, plain, passes, count))
+        reasons = ["" if n in expected else EXPLORED for n in rest]
     others: list[Entry] = [
-        (n, _share(shares, n), "" if n in expected else EXPLORED, "") for n in rest
+        (n, share, reason, "")
+        for n, share, reason in zip(rest, _shares(shares, rest), reasons, strict=True)
     ]
     if passes is not None and asking.one.recipe.type == RELATED_ITEMS:
         others += _filled(asking, passes, {*rest, *taken}, count - len(others))
@@ -187,7 +197,8 @@ def _promoted(
     if asking.item_id is not None:
         passes[asking.shelf.find(asking.item_id)] = False
     best = _top(scores, passes, promotions.share(promotion.percent, count))
-    return [(n, _share(shares, n), PROMOTED, promotion.name) for n in best]
+    given = zip(best, _shares(shares, best), strict=True)
+    return [(n, share, PROMOTED, promotion.name) for n, share in given]
 
 
 def _laid(promoted: list[Entry], others: list[Entry], count: int, chance: Chance) -> list[Entry]:
@@ -229,26 +240,31 @@ def _filled(asking: Asking, passes: np.ndarray, without: set[int], count: int) -
     return [(n, None, FILLED, "") for n in _top(shelves.popular(asking.shelf), passes, count)]
 
 
-def _shown(asking: Asking, entry: Entry, columns: list[str]) -> dict[str, Any]:
-    number, score, reason, promotion = entry
-    shown: dict[str, Any] = {"itemId": asking.shelf.id(number)}
-    if score is not None:
-        shown["score"] = score
-    if promotion:
-        shown["promotionName"] = promotion
-    if columns:
-        shown["metadata"] = showing.of(asking.shelf, shown["itemId"], columns)
-    return shown | ({"reason": [reason]} if reason else {})
+def _shown(asking: Asking, page: list[Entry], columns: list[str]) -> list[dict[str, Any]]:
+    found = []
+    names = asking.shelf.names([entry[0] for entry in page])
+    for name, (_, score, reason, promotion) in zip(names, page, strict=True):
+        shown: dict[str, Any] = {"itemId": name}
+        if score is not None:
+            shown["score"] = score
+        if promotion:
+            shown["promotionName"] = promotion
+        if columns:
+            shown["metadata"] = showing.of(asking.shelf, name, columns)
+        if reason:
+            shown["reason"] = [reason]
+        found.append(shown)
+    return found
 
 
-def _asking(room: Learn, one: Deployed, request: dict[str, Any]) -> Asking:
+def _asking(room: Learn, one: Deployed, request: dict[str, Any], person: Person | None) -> Asking:
     """The request's user and item; Invalid when the recipe needs one that is missing."""
     if one.recipe.type == RELATED_ITEMS and not request.get("itemId"):
         raise Invalid("itemId is missing; the campaign's recipe recommends beside an item")
     if one.recipe.type == USER_PERSONALIZATION and not request.get("userId"):
         raise Invalid(f"userId is missing; {one.recipe.name} recommends for a user")
     item = request.get("itemId") if one.recipe.type == RELATED_ITEMS else None
-    return Asking(room, one, request.get("userId"), item)
+    return Asking(room, one, request.get("userId"), item, person)
 
 
 def _scores(asking: Asking, request: dict[str, Any]) -> np.ndarray:
@@ -270,8 +286,8 @@ def _similar(asking: Asking) -> np.ndarray:
     return influence.ordered(found, asking.shelf, asking.one.config)
 
 
-def _share(shares: Shares | None, number: int) -> float | None:
-    return None if shares is None else round(shares.of(number), SCORE_DECIMALS)
+def _shares(shares: Shares | None, numbers: list[int]) -> Sequence[float | None]:
+    return [None] * len(numbers) if shares is None else shares.of(numbers)
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:
@@ -287,8 +303,9 @@ class Shares:
         self._raised = np.exp(scores - scores.max())
         self._sum = float(self._raised.sum(dtype=np.float64))
 
-    def of(self, number: int) -> float:
-        return float(self._raised[number]) / self._sum
+    def of(self, numbers: list[int]) -> list[float]:
+        shares: list[float] = (self._raised[numbers].astype(np.float64) / self._sum).tolist()
+        return [round(share, SCORE_DECIMALS) for share in shares]
 
 
 class Chance:
