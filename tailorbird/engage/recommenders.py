@@ -18,7 +18,7 @@ from tailorbird.clock import iso
 from tailorbird.engage import paging, service_role
 from tailorbird.engage.recommender_tables import recommenders as table
 from tailorbird.engage.room import Engage
-from tailorbird.engage.templates import Owner
+from tailorbird.engage.template_rows import Owner
 from tailorbird.errors import Invalid, LimitExceeded, NotFound
 
 MAX_PER_ACCOUNT = 100

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -16,11 +16,12 @@ from sqlalchemy.engine import Connection
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.clock import iso
-from tailorbird.engage import paging, tag_rules
+from tailorbird.engage import paging, tag_rules, template_rows
 from tailorbird.engage import template_tables as t
 from tailorbird.engage.recommender_tables import recommenders
 from tailorbird.engage.render import DEFAULT_OPTIONS, Compiled, Options, compile_message
 from tailorbird.engage.room import Engage
+from tailorbird.engage.template_rows import Owner
 from tailorbird.engage.template_types import (
     TYPES,
     TemplateType,
@@ -29,21 +30,8 @@ from tailorbird.engage.template_types import (
     defaults,
     message_for,
 )
-from tailorbird.errors import AlreadyExists, Invalid, LimitExceeded, NotFound
+from tailorbird.errors import AlreadyExists, Invalid
 from tailorbird.store import insert
-
-TEMPLATES_MAX = 20_000  # of an account in a region
-VERSIONS_MAX = 5_000  # of a template
-LATEST = "latest"
-
-
-class Owner(Protocol):
-    """Whose template it is: a caller, or the application of a campaign."""
-
-    @property
-    def account(self) -> str: ...
-    @property
-    def region(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -82,10 +70,12 @@ def find(
     conn: Connection, owner: Owner, type_name: str, name: str, version: str | None = None
 ) -> Template:
     """The version asked for, else the active one; NotFound when there is none."""
-    kind = _kind(type_name)
-    row = _row(conn, owner, kind, name)
-    number = _number(row, version)
-    return Template(name, kind, number, _version_row(conn, owner, kind, name, number)["body"])
+    kind = template_rows.kind_of(type_name)
+    row = template_rows.row_of(conn, owner, kind, name)
+    number = template_rows.number_of(row, version)
+    return Template(
+        name, kind, number, template_rows.version_row(conn, owner, kind, name, number)["body"]
+    )
 
 
 def arn(owner: Owner, kind: TemplateType, name: str) -> str:
@@ -94,7 +84,9 @@ def arn(owner: Owner, kind: TemplateType, name: str) -> str:
 
 def tags(conn: Connection, owner: Owner, type_name: str, name: str) -> dict[str, str]:
     """The tags of a template."""
-    found: dict[str, str] = _row(conn, owner, _kind(type_name), name)["tags"]
+    found: dict[str, str] = template_rows.row_of(
+        conn, owner, template_rows.kind_of(type_name), name
+    )["tags"]
     return found
 
 
@@ -102,10 +94,12 @@ def set_tags(
     conn: Connection, owner: Owner, type_name: str, name: str, tags: Mapping[str, str]
 ) -> None:
     """Replace the tags of a template."""
-    kind = _kind(type_name)
-    _row(conn, owner, kind, name)
+    kind = template_rows.kind_of(type_name)
+    template_rows.row_of(conn, owner, kind, name)
     conn.execute(
-        sa.update(t.templates).where(*_is(t.templates, owner, kind, name)).values(tags=dict(tags))
+        sa.update(t.templates)
+        .where(*template_rows.same(t.templates, owner, kind, name))
+        .values(tags=dict(tags))
     )
 
 
@@ -117,18 +111,18 @@ def create_template(
     check_body(kind, wanted)
     _check_recommender(room, caller, wanted)
     now = room.clock.now()
-    row = _identity(caller, kind, name) | {
+    row = template_rows.identity(caller, kind, name) | {
         "active_version": 1, "latest_version": 1, "tags": tags, "created": now, "modified": now,
     }  # fmt: skip
     with room.db.write() as conn:
-        _check_count(conn, caller)
+        template_rows.check_count(conn, caller)
         adding = insert(room.db, t.templates).values(row).on_conflict_do_nothing()
         if conn.execute(adding.returning(t.templates.c.name)).first() is None:
             raise AlreadyExists(
                 f"There is a template {name} of type {kind.name} already",
                 code="BadRequestException",
             )
-        _write_version(conn, caller, kind, name, 1, wanted, now)
+        template_rows.write_version(conn, caller, kind, name, 1, wanted, now)
     answer = {"Arn": arn(caller, kind, name), "Message": "Created", "RequestID": caller.request_id}
     return {kind.created: answer}
 
@@ -138,9 +132,9 @@ def get_template(
 ) -> dict[str, Any]:
     name = request["TemplateName"]
     with room.db.read() as conn:
-        row = _row(conn, caller, kind, name)
-        number = _number(row, request.get("Version"))
-        version = _version_row(conn, caller, kind, name, number)
+        row = template_rows.row_of(conn, caller, kind, name)
+        number = template_rows.number_of(row, request.get("Version"))
+        version = template_rows.version_row(conn, caller, kind, name, number)
     answer = _show_version(version) | version["body"] | {"tags": row["tags"]}
     return {kind.response: answer | {"Arn": arn(caller, kind, name)}}
 
@@ -154,16 +148,18 @@ def update_template(
     check_body(kind, wanted)
     _check_recommender(room, caller, wanted)
     with room.db.write() as conn:
-        row = _row(conn, caller, kind, name)
+        row = template_rows.row_of(conn, caller, kind, name)
         latest, given = row["latest_version"], request.get("Version")
         if request.get("CreateNewVersion"):
             if given is not None:
                 raise Invalid("Give either version or create-new-version=true, not both")
-            latest = _next_version(row)
-        elif given is not None and _number(row, given) != latest:
+            latest = template_rows.next_version(row)
+        elif given is not None and template_rows.number_of(row, given) != latest:
             raise Invalid(f"Version {given} of {name} is not the latest ({latest}) any more")
-        _write_version(conn, caller, kind, name, latest, wanted, room.clock.now())
-        _change(conn, caller, kind, name, latest_version=latest, modified=room.clock.now())
+        template_rows.write_version(conn, caller, kind, name, latest, wanted, room.clock.now())
+        template_rows.change(
+            conn, caller, kind, name, latest_version=latest, modified=room.clock.now()
+        )
     return _accepted(caller)
 
 
@@ -173,21 +169,23 @@ def delete_template(
     """Delete a template with all its versions, or the one version asked for."""
     name, given = request["TemplateName"], request.get("Version")
     with room.db.write() as conn:
-        row = _row(conn, caller, kind, name)
+        row = template_rows.row_of(conn, caller, kind, name)
         if given is None:
-            _delete_whole(conn, caller, kind, name)
+            template_rows.delete_whole(conn, caller, kind, name)
         else:
-            _delete_version(conn, caller, kind, row, _number(row, given))
+            template_rows.delete_version(
+                conn, caller, kind, row, template_rows.number_of(row, given)
+            )
     return _accepted(caller)
 
 
 def update_active_version(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    kind, name = _kind(request["TemplateType"]), request["TemplateName"]
-    wanted = request["TemplateActiveVersionRequest"].get("Version") or LATEST
+    kind, name = template_rows.kind_of(request["TemplateType"]), request["TemplateName"]
+    wanted = request["TemplateActiveVersionRequest"].get("Version") or template_rows.LATEST
     with room.db.write() as conn:
-        number = _number(_row(conn, caller, kind, name), wanted)
-        _version_row(conn, caller, kind, name, number)
-        _change(conn, caller, kind, name, active_version=number)
+        number = template_rows.number_of(template_rows.row_of(conn, caller, kind, name), wanted)
+        template_rows.version_row(conn, caller, kind, name, number)
+        template_rows.change(conn, caller, kind, name, active_version=number)
     return _accepted(caller)
 
 
@@ -198,13 +196,13 @@ def list_templates(room: Engage, caller: Caller, request: dict[str, Any]) -> dic
     where = [table.c.account == caller.account, table.c.region == caller.region]
     where.append(sa.tuple_(table.c.name, table.c.type) > sa.tuple_(*map(sa.literal, last)))
     if request.get("TemplateType"):
-        where.append(table.c.type == _kind(request["TemplateType"]).name)
+        where.append(table.c.type == template_rows.kind_of(request["TemplateType"]).name)
     if request.get("Prefix"):
         where.append(table.c.name.startswith(request["Prefix"], autoescape=True))
     query = sa.select(table, t.template_versions.c.body).join(
         t.template_versions,
         sa.and_(
-            *(table.c[key] == t.template_versions.c[key] for key in _KEYS),
+            *(table.c[key] == t.template_versions.c[key] for key in template_rows.KEYS),
             t.template_versions.c.version == table.c.active_version,
         ),
     )
@@ -217,14 +215,14 @@ def list_templates(room: Engage, caller: Caller, request: dict[str, Any]) -> dic
 
 def list_versions(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     """The versions of a template, oldest first."""
-    kind, name = _kind(request["TemplateType"]), request["TemplateName"]
+    kind, name = template_rows.kind_of(request["TemplateType"]), request["TemplateName"]
     size, last = paging.size_of(request), paging.after(_token(request), [0])
     versions = t.template_versions
     query = sa.select(versions).where(
-        *_is(versions, caller, kind, name), versions.c.version > last[0]
+        *template_rows.same(versions, caller, kind, name), versions.c.version > last[0]
     )
     with room.db.read() as conn:
-        _row(conn, caller, kind, name)
+        template_rows.row_of(conn, caller, kind, name)
         rows = conn.execute(query.order_by(versions.c.version).limit(size + 1)).mappings().all()
     shown = paging.page(rows, size, _show_listed_version, lambda row: [row["version"]])
     return {"TemplateVersionsResponse": shown | {"RequestID": caller.request_id}}
@@ -245,8 +243,6 @@ TEMPLATE_OPERATIONS = {
     "UpdateTemplateActiveVersion": update_active_version,
 }
 
-_KEYS = ("account", "region", "name", "type")
-
 
 def _check_recommender(room: Engage, caller: Caller, body: Mapping[str, Any]) -> None:
     """Invalid when a template names a recommender that is not there."""
@@ -257,110 +253,6 @@ def _check_recommender(room: Engage, caller: Caller, body: Mapping[str, Any]) ->
     with room.db.read() as conn:
         if conn.execute(sa.select(r.id).where(*mine)).first() is None:
             raise Invalid(f"RecommenderId: there is no recommender configuration {wanted}")
-
-
-def _kind(type_name: str) -> TemplateType:
-    if type_name.upper() not in TYPES:
-        raise Invalid(f"TemplateType is {type_name!r}; it is one of {', '.join(TYPES)}")
-    return TYPES[type_name.upper()]
-
-
-def _identity(owner: Owner, kind: TemplateType, name: str) -> dict[str, Any]:
-    return {"account": owner.account, "region": owner.region, "name": name, "type": kind.name}
-
-
-def _is(
-    table: sa.Table, owner: Owner, kind: TemplateType, name: str
-) -> list[sa.ColumnElement[bool]]:
-    return [table.c[key] == value for key, value in _identity(owner, kind, name).items()]
-
-
-def _row(conn: Connection, owner: Owner, kind: TemplateType, name: str) -> Any:
-    query = sa.select(t.templates).where(*_is(t.templates, owner, kind, name))
-    row = conn.execute(query).mappings().first()
-    if row is None:
-        raise NotFound(f"There is no template {name} of type {kind.name}")
-    return row
-
-
-def _version_row(conn: Connection, owner: Owner, kind: TemplateType, name: str, number: int) -> Any:
-    versions = t.template_versions
-    query = sa.select(versions).where(
-        *_is(versions, owner, kind, name), versions.c.version == number
-    )
-    row = conn.execute(query).mappings().first()
-    if row is None:
-        raise NotFound(f"There is no version {number} of the template {name} ({kind.name})")
-    return row
-
-
-def _number(row: Any, version: str | None) -> int:
-    """The number of a version as requests name it: a number, `latest`, or none for the active."""
-    if version is None:
-        return int(row["active_version"])
-    if version == LATEST:
-        return int(row["latest_version"])
-    if not version.isdecimal() or len(version) > len(str(VERSIONS_MAX)):
-        raise NotFound(f"There is no version {version!r} of the template {row['name']}")
-    return int(version)
-
-
-def _next_version(row: Any) -> int:
-    if row["latest_version"] >= VERSIONS_MAX:
-        raise LimitExceeded(f"The template {row['name']} has {VERSIONS_MAX} versions already")
-    return int(row["latest_version"]) + 1
-
-
-def _check_count(conn: Connection, owner: Owner) -> None:
-    mine = (t.templates.c.account == owner.account, t.templates.c.region == owner.region)
-    count = conn.scalar(sa.select(sa.func.count()).select_from(t.templates).where(*mine))
-    if (count or 0) >= TEMPLATES_MAX:
-        raise LimitExceeded(f"The account has {TEMPLATES_MAX} templates already")
-
-
-def _write_version(
-    conn: Connection,
-    owner: Owner,
-    kind: TemplateType,
-    name: str,
-    number: int,
-    body: dict[str, Any],
-    now: float,
-) -> None:
-    versions = t.template_versions
-    where = [*_is(versions, owner, kind, name), versions.c.version == number]
-    changed = conn.execute(sa.update(versions).where(*where).values(body=body, modified=now))
-    if not changed.rowcount:
-        row = _identity(owner, kind, name) | {"version": number, "body": body}
-        conn.execute(sa.insert(versions).values(**row, created=now, modified=now))
-
-
-def _change(conn: Connection, owner: Owner, kind: TemplateType, name: str, **values: Any) -> None:
-    conn.execute(
-        sa.update(t.templates).where(*_is(t.templates, owner, kind, name)).values(**values)
-    )
-
-
-def _delete_whole(conn: Connection, owner: Owner, kind: TemplateType, name: str) -> None:
-    for table in (t.template_versions, t.templates):
-        conn.execute(sa.delete(table).where(*_is(table, owner, kind, name)))
-
-
-def _delete_version(
-    conn: Connection, owner: Owner, kind: TemplateType, row: Any, number: int
-) -> None:
-    name, versions = row["name"], t.template_versions
-    _version_row(conn, owner, kind, name, number)
-    mine = _is(versions, owner, kind, name)
-    others = sa.select(sa.func.max(versions.c.version)).where(*mine, versions.c.version != number)
-    latest = conn.scalar(others)
-    if latest is None:
-        _delete_whole(conn, owner, kind, name)
-        return
-    if number == row["active_version"]:
-        raise Invalid(f"Version {number} of {name} is the active one; make another active first")
-    conn.execute(sa.delete(versions).where(*mine, versions.c.version == number))
-    _change(conn, owner, kind, name, latest_version=max(latest, row["active_version"]))
 
 
 def _show_version(row: Any) -> dict[str, Any]:

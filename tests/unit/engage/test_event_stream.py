@@ -364,52 +364,34 @@ def test_a_text_that_looks_like_an_escaped_nul_arrives_as_it_is(
         assert orjson.loads(lines.all()[-1])["texts"] == ["\\u0000", "a\\\\u0000", "bc", "\\"]
 
 
-def test_an_earlier_transaction_that_commits_later_is_not_passed_by(
-    engage: Engage, app_id: str
+@pytest.mark.parametrize(
+    ("slow_is_first", "seen"), [(True, []), (False, ["quick"])], ids=["not passed by", "not forgot"]
+)
+def test_a_transaction_that_commits_later_is_not_lost(
+    engage: Engage, app_id: str, slow_is_first: bool, seen: list[str]
 ) -> None:
+    """Neither by one that began after it, nor when it counts on a job that ran meanwhile."""
     if engage.db.dialect == "sqlite":
         pytest.skip("SQLite has one writer")
     attach(engage, app_id)
     work(engage)
-    with engage.db.read() as look:
-        app = apps.by_id(look, app_id)
-    slow = engage.db.engine.connect()
-    begun = slow.begin()
-    outbox.add(
-        engage,
-        slow,
-        app.number,
-        [],
-        [{"event_type": "slow", "arrival_timestamp": 1_795_262_401_000}],
-    )
-    happened(engage, app_id, "ana", {"EventType": "quick"})
-    work(engage, 2)
-    assert types(in_files(engage)) == ["_test.event_stream"]
-    begun.commit()
-    slow.close()
-    work(engage, 3)
-    assert types(in_files(engage))[1:] in (["slow", "quick"], ["quick", "slow"])
-
-
-def test_a_transaction_that_counts_on_a_job_that_ran_meanwhile_is_not_forgotten(
-    engage: Engage, app_id: str
-) -> None:
-    if engage.db.dialect == "sqlite":
-        pytest.skip("SQLite has one writer")
-    attach(engage, app_id)
-    work(engage)
-    happened(engage, app_id, "ana", {"EventType": "quick"})  # its job is the one of this second
+    if not slow_is_first:
+        happened(engage, app_id, "ana", {"EventType": "quick"})  # its job is the one of this second
     slow = engage.db.engine.connect()
     begun = slow.begin()
     app = apps.by_id(slow, app_id)
+    to = [] if slow_is_first else outbox.streams(engage, slow, app.number)
     record = {"event_type": "slow", "arrival_timestamp": 1_795_262_401_000}
-    outbox.add(engage, slow, app.number, outbox.streams(engage, slow, app.number), [record])
+    outbox.add(engage, slow, app.number, to, [record])
+    if slow_is_first:
+        happened(engage, app_id, "ana", {"EventType": "quick"})
     work(engage, 2)
-    assert types(in_files(engage)) == ["_test.event_stream", "quick"]
+    assert types(in_files(engage)) == ["_test.event_stream", *seen]
     begun.commit()
     slow.close()
     work(engage, 3)
-    assert types(in_files(engage)) == ["_test.event_stream", "quick", "slow"]
+    assert types(in_files(engage))[: 1 + len(seen)] == ["_test.event_stream", *seen]
+    assert sorted(types(in_files(engage))[1:]) == ["quick", "slow"]
 
 
 def test_records_become_track_calls_of_a_source(engage: Engage, app_id: str) -> None:
