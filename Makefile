@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+SCANNER := tailorbird/prepare/scan.c tailorbird/prepare/scan_json.h
 ARGS ?=
 
 .PHONY: setup demo test check format bench docs constraints clean
@@ -10,7 +11,7 @@ ARGS ?=
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt scripts/setup.sh hatch_build.py tailorbird/prepare/scan.c
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh hatch_build.py $(SCANNER)
 	PYTHON=$(PYTHON) VENV=$(VENV) sh scripts/setup.sh
 	touch $@
 

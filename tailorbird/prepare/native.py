@@ -1,7 +1,7 @@
-"""The scanner of scan.c: rows of usual lines, many times as quick as the rule in Python.
+"""The scanner (scan.c): rows of usual lines, many times as quick as the rule in Python.
 
 It is made when Tailorbird is installed where there is a C compiler (hatch_build.py). A library
-that was made of another scan.c than the one here is as good as none.
+that was made of other sources than those here is as good as none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tailorbird.prepare.mapping import ID_MAX_CHARACTERS, SECONDS_MAX, Dataset
 from tailorbird.prepare.quick import is_plain
 
 LIBRARY = Path(__file__).with_name("scan.so")
-SOURCE = Path(__file__).with_name("scan.c")
+SOURCES = [Path(__file__).with_name(name) for name in ("scan_json.h", "scan.c")]
 KEYS_MAX = 8  # as in scan.c
 HANDED_MAX = 1_024  # lines that go back at once
 HANDED_FIELDS = 4
@@ -122,7 +122,7 @@ def library() -> Path | None:
     """Where the library is; None when there is none, or one that was made of another source."""
     try:
         made_of: Any = ctypes.CDLL(str(LIBRARY)).tailorbird_scan_source
-        source = SOURCE.read_bytes()
+        source = b"".join(file.read_bytes() for file in SOURCES)
     except (OSError, AttributeError):
         return None
     made_of.restype = c_char_p

@@ -305,11 +305,11 @@ def test_without_the_scanner_the_rule_reads_and_the_run_says_so(
     room: Prepare, tmp_path: Path, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = tmp_path / "other"
-    other.write_bytes(native.SOURCE.read_bytes() + b"\n")
+    other.write_text("int changed;")
     if why == "switched off":
         room.settings = room.settings.replace(prepare_native=False)
     elif why == "of another source":
-        monkeypatch.setattr(native, "SOURCE", other)
+        monkeypatch.setattr(native, "SOURCES", [*native.SOURCES, other])
     else:
         monkeypatch.setattr(native, "LIBRARY", other if why == "no library" else tmp_path / "none")
     report = run(room, tmp_path, Options())
