@@ -1,11 +1,13 @@
-"""Many rows into one table: `executemany` on SQLite, one JSON document on PostgreSQL, whose driver
-is slow at many values and at arrays of texts.
+"""Many rows into one table: fifty a statement on SQLite, where every statement gives up and takes
+back the interpreter's lock; one JSON document on PostgreSQL, whose driver is slow at many values
+and at arrays of texts.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -13,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.store import Database, fetch
 
+ROWS_AT_ONCE = 50  # on SQLite
 DOCUMENT = "jsonb"
 TEXT = "text"
 ESCAPED_NUL = "\\u0000"
@@ -69,6 +72,8 @@ class Bulk:
         values = ", ".join(_value(n, kind) for n, kind in enumerate(columns.values()))
         self.documents = [n for n, kind in enumerate(columns.values()) if kind == DOCUMENT]
         self.rowwise = f"{head} VALUES ({marks}) {conflict}"
+        many = ", ".join([f"({marks})"] * ROWS_AT_ONCE)
+        self.by_fifty = f"{head} VALUES {many} {conflict}"
         self.at_once = f"{head} SELECT {values} FROM jsonb_array_elements(?::jsonb) row {conflict}"
 
     def run(self, db: Database, conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -78,7 +83,11 @@ class Bulk:
             fetch(conn, *self.question(db, rows))
         else:
             cursor = conn.connection.cursor()
-            cursor.executemany(self.rowwise, rows)
+            whole = len(rows) - len(rows) % ROWS_AT_ONCE
+            for start in range(0, whole, ROWS_AT_ONCE):
+                portion = rows[start : start + ROWS_AT_ONCE]
+                cursor.execute(self.by_fifty, list(chain.from_iterable(portion)))
+            cursor.executemany(self.rowwise, rows[whole:])
             cursor.close()
 
     def question(self, db: Database, rows: Sequence[tuple[Any, ...]]) -> tuple[str, tuple[str]]:

@@ -35,7 +35,7 @@ from tailorbird.engage.room import Engage
 from tailorbird.store import Job, Kind
 
 QUEUE = "engage"
-STRETCH_BATCHES = 20
+STRETCH_BATCHES = 40
 
 
 def job_kinds(room: Engage) -> dict[str, Kind]:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from threading import Event, Semaphore
+from threading import Event, Lock, Semaphore
 from typing import Any
+from weakref import WeakValueDictionary
 
 from tailorbird.clock import Clock
 from tailorbird.errors import NotFound, TailorbirdError
@@ -46,6 +47,8 @@ class Engage:
     writers: Semaphore = field(default_factory=lambda: Semaphore(WRITERS), repr=False)
     # By activity: since when a channel takes nothing, as this process has seen it.
     away_since: dict[int, float] = field(default_factory=dict, repr=False)
+    # By activity: whose stretch begins batches in this process.
+    turns: WeakValueDictionary[int, Lock] = field(default_factory=WeakValueDictionary, repr=False)
     stopping: Event = field(default_factory=Event, repr=False)
 
     @cached_property

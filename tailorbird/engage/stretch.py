@@ -6,8 +6,6 @@ and at most the batches in flight are done again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +14,6 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.engage import (
     activities,
-    batches,
     campaign_rules,
     campaigns,
     caps,
@@ -31,7 +28,6 @@ from tailorbird.engage import (
     ledger,
     members,
     message_events,
-    pace,
     recommending,
     retries,
     schedules,
@@ -44,6 +40,7 @@ from tailorbird.engage import tables as t
 from tailorbird.engage.apps import App
 from tailorbird.engage.batches import Outcome, Run
 from tailorbird.engage.bulk import Bulk
+from tailorbird.engage.flight import Flight, Turn, turn
 from tailorbird.engage.members import Member
 from tailorbird.engage.render import options_of
 from tailorbird.engage.room import Engage
@@ -52,7 +49,6 @@ from tailorbird.store import Job, fetch
 from tailorbird.store.jobs import Later
 
 STRETCH = "engage.stretch"
-STOPPED_SECONDS = 1.0
 CHANNEL = "EMAIL"
 
 _CLAIM_BATCH = (
@@ -70,6 +66,11 @@ _LOG_ATTEMPTS = Bulk(
 
 def work(room: Engage, job: Job) -> None:
     """Settle a stretch of batches, several at a time."""
+    with turn(room, job.payload["activity"]) as mine:
+        _work(room, job, mine)
+
+
+def _work(room: Engage, job: Job, mine: Turn) -> None:
     number, first, last = (job.payload[name] for name in ("activity", "first", "last"))
     with room.db.read() as conn:
         activity = activities.read(conn, number)
@@ -93,15 +94,15 @@ def work(room: Engage, job: Job) -> None:
     by_batch: dict[int, list[Member]] = {batch: [] for batch in range(first, last)}
     for member in found:
         by_batch[member.n // size].append(member)
-    todo = [(batch, mine) for batch, mine in by_batch.items() if batch not in done]
+    todo = [(batch, some) for batch, some in by_batch.items() if batch not in done]
     if todo and hook_away.has_to_ask(room, activity, run.hook_patience, run.until):
-        _ask(room, job, run, todo[0])
-    _settle(room, job, run, todo)
+        _ask(room, job, run, todo[0], mine)
+    _settle(room, job, run, todo, mine)
 
 
-def _ask(room: Engage, job: Job, run: Run, one: tuple[int, list[Member]]) -> None:
+def _ask(room: Engage, job: Job, run: Run, one: tuple[int, list[Member]], mine: Turn) -> None:
     """Find out with one batch whether the hook is back; then look at the run anew."""
-    _settle(room, job, run, [one])
+    _settle(room, job, run, [one], mine)
     with room.db.write() as conn:
         hook_away.ask_again(conn, run.activity["number"])
     raise Later(0.0)
@@ -191,26 +192,28 @@ def _done(conn: Connection, number: int, first: int, last: int) -> set[int]:
     return set(conn.execute(query).scalars())
 
 
-def _settle(room: Engage, job: Job, run: Run, todo: list[tuple[int, list[Member]]]) -> None:
+def _settle(
+    room: Engage, job: Job, run: Run, todo: list[tuple[int, list[Member]]], mine: Turn
+) -> None:
     """Run batches in the room's lanes and commit them as they come in, however it ends."""
     total, done, running = sum(len(found) for _, found in todo), 0, True
-    rest, flying, aside = iter(todo), set[Future[Outcome]](), list[hook_away.SetAside]()
-    trouble: BaseException | None = _begin_more(room, run, rest, flying)
+    rest, flight, aside = iter(todo), Flight(room, run, mine), list[hook_away.SetAside]()
+    trouble: BaseException | None = flight.begin(rest)
     try:
-        while flying:
-            ready, _ = wait(flying, return_when=FIRST_COMPLETED)
+        while flight:
+            ready = flight.landed()
             errors = [error for error in (future.exception() for future in ready) if error]
             trouble = next(iter(errors), trouble)
             aside += [error for error in errors if isinstance(error, hook_away.SetAside)]
             outcomes = [future.result() for future in ready if future.exception() is None]
             running = _commit(room, run, outcomes)
-            _give_back(room, flying, ready)
+            flight.give_back(ready)
             done += sum(len(outcome.entries) for outcome in outcomes)
             job.progress(done, total, "endpoints")
             if trouble is None and running:
-                trouble = _begin_more(room, run, rest, flying)
+                trouble = flight.begin(rest)
     finally:
-        _give_back(room, flying, wait(flying).done)
+        flight.abandon()
     if done:
         room.away_since.pop(run.activity["number"], None)
     if aside:
@@ -222,42 +225,6 @@ def _settle(room: Engage, job: Job, run: Run, todo: list[tuple[int, list[Member]
     if not running:
         size = run.activity["batch_size"]
         _cancel_stretch(room, run.activity["number"], todo[0][0] * size, (todo[-1][0] + 1) * size)
-
-
-def _begin_more(
-    room: Engage,
-    run: Run,
-    rest: Iterator[tuple[int, list[Member]]],
-    flying: set[Future[Outcome]],
-) -> Later | None:
-    """Put batches into free lanes; Later when the next one has to wait, or this process stops.
-
-    A stretch that has nothing in the air waits for its turn.
-    """
-    if room.stopping.is_set():
-        return Later(STOPPED_SECONDS)
-    while room.slots.acquire(blocking=not flying):
-        begun = False
-        try:
-            batch, found = next(rest)
-            pace.keep(room, run.activity["number"], len(found), run.per_second)
-            flying.add(room.lanes.submit(batches.settle, room, run, batch, found))
-            begun = True
-        except StopIteration:
-            return None
-        except Later as later:
-            return later
-        finally:
-            if not begun:
-                room.slots.release()
-    return None
-
-
-def _give_back(room: Engage, flying: set[Future[Outcome]], over: set[Future[Outcome]]) -> None:
-    """Batches that are written down, or lost, make room for others."""
-    flying -= over
-    for _ in over:
-        room.slots.release()
 
 
 def _be_patient(room: Engage, run: Run, away: Unavailable) -> None:
