@@ -1,11 +1,12 @@
-"""Archive to interactions: seconds and memory of each engine, Spark beside it, rows exact.
+"""Archive to interactions: seconds and memory of each reader, Spark beside it, rows exact.
 
     python -m bench prepare          5,000,000 calls
     python -m bench.prepare CALLS
 
 The calls are the messy ones of the unit tests (3 in 100) among ordinary ones, in gzip files as
-collect writes them; a tenth of them is made, and lies there ten times. Every run is a process of
-its own, started anew; its memory is the most that it and its children held together. Spark runs
+collect writes them; a tenth of them is made, and lies there ten times. Readers are the scanner in
+C, the rule in Python (what a machine without a C compiler has), and DuckDB. Every run is a process
+of its own, started anew; its memory is the most that it and its children held together. Spark runs
 the job as one would write it for Spark (`_spark_interactions.py`), on two threads.
 """
 
@@ -33,7 +34,7 @@ import orjson
 
 from tailorbird import prepare, settings
 from tailorbird.clock import SystemClock
-from tailorbird.prepare import Options, Prepare, from_dict
+from tailorbird.prepare import Options, Prepare, from_dict, native
 from tailorbird.store import Database, Jobs, Objects
 from tests.unit.prepare import messy, reference
 
@@ -47,6 +48,7 @@ LOOK_SECONDS = 0.05
 PAGE_BYTES = resource.getpagesize()
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 SPARK_MASTER = "local[2]"
+READERS = ("native", "python", "duckdb")
 
 
 @dataclass
@@ -81,7 +83,10 @@ def measure(place: Path, calls: int) -> None:
     print(f"{calls:,} calls, {size * TIMES / 1e6:,.0f} MB packed, made in {since(began):.1f} s")
     expected = the_rule(tenth)
     ours: dict[tuple[str, str], Taken] = {}
-    for name in ("python", "duckdb"):
+    readers = READERS if native.library() else READERS[1:]
+    if readers != READERS:
+        print("native: the scanner is not built here, there was no C compiler")
+    for name in readers:
         for archive in (tenth, whole):
             output = place / f"{name}-{archive.name}.csv"
             taken = run([sys.executable, "-m", "bench.prepare", name, str(archive), str(output)])
@@ -96,10 +101,11 @@ def measure(place: Path, calls: int) -> None:
             f" {large.wall / small.wall:.1f} times the time,"
             f" {large.memory / small.memory:.2f} times the memory"
         )
-    against_spark(place, whole, ours, expected[0] * TIMES)
+    ours_whole = {name: ours[name, "whole"] for name in readers}
+    against_spark(place, whole, ours_whole, expected[0] * TIMES)
 
 
-def against_spark(place: Path, whole: Path, ours: dict[Any, Taken], rows: int) -> None:
+def against_spark(place: Path, whole: Path, ours: dict[str, Taken], rows: int) -> None:
     try:
         import pyspark
     except ImportError:
@@ -110,8 +116,7 @@ def against_spark(place: Path, whole: Path, ours: dict[Any, Taken], rows: int) -
     taken = run([sys.executable, "-m", module, str(whole), str(output), SPARK_MASTER])
     found = sum(digest(part)[0] for part in output.glob("*.csv"))
     print(f"PySpark {pyspark.__version__} {SPARK_MASTER}: {taken}, {found - rows:+,} rows")
-    for name in ("python", "duckdb"):
-        mine = ours[name, "whole"]
+    for name, mine in ours.items():
         print(
             f"{name:8} against it: {taken.wall / mine.wall:.1f} times as fast,"
             f" 1/{taken.cpu / mine.cpu:.1f} of the CPU, 1/{taken.memory / mine.memory:.1f} of the"
@@ -122,10 +127,14 @@ def against_spark(place: Path, whole: Path, ours: dict[Any, Taken], rows: int) -
 def engine(name: str, archive: Path, output: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="tailorbird-bench-") as folder:
         place = Path(folder)
-        given = settings.load({"data": place / "data"}, folder=place)
+        wanted = {"data": place / "data", "prepare_native": name == "native"}
+        given = settings.load(wanted, folder=place)
         db, clock = Database(given.database()), SystemClock()
         room = Prepare(db, Jobs(db, clock), Objects(place / "objects"), clock, given)
-        return prepare.run(room, str(archive), str(output), options=Options(engine=name))
+        options = Options(engine="duckdb" if name == "duckdb" else "python")
+        report = prepare.run(room, str(archive), str(output), options=options)
+    assert report["reader"] == name, report["reader"]
+    return report
 
 
 def the_rule(archive: Path) -> tuple[int, int]:

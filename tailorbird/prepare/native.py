@@ -17,11 +17,11 @@ from typing import Any
 from tailorbird.prepare import csv_text
 from tailorbird.prepare.counts import SAMPLES, Counts
 from tailorbird.prepare.mapping import ID_MAX_CHARACTERS, SECONDS_MAX, Dataset
-from tailorbird.prepare.quick import is_plain
 
 LIBRARY = Path(__file__).with_name("scan.so")
 SOURCES = [Path(__file__).with_name(name) for name in ("scan_json.h", "scan.c")]
-KEYS_MAX = 8  # as in scan.c
+USERS_MAX, KEYS_MAX, COLUMNS_MAX = 4, 8, 8  # as in scan.c
+KINDS = ("user", "item", "event", "seconds", "moment", "anonymous")  # of columns, in its order
 HANDED_MAX = 1_024  # lines that go back at once
 HANDED_FIELDS = 4
 ROOM_BYTES = 256 * 1024  # for rows, at once
@@ -34,13 +34,19 @@ class Text(ctypes.Structure):
 
 class _Mapping(ctypes.Structure):
     _fields_ = [
-        ("user", Text),
+        ("anonymous", Text),
         ("time", Text),
         ("array", Text),
+        ("user", Text * USERS_MAX),
         ("item", Text * KEYS_MAX),
         ("inner", Text * KEYS_MAX),
+        ("users", c_size_t),
         ("items", c_size_t),
         ("inners", c_size_t),
+        ("columns", c_size_t * COLUMNS_MAX),
+        ("column_count", c_size_t),
+        ("needs_anonymous", c_size_t),
+        ("literal", c_size_t),
         ("events", POINTER(Text)),
         ("types", POINTER(Text)),
         ("event_count", c_size_t),
@@ -88,6 +94,7 @@ class Scanner:
         self._scan.argtypes = [POINTER(_Mapping), c_char_p, c_size_t, c_size_t, POINTER(_Work)]
         self._scan.restype = None
         self._mapping = _mapping(dataset, now)
+        self._literal = dataset.literal
         self._out = ctypes.create_string_buffer(ROOM_BYTES)
         self._handed = (c_uint64 * (HANDED_FIELDS * HANDED_MAX))()
 
@@ -106,7 +113,7 @@ class Scanner:
         for reason, refused in zip(REASONS, work.refused, strict=True):
             if refused:
                 counts.rejected[reason] += refused
-        if work.rows:
+        if work.rows and not self._literal:
             counts.seen((work.oldest, work.newest))
             counts.future += work.future
         handed: Any = memoryview(self._handed).cast("B").cast("Q", (HANDED_MAX, HANDED_FIELDS))
@@ -131,29 +138,43 @@ def library() -> Path | None:
 
 def covers(dataset: Dataset) -> bool:
     """Whether the scanner knows what becomes of this dataset's usual lines."""
-    if not is_plain(dataset):
-        return False
     flat, inner = _keys(dataset)
-    array = list(dataset.array[1:]) if dataset.array else []
-    roots = ["event", "properties", *dataset.user[0].outer, *dataset.time.outer]
+    outer = [*dataset.user, *dataset.anonymous, dataset.time]
     return (
-        all(len(set(names)) == len(names) for names in (roots, [*flat, *array], inner))
+        not dataset.latest
+        and not dataset.types
+        and bool(dataset.events)
+        and all(column.kind in KINDS for column in dataset.columns)
+        and all(len(path.outer) == 1 for path in outer)
+        and all(len(path.outer) == 2 and path.outer[0] == "properties" for path in dataset.item)
+        and all(len(path.inner) == 1 for path in dataset.item if path.inner is not None)
+        and (dataset.array is None or dataset.item[0].inner is not None)
+        and len(dataset.columns) <= COLUMNS_MAX
+        and len(dataset.user) <= USERS_MAX
         and max(len(flat), len(inner)) <= KEYS_MAX
     )
 
 
 def _mapping(dataset: Dataset, now: float) -> _Mapping:
     flat, inner = _keys(dataset)
+    users = [path.outer[0] for path in dataset.user]
     types = dict(dataset.event_types)
     events = dataset.events
+    kinds = [KINDS.index(column.kind) for column in dataset.columns]
     return _Mapping(
-        user=_text(dataset.user[0].outer[0]),
+        anonymous=_text(dataset.anonymous[0].outer[0] if dataset.anonymous else ""),
         time=_text(dataset.time.outer[0]),
         array=_text(dataset.array[1] if dataset.array else ""),
+        user=_texts(users, USERS_MAX),
         item=_texts(flat, KEYS_MAX),
         inner=_texts(inner, KEYS_MAX),
+        users=len(users),
         items=len(flat),
         inners=len(inner),
+        columns=(c_size_t * COLUMNS_MAX)(*kinds),
+        column_count=len(kinds),
+        needs_anonymous=dataset.needs_anonymous,
+        literal=dataset.literal,
         events=_texts(events, len(events)),
         types=_texts([csv_text.field(types.get(name, name)) for name in events], len(events)),
         event_count=len(events),

@@ -14,7 +14,9 @@
 #endif
 
 enum {
+    USERS_MAX = 4,     /* names of the user's fields */
     KEYS_MAX = 8,      /* names of the item's fields, in a call and in an entry each */
+    COLUMNS_MAX = 8,
     ENTRIES_MAX = 256, /* of a call's array */
     SECONDS_TEXT = 20, /* characters of any 64-bit number */
     LEAP_DAYS_TO_1969 = 1969 / 4 - 1969 / 100 + 1969 / 400,
@@ -22,11 +24,17 @@ enum {
 
 /* ---- what native.py gives and gets ---------------------------------------------------------- */
 
+enum column { USER, ITEM, EVENT, SECONDS, MOMENT, ANONYMOUS, COLUMN_KINDS };
+
 struct mapping {
-    struct text user, time, array; /* names; an array of length 0 is none */
-    struct text item[KEYS_MAX];    /* in properties, in order of precedence */
-    struct text inner[KEYS_MAX];   /* in an entry of the array, likewise */
-    size_t items, inners;
+    struct text anonymous, time, array; /* names; of length 0: there is none */
+    struct text user[USERS_MAX];        /* in order of precedence */
+    struct text item[KEYS_MAX];         /* in properties, likewise */
+    struct text inner[KEYS_MAX];        /* in an entry of the array, likewise */
+    size_t users, items, inners;
+    size_t columns[COLUMNS_MAX], column_count;
+    size_t needs_anonymous; /* or no row */
+    size_t literal;         /* an empty text is an id, and times have milliseconds */
     const struct text *events; /* names as they are sent */
     const struct text *types;  /* and as they are written, quoted where CSV needs it */
     size_t event_count;
@@ -35,7 +43,7 @@ struct mapping {
     double now;          /* epoch seconds */
 };
 
-enum verdict { EVENT_NOT_WANTED, NO_EVENT, NO_USER_ID, REASONS, ROWS, UNSURE };
+enum verdict { EVENT_NOT_WANTED, NO_EVENT, NO_USER_ID, REASONS, NOTHING = REASONS, ROWS, UNSURE };
 
 struct handed {
     uint64_t from, to; /* of the line in the data, without its newline */
@@ -59,7 +67,8 @@ struct work {
 /* ---- the rule -------------------------------------------------------------------------------- */
 
 struct call {
-    struct text user, type, items[ENTRIES_MAX];
+    struct text cells[COLUMN_KINDS]; /* of its rows; their item's is one of the items */
+    struct text items[ENTRIES_MAX];
     size_t count; /* of items */
     int64_t seconds;
 };
@@ -77,15 +86,18 @@ static int is_id(const struct mapping *mapping, const struct member *member, str
     return id->length && id->length <= mapping->id_max && !memchr(id->from, ',', id->length);
 }
 
-/* The item by the first of the members that is there; one before it must be missing or empty. */
-static int is_item(const struct mapping *mapping, const struct member *members, size_t count,
-                   struct text *item)
+enum found { NONE, ONE, ODD };
+
+/* The first of the members that holds an id; those before it must be missing or empty. */
+static enum found first_id(const struct mapping *mapping, const struct member *members,
+                           size_t count, struct text *id)
 {
     for (size_t n = 0; n < count; n++) {
-        if (is_id(mapping, &members[n], item)) return 1;
-        if (!is_missing(&members[n]) && !(is_text(&members[n], item) && !item->length)) return 0;
+        if (is_missing(&members[n])) continue;
+        if (is_id(mapping, &members[n], id)) return ONE;
+        if (mapping->literal || !is_text(&members[n], id) || id->length) return ODD;
     }
-    return 0;
+    return NONE;
 }
 
 static void set_names(struct member *members, const struct text *names, size_t count)
@@ -105,7 +117,8 @@ static int are_items(const struct mapping *mapping, const struct member *array, 
         set_names(members, mapping->inner, mapping->inners);
         if (call->count == ENTRIES_MAX) return 0;
         at = after_members(after_space(at, end), end, members, mapping->inners);
-        if (!at || !is_item(mapping, members, mapping->inners, &call->items[call->count])) return 0;
+        if (!at || first_id(mapping, members, mapping->inners, &call->items[call->count]) != ONE)
+            return 0;
         call->count++;
         if (*(at = after_space(at, end)) == ']') return 1;
         at++; /* the comma: the array has been read before */
@@ -126,7 +139,7 @@ static int has_items(const struct mapping *mapping, const struct member *propert
         return 0;
     if (!is_missing(array) && !are_items(mapping, array, call)) return 0;
     if (call->count) return 1;
-    return is_item(mapping, members, mapping->items, &call->items[call->count++]);
+    return first_id(mapping, members, mapping->items, &call->items[call->count++]) == ONE;
 }
 
 /* Days from 1970-01-01 on; -1: there is no such day, or it is before. */
@@ -172,74 +185,91 @@ static int64_t seconds_of(struct text text)
     return ((day * 24 + hour) * 60 + minute) * 60 + second;
 }
 
+/* Epoch seconds of a call's time; -1: not sure. */
+static int64_t time_of(const struct mapping *mapping, const struct member *time,
+                       struct text *moment)
+{
+    int64_t seconds;
+
+    if (!is_text(time, moment)) return -1;
+    if (mapping->literal && moment->length != sizeof "2026-11-21T18:02:51.123Z" - 1) return -1;
+    seconds = seconds_of(*moment);
+    return seconds < mapping->seconds_max ? seconds : -1;
+}
+
 /* What becomes of a line, in the order in which the rule looks for reasons. */
 static enum verdict decide(const struct mapping *mapping, place at, place end, struct call *call)
 {
-    struct member members[] = {
+    struct member members[4 + USERS_MAX] = {
         {{(place) "event", 5}, NULL, NULL},
-        {mapping->user, NULL, NULL},
-        {mapping->time, NULL, NULL},
         {{(place) "properties", 10}, NULL, NULL},
+        {mapping->time, NULL, NULL},
+        {mapping->anonymous, NULL, NULL},
     };
-    struct member *event = &members[0], *user = &members[1], *time = &members[2];
-    struct member *properties = &members[3];
-    struct text name, moment;
+    struct member *event = &members[0], *properties = &members[1], *time = &members[2];
+    struct member *anonymous = &members[3], *users = &members[4];
+    struct text name;
+    enum found found;
     size_t n;
 
-    at = after_members(after_space(at, end), end, members, 4);
+    set_names(users, mapping->user, mapping->users);
+    at = after_members(after_space(at, end), end, members, 4 + mapping->users);
     if (!at || after_space(at, end) != end) return UNSURE;
     if (is_missing(event) || *event->from != '"') {
-        if (is_missing(user) && is_missing(time) && is_missing(properties)) return UNSURE;
+        if (is_missing(users) && is_missing(time) && is_missing(properties)) return UNSURE;
         return NO_EVENT;
     }
     if (!is_text(event, &name)) return UNSURE;
     for (n = 0; n < mapping->event_count; n++)
         if (is_same(mapping->events[n], name)) break;
     if (n == mapping->event_count) return EVENT_NOT_WANTED;
-    call->type = mapping->types[n];
-    if (is_missing(user)) return NO_USER_ID;
-    if (!is_id(mapping, user, &call->user) || !is_text(time, &moment)) return UNSURE;
-    call->seconds = seconds_of(moment);
-    if (call->seconds < 0 || call->seconds >= mapping->seconds_max) return UNSURE;
+    call->cells[EVENT] = mapping->types[n];
+    found = first_id(mapping, users, mapping->users, &call->cells[USER]);
+    if (found != ONE) return found == NONE ? NO_USER_ID : UNSURE;
+    call->cells[ANONYMOUS].length = 0;
+    found = first_id(mapping, anonymous, 1, &call->cells[ANONYMOUS]);
+    if (found == ODD || (found == NONE && mapping->needs_anonymous)) return UNSURE;
+    call->seconds = time_of(mapping, time, &call->cells[MOMENT]);
     call->count = 0;
-    return has_items(mapping, properties, call) ? ROWS : UNSURE;
+    return call->seconds >= 0 && has_items(mapping, properties, call) ? ROWS : UNSURE;
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-static unsigned char *put(unsigned char *out, const void *from, size_t length)
+static struct text digits_of(int64_t number, unsigned char *room)
 {
-    memcpy(out, from, length);
-    return out + length;
+    unsigned char *end = room + SECONDS_TEXT, *first = end;
+
+    do *--first = (unsigned char)('0' + number % 10);
+    while (number /= 10);
+    return (struct text){first, (size_t)(end - first)};
 }
 
-/* Bytes that a call's rows take, at most. */
-static size_t bytes_of(const struct call *call)
+/* Bytes that a call's rows take. */
+static size_t bytes_of(const struct mapping *mapping, struct call *call)
 {
-    size_t bytes = 0, more = call->user.length + call->type.length + SECONDS_TEXT + sizeof ",,,\n";
+    size_t bytes = 0;
 
-    for (size_t n = 0; n < call->count; n++) bytes += call->items[n].length + more;
+    for (size_t n = 0; n < call->count; n++) {
+        call->cells[ITEM] = call->items[n];
+        for (size_t column = 0; column < mapping->column_count; column++)
+            bytes += call->cells[mapping->columns[column]].length + 1;
+    }
     return bytes;
 }
 
-static unsigned char *put_rows(unsigned char *out, const struct call *call)
+static void put_rows(const struct mapping *mapping, struct call *call, unsigned char *out)
 {
-    char seconds[SECONDS_TEXT], *first = seconds + sizeof seconds;
-    int64_t rest = call->seconds;
-
-    do *--first = (char)('0' + rest % 10);
-    while (rest /= 10);
     for (size_t n = 0; n < call->count; n++) {
-        out = put(out, call->user.from, call->user.length);
-        *out++ = ',';
-        out = put(out, call->items[n].from, call->items[n].length);
-        *out++ = ',';
-        out = put(out, call->type.from, call->type.length);
-        *out++ = ',';
-        out = put(out, first, (size_t)(seconds + sizeof seconds - first));
-        *out++ = '\n';
+        call->cells[ITEM] = call->items[n];
+        for (size_t column = 0; column < mapping->column_count; column++) {
+            struct text cell = call->cells[mapping->columns[column]];
+            if (cell.length) memcpy(out, cell.from, cell.length);
+            out += cell.length;
+            *out++ = ',';
+        }
+        out[-1] = '\n';
     }
-    return out;
 }
 
 static void count_rows(struct work *work, const struct call *call, double now)
@@ -266,20 +296,27 @@ void tailorbird_scan(const struct mapping *mapping, const unsigned char *data, s
 
     while (at < end && work->handed_count < work->handed_max) {
         place line_end = memchr(at, '\n', (size_t)(end - at)), next;
+        unsigned char digits[SECONDS_TEXT];
         struct call call;
         enum verdict verdict;
+        size_t bytes = 0;
 
         next = line_end ? line_end + 1 : end;
         if (!line_end) line_end = end;
-        verdict = at == line_end ? REASONS : decide(mapping, at, line_end, &call);
-        if (verdict == ROWS && bytes_of(&call) > work->room) verdict = UNSURE;
+        verdict = at == line_end ? NOTHING : decide(mapping, at, line_end, &call);
         if (verdict == ROWS) {
-            if (bytes_of(&call) > work->room - work->written) break;
-            work->written = (size_t)(put_rows(work->out + work->written, &call) - work->out);
+            call.cells[SECONDS] = digits_of(call.seconds, digits);
+            bytes = bytes_of(mapping, &call);
+        }
+        if (bytes > work->room) verdict = UNSURE;
+        if (verdict == ROWS) {
+            if (bytes > work->room - work->written) break;
+            put_rows(mapping, &call, work->out + work->written);
+            work->written += bytes;
             count_rows(work, &call, mapping->now);
         } else if (verdict < REASONS && !work->show[verdict]) {
             work->refused[verdict]++;
-        } else if (verdict != REASONS) {
+        } else if (verdict != NOTHING) {
             if (verdict < REASONS) work->show[verdict]--;
             work->handed[work->handed_count++] = (struct handed){
                 (size_t)(at - data), (size_t)(line_end - data), work->lines, work->written};
