@@ -20,6 +20,7 @@ from tailorbird.learn.models.context import Context
 from tailorbird.learn.models.engine import LOADERS
 from tailorbird.learn.models.ids import Arrays, Ids
 from tailorbird.learn.models.interactions import History, Interactions
+from tailorbird.learn.models.people import People
 from tailorbird.learn.models.propensity import Propensity
 
 if TYPE_CHECKING:  # a Spark executor opens a model and has no store
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # a Spark executor opens a model and has no store
 MANIFEST = "manifest.json"
 FORMAT = 1
 EXTRA = ("actions.", "texts.")
+PEOPLE = "people."  # arrays of what is known of users without a history
 CONTEXT = "context."  # arrays of a context column: context.DEVICE.rows
 NO_HISTORY = History(
     np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float64), np.zeros(0, dtype=np.int16), 0.0
@@ -60,6 +62,7 @@ class Trained:
     contexts: dict[str, Context] = field(default_factory=dict)
     extra: Arrays = field(default_factory=dict)  # what one recipe needs beside its scorers
     actions: Propensity | None = None
+    people: People | None = None  # for users without a history
     content: Any = None  # the opened content_arrays.Content
 
     @cached_property
@@ -182,6 +185,7 @@ def load(objects: Files, uri: str) -> Trained:
         last_event=manifest["last_event"],
         manifest=manifest,
         contexts=_contexts(arrays),
+        people=People.load(known) if (known := _under(arrays, PEOPLE[:-1])) else None,
         extra={name: array for name, array in arrays.items() if name.startswith(EXTRA)},
     )
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from tailorbird.learn import artifacts, batch_lines
 from tailorbird.learn.artifacts import Trained
-from tailorbird.learn.batch_lines import Given, Wanted
+from tailorbird.learn.batch_lines import Given, Told, Wanted
 
 _open: dict[str, Trained] = {}  # the model of the job this process works for
 
@@ -24,13 +24,15 @@ class Line(NamedTuple):
     """A line as it travels: what its filter lets by, or why it has no answer, is settled."""
 
     given: Given
-    passes: bytes | None
-    error: str | None
+    passes: bytes | None = None
+    record: Given | None = None
+    error: str | None = None
 
 
-def line(given: Given, passes: np.ndarray | None) -> Line:
+def line(given: Given, told: Told) -> Line:
+    passes = told.passes
     packed = None if passes is None else zlib.compress(np.packbits(passes).tobytes(), 1)
-    return Line(given, packed, None)
+    return Line(given, packed, told.record)
 
 
 def answered(model: str, wanted: Wanted, lines: Sequence[Line]) -> list[dict[str, Any]]:
@@ -51,8 +53,9 @@ def _answered(trained: Trained, wanted: Wanted, one: Line) -> dict[str, Any]:
     if one.passes is not None:
         bits = np.frombuffer(zlib.decompress(one.passes), dtype=np.uint8)
         passes = np.unpackbits(bits, count=len(trained.items)).astype(bool)
+    told = Told(passes, one.record)
     return batch_lines.line(
-        lambda given: batch_lines.recommended(trained, wanted, given, passes), one.given
+        lambda given: batch_lines.recommended(trained, wanted, given, told), one.given
     )
 
 

@@ -24,11 +24,12 @@ from tailorbird.learn import (
     catalogue,
     exploration,
     influence,
+    people,
     records,
     related,
 )
 from tailorbird.learn.asking import Asking
-from tailorbird.learn.batch_lines import Wanted, rounded, text
+from tailorbird.learn.batch_lines import Told, Wanted, rounded, text
 from tailorbird.learn.deployed import Deployed
 from tailorbird.learn.models.best import top
 from tailorbird.learn.recipes.recipe import (
@@ -112,7 +113,7 @@ def _planned(
     one = Deployed(
         version["arn"], version["group_arn"], recipe, trained, version["artifact"], config
     )
-    passes = partial(_passes, room, one, definition.get("filterArn"))
+    tell = partial(_told, room, one, definition.get("filterArn"))
     wanted = Wanted(
         count,
         recipe.scored,
@@ -124,29 +125,31 @@ def _planned(
     wide = explores or recipe.whole_catalogue
     if not wide and batch_spark.wanted(room, lines):
         with batch_spark.opened(room, version["artifact"]) as spark:
-            yield spark.plan(wanted, passes)
+            yield spark.plan(wanted, tell)
         return
 
     def answer(given: dict[str, Any]) -> dict[str, Any]:
         if wide and not given.get("itemList"):
             return _wide(room, one, given, definition.get("filterArn"), count)
-        return batch_lines.recommended(trained, wanted, given, passes(given))
+        return batch_lines.recommended(trained, wanted, given, tell(given))
 
     yield batch.Plan(batch.each(answer))
 
 
-def _passes(
-    room: Learn, one: Deployed, filter_arn: str | None, given: dict[str, Any]
-) -> np.ndarray | None:
-    """Which of the model's items the job's filter lets by, with the line's own filterValues."""
-    if filter_arn is None:
-        return None
-    values = given.get("filterValues") or {}
-    if not isinstance(values, dict):
-        raise Invalid("filterValues has to be an object of names and values")
-    names = [None if given.get(key) is None else str(given[key]) for key in ("userId", "itemId")]
-    asking = Asking(room, one, *names)
-    return asking.passes(filter_arn, values)[: len(one.trained.items)]
+def _told(room: Learn, one: Deployed, filter_arn: str | None, given: dict[str, Any]) -> Told:
+    """Which of the model's items the job's filter lets by, with the line's own filterValues, and
+    what is known of a user without a history."""
+    user, item = (
+        None if given.get(key) is None else str(given[key]) for key in ("userId", "itemId")
+    )
+    asking, passes = Asking(room, one, user, item), None
+    if filter_arn is not None:
+        values = given.get("filterValues") or {}
+        if not isinstance(values, dict):
+            raise Invalid("filterValues has to be an object of names and values")
+        passes = asking.passes(filter_arn, values)[: len(one.trained.items)]
+    unknown = user is not None and one.trained.users.find(user) < 0
+    return Told(passes, people.record(one.trained, asking) if unknown else None)
 
 
 def _check_version(
@@ -172,13 +175,14 @@ def _wide(
         for member, wanted in (("userId", not related_to), ("itemId", related_to))
     ]
     values = given.get("filterValues") or {}
-    asking = Asking(room, one, *names)
+    asking = Asking(room, one, names[0], names[1])
     shelf = asking.shelf
     if related_to:
         found = related.beside(one.trained, shelf, names[1] or "")
         scores = influence.ordered(found, shelf, one.config)
     else:
-        plain = shelf.widened(one.trained.blend.score(one.trained.history(names[0] or "")))
+        record = people.record(one.trained, asking)
+        plain = shelf.widened(batch_lines.for_user(one.trained, names[0] or "", record))
         weight, days = exploration.read(room, one.config)
         random = np.random.default_rng(zlib.crc32((names[0] or "").encode()))
         scores = exploration.mixed(asking, plain, weight, days, random)

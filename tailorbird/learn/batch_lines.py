@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,17 +28,31 @@ class Wanted:
     popular: bool = False  # the same for everybody
 
 
-def recommended(
-    trained: Trained, wanted: Wanted, given: Given, passes: np.ndarray | None
-) -> dict[str, Any]:
-    """The `output` of a line; `passes` is what its filter lets by. Invalid says what is wrong."""
-    found = _scores(trained, wanted, given)
+class Told(NamedTuple):
+    """What the store says of a line: the items its filter lets by, and its user's record."""
+
+    passes: np.ndarray | None = None
+    record: Given | None = None
+
+
+def recommended(trained: Trained, wanted: Wanted, given: Given, told: Told) -> dict[str, Any]:
+    """The `output` of a line; Invalid says what is wrong with it."""
+    found, passes = _scores(trained, wanted, given, told.record or {}), told.passes
     if wanted.ranks or given.get("itemList"):
         return _ranked(trained, found, passes, given)
     return _best(trained, wanted, found, passes, given)
 
 
-def _scores(trained: Trained, wanted: Wanted, given: Given) -> np.ndarray:
+def for_user(trained: Trained, user: str, record: Given) -> np.ndarray:
+    """A score of every item; somebody without a history goes by what is known of him."""
+    history = trained.history(user)
+    found = trained.blend.score(history)
+    if trained.people is not None and not len(history):
+        found = found + trained.people.lift(record)
+    return found
+
+
+def _scores(trained: Trained, wanted: Wanted, given: Given, record: Given) -> np.ndarray:
     """A score of every item for the line's user, or beside its item."""
     if wanted.beside:
         item = trained.items.find(text(given, "itemId"))
@@ -47,7 +61,7 @@ def _scores(trained: Trained, wanted: Wanted, given: Given) -> np.ndarray:
         return trained.blend.scorers["items"].similar(item)  # type: ignore[attr-defined]
     if wanted.popular:
         return trained.blend.score(NO_HISTORY)
-    return trained.blend.score(trained.history(text(given, "userId")))
+    return for_user(trained, text(given, "userId"), record)
 
 
 def belonging(

@@ -22,7 +22,7 @@ import tailorbird
 from tailorbird import ids
 from tailorbird.errors import Invalid, NotFound, Unavailable
 from tailorbird.learn import batch, batch_executor
-from tailorbird.learn.batch_lines import Given, Wanted
+from tailorbird.learn.batch_lines import Given, Told, Wanted
 from tailorbird.learn.room import Learn
 from tailorbird.spark_context import ERROR_CHARACTERS
 from tailorbird.spark_context import opened as spark_opened
@@ -66,11 +66,11 @@ class Spark:
     def slots(self) -> int:
         return max(1, int(self.context.defaultParallelism))
 
-    def plan(self, asked: Wanted, passes: Callable[[Given], np.ndarray | None]) -> batch.Plan:
+    def plan(self, asked: Wanted, tell: Callable[[Given], Told]) -> batch.Plan:
         """Pieces of some lines for every slot."""
 
         def answer(given: list[Given]) -> list[dict[str, Any]]:
-            lines = [_line(passes, one) for one in given]
+            lines = [_line(tell, one) for one in given]
             task = partial(batch_executor.answered, self.model, asked)
             return [one for found in self._map(task, _cut(lines, TASK_LINES)) for one in found]
 
@@ -94,11 +94,11 @@ class Spark:
             raise Unavailable(f"Spark: {(found or [text])[-1][:ERROR_CHARACTERS]}") from None
 
 
-def _line(passes: Callable[[Given], np.ndarray | None], given: Given) -> batch_executor.Line:
+def _line(tell: Callable[[Given], Told], given: Given) -> batch_executor.Line:
     try:
-        return batch_executor.line(given, passes(given))
+        return batch_executor.line(given, tell(given))
     except (Invalid, NotFound) as error:
-        return batch_executor.Line(given, None, error.message)
+        return batch_executor.Line(given, error=error.message)
 
 
 def _cut(many: Sequence[Any], size: int) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tailorbird.errors import Invalid, NotFound
-from tailorbird.learn import deployed
+from tailorbird.learn import deployed, people
 from tailorbird.learn.asking import Asking
 from tailorbird.learn.models.interactions import History
 from tailorbird.learn.recipes.recipe import RELATED_ITEMS
@@ -34,7 +34,11 @@ def explain(room: Learn, arn: str, user_id: str, item_id: str) -> dict[str, Any]
             "by events alone wait for the next training"
         )
     history = asking.history
-    scores = asking.shelf.widened(one.trained.blend.score(history))
+    newcomer = people.parts_of(asking)
+    scores = one.trained.blend.score(history)
+    for part in newcomer.values():
+        scores = scores + part
+    scores = asking.shelf.widened(scores)
     person = asking.person
     answer = {
         "campaign": arn,
@@ -58,20 +62,23 @@ def explain(room: Learn, arn: str, user_id: str, item_id: str) -> dict[str, Any]
     return answer | {
         "seen": seen,
         "seenPenalty": one.trained.blend.seen_penalty if seen else 0.0,
-        "models": _models(one, history, number),
+        "models": _models(one, history, newcomer, number),
         "history": _history(one, history, number),
     }
 
 
-def _models(one: deployed.Deployed, history: History, number: int) -> list[dict[str, Any]]:
-    """What each model of the blend adds to the score, the most first, and its own rank."""
+def _models(
+    one: deployed.Deployed, history: History, newcomer: dict[str, np.ndarray], number: int
+) -> list[dict[str, Any]]:
+    """What each model of the blend, and what is known of somebody without a history, adds to the
+    score, the most first, and its own rank."""
     found = []
-    for name, added in one.trained.blend.parts(history).items():
+    for name, added in (one.trained.blend.parts(history) | newcomer).items():
         rank = int((added > added[number]).sum()) + 1
         found.append(
             {
                 "model": name,
-                "weight": one.trained.blend.weights[name],
+                "weight": one.trained.blend.weights.get(name, 1.0),
                 "adds": round(float(added[number]), DECIMALS),
                 "rank": rank,
             }

@@ -21,6 +21,7 @@ from tailorbird.learn import (
     deployed,
     exploration,
     influence,
+    people,
     promotions,
     quick,
     related,
@@ -275,8 +276,9 @@ def _scores(asking: Asking, request: dict[str, Any]) -> np.ndarray:
     if kind == POPULAR_ITEMS:
         return asking.shelf.widened(trained.blend.score(artifacts.NO_HISTORY))
     scores = trained.blend.score(asking.history)
-    lift = contexts.lift(trained, request.get("context") or {})
-    return asking.shelf.widened(scores if lift is None else scores + lift)
+    for lift in (people.lift(asking), contexts.lift(trained, request.get("context") or {})):
+        scores = scores if lift is None else scores + lift
+    return asking.shelf.widened(scores)
 
 
 def _similar(asking: Asking) -> np.ndarray:

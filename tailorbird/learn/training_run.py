@@ -24,6 +24,7 @@ from tailorbird.learn import (
     neural,
     objectives,
     parts,
+    people,
     percentiles,
     segment_quality,
     trend_quality,
@@ -100,8 +101,12 @@ def _run(spec: dict[str, Any], said: Said) -> dict[str, Any]:
     }
     paths = [Path(path) for path in spec["parts"]]
     arrays |= contexts.fit(paths, spec["context"], data.items)
+    known, newcomers = people.fit(spec, found.recipe, final, data)
+    arrays |= known
+    about |= newcomers
     artifacts.save(Path(spec["out"]), data, final, about, HISTORY_ROWS, arrays)
     return found.quality | {
+        **newcomers,
         "recipe": found.recipe.arn,
         "warnings": material.warnings(data),
         "interactions": len(data),

@@ -12,11 +12,17 @@ from sqlalchemy.engine import Connection
 from tailorbird.errors import Invalid
 from tailorbird.learn import actions, catalogue, datasets, parts, records, solutions, tables_out
 from tailorbird.learn.metadata import ID_COLUMN, NUMERIC
-from tailorbird.learn.recipes.recipe import PERSONALIZED_ACTIONS, Recipe
+from tailorbird.learn.recipes.recipe import (
+    PERSONALIZED_ACTIONS,
+    PERSONALIZED_RANKING,
+    USER_PERSONALIZATION,
+    Recipe,
+)
 from tailorbird.learn.room import Learn
 from tailorbird.learn.schemas import Schema
 from tailorbird.learn.tables import learn_datasets, learn_parts
 
+BY_USERS = (PERSONALIZED_ACTIONS, PERSONALIZED_RANKING, USER_PERSONALIZATION)
 NAME, TEXTUAL, CATEGORICAL = "name", "textual", "categorical"
 
 
@@ -76,18 +82,28 @@ def of(
         found: dict[str, Any] = {"items": items, "metadata": {}}
         if items is not None and schema is not None:
             found["metadata"] = _restricted(Path(items), schema, definition)
+        if recipe.type not in BY_USERS:
+            return found
+        found["users"] = _users(room, conn, group, definition, folder / "users.npz")
         if recipe.type != PERSONALIZED_ACTIONS:
             return found
         found["actions"] = tables_out.export(room, conn, group, "ACTIONS", folder / "actions.npz")
-        users = tables_out.export(room, conn, group, "USERS", folder / "users.npz")
         uris = _uris(conn, group)
-        people = datasets.schema_of(conn, group, "USERS")
-    if users is not None and people is not None:
-        _restricted(Path(users), people, definition, keep_texts=False)
     live = folder / "actions-live.npz"
     actions.export(room, group, live)
     fetched = [str(stack.enter_context(room.objects.fetch(uri))) for uri in uris]
-    return found | {"users": users, "action_parts": [*fetched, str(live)]}
+    return found | {"action_parts": [*fetched, str(live)]}
+
+
+def _users(
+    room: Learn, conn: Connection, group: str, definition: dict[str, Any], path: Path
+) -> str | None:
+    """The Users dataset without texts and without what is left out."""
+    users = tables_out.export(room, conn, group, "USERS", path)
+    schema = datasets.schema_of(conn, group, "USERS")
+    if users is not None and schema is not None:
+        _restricted(Path(users), schema, definition, keep_texts=False)
+    return users
 
 
 def roles(schema: Schema, wanted: list[str]) -> dict[str, str]:
