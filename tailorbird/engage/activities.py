@@ -108,6 +108,13 @@ def runs(conn: Connection, campaign_id: str) -> int:
     return 0 if last is None else int(last) + 1
 
 
+def begun(conn: Connection, campaign_id: str) -> set[str]:
+    """The treatments of a campaign that have runs which do not wait any more."""
+    c = t.activities.c
+    query = sa.select(c.treatment_id).where(c.campaign_id == campaign_id, c.state != PENDING)
+    return set(conn.execute(query.distinct()).scalars())
+
+
 def open_states(conn: Connection, campaign_id: str) -> dict[str, list[str]]:
     """States of a campaign's open runs, by treatment."""
     c = t.activities.c

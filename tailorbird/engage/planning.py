@@ -47,12 +47,18 @@ def again(
     *,
     rescheduled: bool,
 ) -> None:
-    """Bring runs that wait in line with a new version of their campaign."""
+    """Bring runs that wait in line with a new version of their campaign.
+
+    A treatment whose runs are over has none again unless the campaign gets another schedule.
+    """
     held = {activity["treatment_id"]: activity for activity in waiting}
-    run = waiting[0]["run"] if waiting else activities.runs(conn, campaign["id"])
+    begun, next_run = activities.begun(conn, campaign["id"]), activities.runs(conn, campaign["id"])
     for treatment_id in treatments.ids(campaign["body"]):
         known = held.pop(treatment_id, None)
-        like = known or (waiting[0] if waiting else None)
+        if known is None and treatment_id in begun and not rescheduled:
+            continue
+        like = known or (waiting[0] if waiting and treatment_id not in begun else None)
+        run = next_run if like is None else like["run"]
         if rescheduled or like is None:
             anchor = scheduled = _first(room, campaign, treatment_id)
         else:

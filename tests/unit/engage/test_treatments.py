@@ -137,3 +137,21 @@ def test_the_ledger_of_a_campaign_spans_its_treatments(
     made = campaign(engage, app_id, AdditionalTreatments=[{"SizePercent": 50}])
     all_over(engage, made)
     assert len(ledger.activities_of(engage, made["Id"])) == 2
+
+
+def test_an_update_plans_no_run_again_of_a_treatment_that_is_through(
+    engage: Engage, app_id: str, worker: Worker
+) -> None:
+    """One treatment is sent at once, another waits for its own hour."""
+    put(engage, app_id, *({"Id": f"e{n}"} for n in range(50)))
+    later = {"SizePercent": 40, "Schedule": {"StartTime": "2026-12-01T00:00:00Z"}}
+    made = campaign(engage, app_id, AdditionalTreatments=[later])
+    wait_for(lambda: runs(engage, made)["0"]["State"] == "COMPLETED")
+    where = {"ApplicationId": app_id, "CampaignId": made["Id"]}
+    for wanted in ({"IsPaused": True}, {"Name": "other"}, {"IsPaused": False}):
+        request = {**where, "WriteCampaignRequest": wanted}
+        campaigns.update_campaign(engage, CALLER, request)
+        found = activities.get_campaign_activities(engage, CALLER, where)["ActivitiesResponse"]
+        assert sorted((a["TreatmentId"], a["State"]) for a in found["Item"]) == [
+            ("0", "COMPLETED"), ("1", "PENDING"),
+        ]  # fmt: skip
