@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
-SCANNER := tailorbird/prepare/scan.c tailorbird/prepare/scan_json.h
+SCANNER := $(wildcard tailorbird/prepare/scan*.[ch])
 ARGS ?=
 
 .PHONY: setup demo test check format bench docs constraints clean

@@ -17,7 +17,11 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = "tailorbird/prepare"
-SOURCES = ("scan_json.h", "scan.c")  # the last one is compiled; native.py knows them too
+SOURCES = (
+    "scan_json.h",
+    "scan_values.h",
+    "scan.c",
+)  # the last one is compiled; native.py knows them too
 LIBRARY = "scan.so"
 FLAGS = ("-std=c11", "-O2", "-shared", "-fPIC")
 COMPILERS = ("cc", "gcc", "clang")

@@ -16,12 +16,20 @@ from typing import Any
 
 from tailorbird.prepare import csv_text
 from tailorbird.prepare.counts import SAMPLES, Counts
-from tailorbird.prepare.mapping import ID_MAX_CHARACTERS, SECONDS_MAX, Dataset
+from tailorbird.prepare.mapping import (
+    ID_MAX_CHARACTERS,
+    SECONDS_MAX,
+    TEXT_MAX_CHARACTERS,
+    Column,
+    Dataset,
+)
 
 LIBRARY = Path(__file__).with_name("scan.so")
-SOURCES = [Path(__file__).with_name(name) for name in ("scan_json.h", "scan.c")]
-USERS_MAX, KEYS_MAX, COLUMNS_MAX = 4, 8, 8  # as in scan.c
+SOURCES = [Path(__file__).with_name(name) for name in ("scan_json.h", "scan_values.h", "scan.c")]
+USERS_MAX, KEYS_MAX, COLUMNS_MAX = 4, 8, 16  # as in scan.c
+STEPS_MAX, PATHS_MAX = 4, 4  # as in scan_values.h
 KINDS = ("user", "item", "event", "seconds", "moment", "anonymous")  # of columns, in its order
+VALUES = {"string": 0, "int": 1, "long": 1, "float": 2, "double": 2, "boolean": 3}
 HANDED_MAX = 1_024  # lines that go back at once
 HANDED_FIELDS = 4
 ROOM_BYTES = 256 * 1024  # for rows, at once
@@ -30,6 +38,14 @@ REASONS = ("event_not_wanted", "no_event", "no_user_id")  # those it counts, in 
 
 class Text(ctypes.Structure):
     _fields_ = [("text", c_char_p), ("length", c_size_t)]
+
+
+class _Path(ctypes.Structure):
+    _fields_ = [("steps", Text * STEPS_MAX), ("count", c_size_t), ("in_entry", c_size_t)]
+
+
+class _Value(ctypes.Structure):
+    _fields_ = [("paths", _Path * PATHS_MAX), ("count", c_size_t), ("kind", c_size_t)]
 
 
 class _Mapping(ctypes.Structure):
@@ -45,12 +61,14 @@ class _Mapping(ctypes.Structure):
         ("inners", c_size_t),
         ("columns", c_size_t * COLUMNS_MAX),
         ("column_count", c_size_t),
+        ("values", _Value * COLUMNS_MAX),
         ("needs_anonymous", c_size_t),
         ("literal", c_size_t),
         ("events", POINTER(Text)),
         ("types", POINTER(Text)),
         ("event_count", c_size_t),
         ("id_max", c_size_t),
+        ("text_max", c_size_t),
         ("seconds_max", c_int64),
         ("now", c_double),
     ]
@@ -144,7 +162,7 @@ def covers(dataset: Dataset) -> bool:
         not dataset.latest
         and not dataset.types
         and bool(dataset.events)
-        and all(column.kind in KINDS for column in dataset.columns)
+        and all(map(_is_known, dataset.columns))
         and all(len(path.outer) == 1 for path in outer)
         and all(len(path.outer) == 2 and path.outer[0] == "properties" for path in dataset.item)
         and all(len(path.inner) == 1 for path in dataset.item if path.inner is not None)
@@ -155,12 +173,23 @@ def covers(dataset: Dataset) -> bool:
     )
 
 
+def _is_known(column: Column) -> bool:
+    if column.kind in KINDS:
+        return True
+    steps = max(len(path.inner or path.outer) for path in column.paths)
+    return column.kind in VALUES and len(column.paths) <= PATHS_MAX and steps <= STEPS_MAX
+
+
 def _mapping(dataset: Dataset, now: float) -> _Mapping:
     flat, inner = _keys(dataset)
     users = [path.outer[0] for path in dataset.user]
     types = dict(dataset.event_types)
     events = dataset.events
-    kinds = [KINDS.index(column.kind) for column in dataset.columns]
+    values = [column for column in dataset.columns if column.kind not in KINDS]
+    kinds = [
+        len(KINDS) + values.index(column) if column in values else KINDS.index(column.kind)
+        for column in dataset.columns
+    ]
     return _Mapping(
         anonymous=_text(dataset.anonymous[0].outer[0] if dataset.anonymous else ""),
         time=_text(dataset.time.outer[0]),
@@ -173,15 +202,25 @@ def _mapping(dataset: Dataset, now: float) -> _Mapping:
         inners=len(inner),
         columns=(c_size_t * COLUMNS_MAX)(*kinds),
         column_count=len(kinds),
+        values=(_Value * COLUMNS_MAX)(*map(_value, values)),
         needs_anonymous=dataset.needs_anonymous,
         literal=dataset.literal,
         events=_texts(events, len(events)),
         types=_texts([csv_text.field(types.get(name, name)) for name in events], len(events)),
         event_count=len(events),
         id_max=ID_MAX_CHARACTERS,
+        text_max=TEXT_MAX_CHARACTERS,
         seconds_max=SECONDS_MAX,
         now=now,
     )
+
+
+def _value(column: Column) -> _Value:
+    paths = [
+        _Path(_texts(path.inner or path.outer, STEPS_MAX), len(path.inner or path.outer), inside)
+        for path, inside in ((path, path.inner is not None) for path in column.paths)
+    ]
+    return _Value((_Path * PATHS_MAX)(*paths), len(paths), VALUES[column.kind])
 
 
 def _keys(dataset: Dataset) -> tuple[list[str], list[str]]:

@@ -2,12 +2,12 @@
 
    quick.py and rule.py say what a call becomes; this is the same for calls as nearly all are, and
    decides nothing else. A line is decided when it is strict JSON (scan_json.h) and what the mapping
-   looks at is as usual; what is not sure is UNSURE, and the line is handed back untouched. Nothing
-   is written before there is room for the whole of it.
+   looks at is as usual; what is not sure is UNSURE, and the line is handed back untouched. No cell
+   is written before there is room for it.
 
    native.py has the same structures; SOURCE ties a library to the text it was made of. */
 
-#include "scan_json.h"
+#include "scan_values.h"
 
 #ifndef SOURCE
 #define SOURCE ""
@@ -16,7 +16,7 @@
 enum {
     USERS_MAX = 4,     /* names of the user's fields */
     KEYS_MAX = 8,      /* names of the item's fields, in a call and in an entry each */
-    COLUMNS_MAX = 8,
+    COLUMNS_MAX = 16,
     ENTRIES_MAX = 256, /* of a call's array */
     SECONDS_TEXT = 20, /* characters of any 64-bit number */
     LEAP_DAYS_TO_1969 = 1969 / 4 - 1969 / 100 + 1969 / 400,
@@ -32,18 +32,19 @@ struct mapping {
     struct text item[KEYS_MAX];         /* in properties, likewise */
     struct text inner[KEYS_MAX];        /* in an entry of the array, likewise */
     size_t users, items, inners;
-    size_t columns[COLUMNS_MAX], column_count;
+    size_t columns[COLUMNS_MAX], column_count; /* from COLUMN_KINDS on: of the values */
+    struct value values[COLUMNS_MAX];
     size_t needs_anonymous; /* or no row */
     size_t literal;         /* an empty text is an id, and times have milliseconds */
     const struct text *events; /* names as they are sent */
     const struct text *types;  /* and as they are written, quoted where CSV needs it */
     size_t event_count;
-    size_t id_max;       /* bytes: so many are never more characters */
+    size_t id_max, text_max; /* bytes: so many are never more characters */
     int64_t seconds_max; /* a time is before it */
     double now;          /* epoch seconds */
 };
 
-enum verdict { EVENT_NOT_WANTED, NO_EVENT, NO_USER_ID, REASONS, NOTHING = REASONS, ROWS, UNSURE };
+enum verdict { EVENT_NOT_WANTED, NO_EVENT, NO_USER_ID, REASONS, NOTHING, ROWS, UNSURE, FULL };
 
 struct handed {
     uint64_t from, to; /* of the line in the data, without its newline */
@@ -67,26 +68,25 @@ struct work {
 /* ---- the rule -------------------------------------------------------------------------------- */
 
 struct call {
+    struct member whole;
     struct text cells[COLUMN_KINDS]; /* of its rows; their item's is one of the items */
     struct text items[ENTRIES_MAX];
+    struct member entries[ENTRIES_MAX]; /* that they are of, when they are of the array */
     size_t count; /* of items */
     int64_t seconds;
+    unsigned char digits[SECONDS_TEXT]; /* of them */
 };
 
-/* An id that CSV needs no quotes for: a text, or a whole number from 0. */
+/* An id: a text, or a whole number from 0. */
 static int is_id(const struct mapping *mapping, const struct member *member, struct text *id)
 {
-    if (!is_text(member, id)) {
-        if (is_missing(member)) return 0;
-        id->from = member->from;
-        id->length = (size_t)(member->to - member->from);
-        for (size_t n = 0; n < id->length; n++)
-            if (!is_digit(id->from[n])) return 0;
-    }
-    return id->length && id->length <= mapping->id_max && !memchr(id->from, ',', id->length);
+    if (is_text(member, id)) return id->length && text_cell(member, mapping->id_max, id) == ONE;
+    if (is_missing(member)) return 0;
+    *id = token_of(member);
+    for (size_t n = 0; n < id->length; n++)
+        if (!is_digit(id->from[n])) return 0;
+    return 1;
 }
-
-enum found { NONE, ONE, ODD };
 
 /* The first of the members that holds an id; those before it must be missing or empty. */
 static enum found first_id(const struct mapping *mapping, const struct member *members,
@@ -114,12 +114,13 @@ static int are_items(const struct mapping *mapping, const struct member *array, 
     if (*(at = after_space(at + 1, end)) == ']') return 1;
     for (;;) {
         struct member members[KEYS_MAX];
+        place from = after_space(at, end);
         set_names(members, mapping->inner, mapping->inners);
         if (call->count == ENTRIES_MAX) return 0;
-        at = after_members(after_space(at, end), end, members, mapping->inners);
+        at = after_members(from, end, members, mapping->inners);
         if (!at || first_id(mapping, members, mapping->inners, &call->items[call->count]) != ONE)
             return 0;
-        call->count++;
+        call->entries[call->count++] = (struct member){{NULL, 0}, from, at};
         if (*(at = after_space(at, end)) == ']') return 1;
         at++; /* the comma: the array has been read before */
     }
@@ -139,6 +140,7 @@ static int has_items(const struct mapping *mapping, const struct member *propert
         return 0;
     if (!is_missing(array) && !are_items(mapping, array, call)) return 0;
     if (call->count) return 1;
+    call->entries[0].from = NULL;
     return first_id(mapping, members, mapping->items, &call->items[call->count++]) == ONE;
 }
 
@@ -185,6 +187,16 @@ static int64_t seconds_of(struct text text)
     return ((day * 24 + hour) * 60 + minute) * 60 + second;
 }
 
+static struct text digits_of(int64_t number, unsigned char *room)
+{
+    unsigned char *end = room + SECONDS_TEXT, *first = end;
+
+    if (number < 0) number = 0;
+    do *--first = (unsigned char)('0' + number % 10);
+    while (number /= 10);
+    return (struct text){first, (size_t)(end - first)};
+}
+
 /* Epoch seconds of a call's time; -1: not sure. */
 static int64_t time_of(const struct mapping *mapping, const struct member *time,
                        struct text *moment)
@@ -213,8 +225,9 @@ static enum verdict decide(const struct mapping *mapping, place at, place end, s
     size_t n;
 
     set_names(users, mapping->user, mapping->users);
-    at = after_members(after_space(at, end), end, members, 4 + mapping->users);
-    if (!at || after_space(at, end) != end) return UNSURE;
+    call->whole.from = after_space(at, end);
+    call->whole.to = after_members(call->whole.from, end, members, 4 + mapping->users);
+    if (!call->whole.to || after_space(call->whole.to, end) != end) return UNSURE;
     if (is_missing(event) || *event->from != '"') {
         if (is_missing(users) && is_missing(time) && is_missing(properties)) return UNSURE;
         return NO_EVENT;
@@ -230,46 +243,40 @@ static enum verdict decide(const struct mapping *mapping, place at, place end, s
     found = first_id(mapping, anonymous, 1, &call->cells[ANONYMOUS]);
     if (found == ODD || (found == NONE && mapping->needs_anonymous)) return UNSURE;
     call->seconds = time_of(mapping, time, &call->cells[MOMENT]);
+    call->cells[SECONDS] = digits_of(call->seconds, call->digits);
     call->count = 0;
     return call->seconds >= 0 && has_items(mapping, properties, call) ? ROWS : UNSURE;
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-static struct text digits_of(int64_t number, unsigned char *room)
+/* The text of a column in a call's row; 0: not sure. */
+static int has_cell(const struct mapping *mapping, const struct call *call, size_t row,
+                    size_t column, struct text *cell)
 {
-    unsigned char *end = room + SECONDS_TEXT, *first = end;
-
-    do *--first = (unsigned char)('0' + number % 10);
-    while (number /= 10);
-    return (struct text){first, (size_t)(end - first)};
+    if (column == ITEM) *cell = call->items[row];
+    else if (column < COLUMN_KINDS) *cell = call->cells[column];
+    else return value_cell(&mapping->values[column - COLUMN_KINDS], &call->whole,
+                           &call->entries[row], mapping->text_max, cell) != ODD;
+    return 1;
 }
 
-/* Bytes that a call's rows take. */
-static size_t bytes_of(const struct mapping *mapping, struct call *call)
+/* All rows of a call, or the verdict why not; then what was written does not count. */
+static enum verdict put_rows(const struct mapping *mapping, const struct call *call,
+                             unsigned char *out, size_t room, size_t *bytes)
 {
-    size_t bytes = 0;
-
-    for (size_t n = 0; n < call->count; n++) {
-        call->cells[ITEM] = call->items[n];
-        for (size_t column = 0; column < mapping->column_count; column++)
-            bytes += call->cells[mapping->columns[column]].length + 1;
-    }
-    return bytes;
-}
-
-static void put_rows(const struct mapping *mapping, struct call *call, unsigned char *out)
-{
-    for (size_t n = 0; n < call->count; n++) {
-        call->cells[ITEM] = call->items[n];
-        for (size_t column = 0; column < mapping->column_count; column++) {
-            struct text cell = call->cells[mapping->columns[column]];
-            if (cell.length) memcpy(out, cell.from, cell.length);
-            out += cell.length;
-            *out++ = ',';
+    *bytes = 0;
+    for (size_t row = 0; row < call->count; row++) {
+        for (size_t n = 0; n < mapping->column_count; n++) {
+            struct text cell;
+            if (!has_cell(mapping, call, row, mapping->columns[n], &cell)) return UNSURE;
+            if (cell.length >= room - *bytes) return FULL;
+            if (cell.length) memcpy(out + *bytes, cell.from, cell.length);
+            *bytes += cell.length;
+            out[(*bytes)++] = n + 1 < mapping->column_count ? ',' : '\n';
         }
-        out[-1] = '\n';
     }
+    return ROWS;
 }
 
 static void count_rows(struct work *work, const struct call *call, double now)
@@ -296,7 +303,6 @@ void tailorbird_scan(const struct mapping *mapping, const unsigned char *data, s
 
     while (at < end && work->handed_count < work->handed_max) {
         place line_end = memchr(at, '\n', (size_t)(end - at)), next;
-        unsigned char digits[SECONDS_TEXT];
         struct call call;
         enum verdict verdict;
         size_t bytes = 0;
@@ -304,14 +310,14 @@ void tailorbird_scan(const struct mapping *mapping, const unsigned char *data, s
         next = line_end ? line_end + 1 : end;
         if (!line_end) line_end = end;
         verdict = at == line_end ? NOTHING : decide(mapping, at, line_end, &call);
-        if (verdict == ROWS) {
-            call.cells[SECONDS] = digits_of(call.seconds, digits);
-            bytes = bytes_of(mapping, &call);
+        if (verdict == ROWS)
+            verdict = put_rows(mapping, &call, work->out + work->written,
+                               work->room - work->written, &bytes);
+        if (verdict == FULL) {
+            if (work->written) break;
+            verdict = UNSURE; /* there will never be room */
         }
-        if (bytes > work->room) verdict = UNSURE;
         if (verdict == ROWS) {
-            if (bytes > work->room - work->written) break;
-            put_rows(mapping, &call, work->out + work->written);
             work->written += bytes;
             count_rows(work, &call, mapping->now);
         } else if (verdict < REASONS && !work->show[verdict]) {
