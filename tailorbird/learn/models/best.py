@@ -2,7 +2,8 @@
 
 import numpy as np
 
-GROUPS_EACH = 64  # scores that share one maximum, for a bound below which nothing can be best
+GROUP_SIZES = (64, 16, 4)  # scores that share one maximum: a bound below which nothing is best
+SORTED = 4_096  # scores: so few are sorted quicker than they are parted
 FEW = 8  # times what is wanted: as many candidates may simply be sorted
 
 
@@ -14,7 +15,7 @@ def top(scores: np.ndarray, count: int) -> np.ndarray:
     candidates = np.flatnonzero(scores >= _bound(scores, count))
     if len(candidates) > FEW * count:
         values = scores[candidates]
-        candidates = candidates[values >= np.partition(values, -count)[-count]]
+        candidates = candidates[values >= _at(values, count)]
     if len(candidates) < count:  # not a number is never above a bound
         candidates = np.arange(len(scores))
     return candidates[np.argsort(-scores[candidates], kind="stable")[:count]]
@@ -24,7 +25,7 @@ def among_best(scores: np.ndarray, count: int) -> np.ndarray:
     """The same items as `top` gives, in catalogue order."""
     if len(scores) <= count:
         return np.arange(len(scores))
-    least = np.partition(scores, -count)[-count]
+    least = _at(scores, count)
     chosen = scores > least
     equal = np.flatnonzero(scores == least)
     chosen[equal[: count - np.count_nonzero(chosen)]] = True
@@ -33,8 +34,16 @@ def among_best(scores: np.ndarray, count: int) -> np.ndarray:
 
 def _bound(scores: np.ndarray, count: int) -> np.generic:
     """A score that at least `count` items reach."""
-    groups = len(scores) // GROUPS_EACH
-    if groups < count:
-        return np.partition(scores, -count)[-count]
-    highest = scores[: groups * GROUPS_EACH].reshape(GROUPS_EACH, groups).max(axis=0)
-    return np.partition(highest, -count)[-count]
+    for each in GROUP_SIZES:
+        groups = len(scores) // each
+        if groups >= count:
+            highest = scores[: groups * each].reshape(each, groups).max(axis=0)
+            return _at(highest, count)
+    return _at(scores, count)
+
+
+def _at(scores: np.ndarray, count: int) -> np.generic:
+    """The score of the item that is the `count`th best."""
+    if len(scores) <= SORTED:
+        return np.sort(scores)[-count]
+    return np.partition(scores, -count)[-count]

@@ -12,6 +12,19 @@ SECONDS_PER_DAY = 86_400.0
 
 
 @dataclass(frozen=True)
+class Recent:
+    """Newest items, by their numbers from the highest down, as `Rows.add` wants them."""
+
+    item: np.ndarray
+    place: np.ndarray  # of each: 0 for the newest
+
+    @classmethod
+    def of(cls, newest_first: np.ndarray) -> "Recent":
+        order = newest_first.argsort()[::-1]
+        return cls(newest_first[order], order)
+
+
+@dataclass(frozen=True)
 class History:
     """What one user did, oldest first, and the moment (epoch seconds) the answer is for."""
 
@@ -29,6 +42,14 @@ class History:
         place: dict[int, int] = {}
         places = [place.setdefault(item, len(place)) for item in self.item.tolist()]
         return np.array(list(place), dtype=np.int64), np.array(places, dtype=np.int64)
+
+    def recent(self, last: int) -> Recent:
+        """The newest `last` rows."""
+        return self._recent if len(self) <= last else Recent.of(self.item[-last:][::-1])
+
+    @cached_property
+    def _recent(self) -> Recent:
+        return Recent.of(self.item[::-1])
 
     def last(self, count: int) -> "History":
         return History(self.item[-count:], self.time[-count:], self.kind[-count:], self.now)

@@ -9,8 +9,8 @@ import numpy as np
 from scipy import linalg, sparse
 
 from tailorbird.learn.models.ids import Arrays
-from tailorbird.learn.models.interactions import History, Interactions
-from tailorbird.learn.models.rows import Rows, distinct
+from tailorbird.learn.models.interactions import History, Interactions, Recent
+from tailorbird.learn.models.rows import Rows, distinct, fading
 from tailorbird.learn.models.rules import lagged
 
 MIN_ITEM_ROWS = 5  # rarer items are left to the sparse models
@@ -31,11 +31,10 @@ class Linear:
     distinct: bool  # EASE knows sets: a repeated item votes once
 
     def score(self, history: History) -> np.ndarray:
-        items = history.item[-self.last :][::-1]
+        recent = history.recent(self.last)
         if self.distinct:
-            items = distinct(items)
-        votes = self.decay ** np.arange(len(items))
-        return self.rows.add(items, votes, self.size)
+            recent = Recent.of(distinct(history.item[-self.last :][::-1]))
+        return self.rows.add(recent, fading(self.decay, self.last), self.size)
 
     def arrays(self) -> Arrays:
         scalars = {

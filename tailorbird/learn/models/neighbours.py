@@ -7,8 +7,8 @@ from scipy import sparse
 
 from tailorbird.learn.models.best import among_best
 from tailorbird.learn.models.ids import Arrays
-from tailorbird.learn.models.interactions import History, Interactions
-from tailorbird.learn.models.rows import Rows, distinct, pair_counts
+from tailorbird.learn.models.interactions import History, Interactions, Recent
+from tailorbird.learn.models.rows import Rows, distinct, fading, pair_counts
 from tailorbird.learn.models.rules import lagged
 
 KEEP = 200  # neighbours of an item
@@ -22,6 +22,9 @@ NEWEST_DECAY = 0.75
 SESSIONS = 100  # neighbour sessions that vote
 SESSION_SAMPLE = 1_000  # newest sessions looked at
 SESSION_LAST = 20  # newest items of a history that look for neighbours
+VOTES = np.arange(SESSION_LAST, 0, -1)  # by place, the newest first
+MARKS = 2.0 ** np.arange(SESSION_LAST - 1, -1, -1)  # a bit for each place
+QUICK_PAIRS = 8_000_000  # of users and items: for so many, ones are kept that make sums quick
 DENSE_USERS = 32  # times those found: of no more users than that, every one is counted
 
 
@@ -80,14 +83,13 @@ class ItemNeighbours:
         return cls(data.item_count, Rows.largest(together, keep))
 
     def score(self, history: History) -> np.ndarray:
-        items = history.item[-self.last :][::-1]
-        return self.rows.add(items, self.decay ** np.arange(len(items)), self.size)
+        return self.rows.add(history.recent(self.last), fading(self.decay, self.last), self.size)
 
     def beside_newest(self, history: History) -> np.ndarray:
         """The lists of a history joined, the newest counting most; no answer holds what was asked
         for, so nothing of the history is in it."""
         items = distinct(history.item[::-1])[:NEWEST]
-        scores = self.rows.add(items, NEWEST_DECAY ** np.arange(len(items)), self.size)
+        scores = self.rows.add(Recent.of(items), fading(NEWEST_DECAY, NEWEST), self.size)
         scores[history.item] = 0.0
         return scores
 
@@ -128,9 +130,7 @@ class SessionNeighbours:
         turned = sets.tocsc()
         order = _sorted_within(turned.indptr, age_rank[turned.indices])
         by_item = Rows(
-            turned.indptr.astype(np.int64),
-            turned.indices[order].astype(np.int32),
-            np.zeros(0, dtype=np.float32),
+            turned.indptr.astype(np.int64), turned.indices[order].astype(np.int32), sets.data
         )
         by_user = Rows(sets.indptr.astype(np.int64), sets.indices.astype(np.int32), sets.data)
         seen = np.maximum(np.diff(turned.indptr), 1)
@@ -141,32 +141,50 @@ class SessionNeighbours:
         items = distinct(history.item[-SESSION_LAST:][::-1])
         if not len(items):
             return np.zeros(self.size, dtype=np.float32)
-        weights = 1.0 - np.arange(len(items)) / SESSION_LAST
-        people, voice = self._people(items, weights)
+        people, voice = self._people(items)
         if not len(people):
             return np.zeros(self.size, dtype=np.float32)
-        scores = self.by_user.votes(people, voice, self.size)
+        if self.by_user.quick:
+            scores = self.by_user.sums(people[::-1], voice[::-1], self.size)
+        else:
+            scores = self.by_user.votes(people, voice, self.size)
         scores *= self.idf
         return scores
 
-    def _people(self, items: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The users who share items most, and their voice: how strongly they share, less when the
-        newest item they share lies far back."""
+    def _people(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The users who share items most, by their numbers, and their voice: how strongly they
+        share, less when the newest item they share lies far back."""
+        count = len(self.by_user.starts) - 1
+        sharing = self.by_item.starts[items + 1] - self.by_item.starts[items]
+        found = int(np.minimum(sharing, SESSION_SAMPLE).sum())
+        if self.by_item.quick and count <= DENSE_USERS * found:
+            people, votes, nearest = self._counted(items, count)
+        else:
+            people, votes, nearest = self._sorted(items)
+        return people, votes * (1.0 - 0.1 * np.minimum(nearest, 9)) / SESSION_LAST
+
+    def _counted(self, items: np.ndarray, count: int) -> tuple[np.ndarray, ...]:
+        """With a place for every user: those who share most, their votes, the place of the newest
+        item they share. That is the highest bit of what they have of the marks."""
+        recent = Recent.of(items)
+        votes, marks = (
+            self.by_item.sums(recent.item, weights[recent.place], count, SESSION_SAMPLE)
+            for weights in (VOTES, MARKS)
+        )
+        best = np.flatnonzero(votes > 0.0)
+        best = best[among_best(votes[best], SESSIONS)]
+        return best, votes[best], SESSION_LAST - np.frexp(marks[best])[1]
+
+    def _sorted(self, items: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The same by the users found only."""
         who, sizes = self.by_item.columns_of(items, SESSION_SAMPLE)
         place = np.arange(len(items)).repeat(sizes)
-        if len(self.by_user.starts) > DENSE_USERS * len(who):
-            people, who = np.unique(who, return_inverse=True)
-            votes = np.bincount(who, weights[place])
-            best = np.arange(len(people))
-        else:
-            people = None
-            votes = np.bincount(who, weights[place])
-            best = np.flatnonzero(votes > 0.0)
-        best = best[among_best(votes[best], SESSIONS)]
+        people, who = np.unique(who, return_inverse=True)
+        votes = np.bincount(who, SESSION_LAST - place)
         nearest = np.empty(len(votes), dtype=np.int64)
         nearest[who[::-1]] = place[::-1]  # the last one stays
-        voice = votes[best] * (1.0 - 0.1 * np.minimum(nearest[best], 9))
-        return best if people is None else people[best], voice
+        best = among_best(votes, SESSIONS)
+        return people[best], votes[best], nearest[best]
 
     def arrays(self) -> Arrays:
         return {
@@ -180,9 +198,10 @@ class SessionNeighbours:
 
     @classmethod
     def load(cls, arrays: Arrays) -> "SessionNeighbours":
-        none = np.zeros(0, dtype=np.float32)
-        by_item = Rows(arrays["item_starts"], arrays["item_users"], none)
-        by_user = Rows(arrays["user_starts"], arrays["user_items"], none)
+        pairs = len(arrays["user_items"])
+        ones = np.ones(pairs if pairs <= QUICK_PAIRS else 0, dtype=np.float32)
+        by_item = Rows(arrays["item_starts"], arrays["item_users"], ones)
+        by_user = Rows(arrays["user_starts"], arrays["user_items"], ones)
         return cls(int(arrays["size"]), by_item, by_user, arrays["idf"])
 
 

@@ -1,6 +1,6 @@
 """Sparse item-to-item weights, one row for each item a history may hold."""
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy import sparse
@@ -11,6 +11,7 @@ except ImportError:  # they are not part of what scipy promises
     csc_matvec = csr_row_index = None
 
 from tailorbird.learn.models.ids import Arrays
+from tailorbird.learn.models.interactions import Recent
 
 
 class Rows:
@@ -52,27 +53,46 @@ class Rows:
             weights[n * keep : (n + 1) * keep] = row[best]
         return cls(starts, columns, weights)
 
-    def add(self, items: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
-        """The weighted sum of these items' rows, over the whole catalogue."""
-        starts = self._narrow_starts
-        if starts is None or self.weights.dtype != np.float32:
-            return self._add_in_steps(items, weights, size)
+    def add(self, recent: Recent, fading: np.ndarray, size: int) -> np.ndarray:
+        """The sum of these items' rows over the whole catalogue, weighted by place (`fading`)."""
+        pairs = self._pairs
+        if pairs is None or self.weights.dtype != np.float32:
+            return self._add_in_steps(recent.item, fading[recent.place, 0], size)
         total = np.zeros(size, dtype=np.float32)
-        if not len(items):
-            return total
-        # The kernel goes from bound to bound: from a row's first entry to its end, and from there
-        # to the first of the next row, which lies before it, so that there is nothing between.
-        order = items.argsort()[::-1]
-        bounds = _bounds(starts, items[order])
-        votes = np.zeros(len(bounds), dtype=np.float32)
-        votes[::2] = weights[order]
-        csc_matvec(size, len(bounds) - 1, bounds, self.columns, self.weights, votes, total)
+        if len(recent.item):
+            # The kernel goes from bound to bound: from a row's first entry to its end, and from
+            # there to the next row's first, which lies before it: there is nothing between.
+            bounds = pairs[recent.item].ravel()
+            votes = fading[recent.place].ravel()
+            csc_matvec(size, len(bounds) - 1, bounds, self.columns, self.weights, votes, total)
         return total
+
+    def sums(
+        self, items: np.ndarray, weights: np.ndarray, size: int, last: int | None = None
+    ) -> np.ndarray:
+        """The sum of the rows of these items, numbers from the highest down and none twice, each
+        weighted; of each row the `last`. For who has `quick`."""
+        assert self._pairs is not None
+        bounds = self._pairs[items]
+        if last is not None:
+            np.maximum(bounds[:, 0], bounds[:, 1] - last, out=bounds[:, 0])
+        votes = np.zeros((len(items), 2), dtype=np.float32)
+        votes[:, 0] = weights
+        total = np.zeros(size, dtype=np.float32)
+        csc_matvec(
+            size, 2 * len(items) - 1, bounds.ravel(), self.columns, self.weights, votes, total
+        )
+        return total
+
+    @property
+    def quick(self) -> bool:
+        """Whether `sums` can be asked."""
+        return self._pairs is not None and len(self.weights) == len(self.columns)
 
     def votes(self, items: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
         """The same where every entry weighs 1."""
         columns, counts = self.columns_of(items)
-        if self._narrow_starts is None:
+        if self._pairs is None:
             every = np.repeat(weights, counts)
             return np.bincount(columns, every, minlength=size).astype(np.float32)
         ends = np.zeros(len(items) + 1, dtype=np.int32)
@@ -86,25 +106,32 @@ class Rows:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The columns of these items' rows (of each the `last`) one after another, and how many
         each item has."""
-        starts = self._narrow_starts
-        bounds = _bounds(self.starts if starts is None else starts, items)
+        pairs = self._pairs
+        if pairs is None:
+            bounds = np.stack([self.starts[items], self.starts[items + 1]], axis=1)
+        else:
+            bounds = pairs[items]
         if last is not None:
-            np.maximum(bounds[::2], bounds[1::2] - last, out=bounds[::2])
-        counts = bounds[1::2] - bounds[::2]
-        if starts is None:
-            pairs = zip(bounds[::2].tolist(), bounds[1::2].tolist(), strict=True)
-            found = [self.columns[a:b] for a, b in pairs]
+            np.maximum(bounds[:, 0], bounds[:, 1] - last, out=bounds[:, 0])
+        counts = bounds[:, 1] - bounds[:, 0]
+        if pairs is None:
+            found = [self.columns[a:b] for a, b in bounds.tolist()]
             return np.concatenate(found or [self.columns[:0]]), counts
         columns = np.empty(counts.sum(), dtype=np.int32)
-        rows = np.arange(0, len(bounds), 2, dtype=np.int32)
-        csr_row_index(len(rows), rows, bounds, self.columns, self.columns, columns, columns)
+        rows = np.arange(0, 2 * len(items), 2, dtype=np.int32)
+        csr_row_index(
+            len(items), rows, bounds.ravel(), self.columns, self.columns, columns, columns
+        )
         return columns, counts
 
     @cached_property
-    def _narrow_starts(self) -> np.ndarray | None:
-        """`starts` as narrow as `columns`, as the kernels want it; None where there are none."""
+    def _pairs(self) -> np.ndarray | None:
+        """Where each row begins and ends, as narrow as `columns`, for the kernels; None where
+        there are none."""
         narrow = self.columns.dtype == np.int32 and self.starts[-1] <= np.iinfo(np.int32).max
-        return self.starts.astype(np.int32) if narrow and csr_row_index is not None else None
+        if not narrow or csr_row_index is None:
+            return None
+        return np.stack([self.starts[:-1], self.starts[1:]], axis=1).astype(np.int32)
 
     def _add_in_steps(self, items: np.ndarray, weights: np.ndarray, size: int) -> np.ndarray:
         begin, end = self.starts[items], self.starts[items + 1]
@@ -130,11 +157,13 @@ def distinct(items: np.ndarray) -> np.ndarray:
     return np.array(list(dict.fromkeys(items.tolist())), dtype=items.dtype)
 
 
-def _bounds(starts: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Where each of these rows begins and ends, one after another."""
-    bounds = np.empty(2 * len(items), dtype=starts.dtype)
-    bounds[::2], bounds[1::2] = starts[items], starts[items + 1]
-    return bounds
+@lru_cache(maxsize=64)
+def fading(decay: float, last: int) -> np.ndarray:
+    """What a row counts by its place, the newest 1; the second column is what the kernel adds of
+    the nothing between two rows."""
+    weights = np.zeros((last, 2), dtype=np.float32)
+    weights[:, 0] = decay ** np.arange(last)
+    return weights
 
 
 def pair_counts(

@@ -6,7 +6,7 @@ import numpy as np
 
 from tailorbird.learn.models.ids import Arrays
 from tailorbird.learn.models.interactions import History, Interactions
-from tailorbird.learn.models.rows import Rows, pair_counts
+from tailorbird.learn.models.rows import Rows, fading, pair_counts
 
 KEEP = 300  # rules an item
 
@@ -36,8 +36,7 @@ class Rules:
         return cls(data.item_count, Rows.largest(counts, KEEP), last, decay)
 
     def score(self, history: History) -> np.ndarray:
-        items = history.item[-self.last :][::-1]
-        return self.rows.add(items, self.decay ** np.arange(len(items)), self.size)
+        return self.rows.add(history.recent(self.last), fading(self.decay, self.last), self.size)
 
     def arrays(self) -> Arrays:
         scalars = {"size": self.size, "last": self.last, "decay": self.decay}

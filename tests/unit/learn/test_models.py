@@ -10,7 +10,7 @@ from tailorbird.learn import evaluation
 from tailorbird.learn.artifacts import NO_HISTORY
 from tailorbird.learn.models import linear, rows
 from tailorbird.learn.models.best import top
-from tailorbird.learn.models.blend import LATER_GAIN, Case, hold_out, search
+from tailorbird.learn.models.blend import LATER_GAIN, Case, hold_out
 from tailorbird.learn.models.ids import Ids, packed, unpacked
 from tailorbird.learn.models.interactions import SECONDS_PER_DAY, History, interactions
 from tailorbird.learn.models.neighbours import ItemNeighbours, SessionNeighbours
@@ -18,6 +18,7 @@ from tailorbird.learn.models.personal import Personal, Repeat
 from tailorbird.learn.models.popular import Popular
 from tailorbird.learn.models.rules import Rules
 from tailorbird.learn.models.scores import Ranked, honest_metrics, personalize_metrics
+from tailorbird.learn.models.search import search
 from tailorbird.learn.recipes import RECIPES
 from tailorbird.learn.recipes.recipe import Options
 
@@ -262,9 +263,9 @@ def test_rows_are_added_as_well_without_the_kernels_of_scipy(monkeypatch):
     history = data.history(0)
     quick = items.score(history), sessions.score(history)
     monkeypatch.setattr(rows, "csr_row_index", None)
-    items.rows.__dict__.pop("_narrow_starts")
+    items.rows.__dict__.pop("_pairs")
     for one in (sessions.by_user, sessions.by_item):
-        one.__dict__.pop("_narrow_starts")
+        one.__dict__.pop("_pairs")
     assert np.allclose(items.score(history), quick[0])
     assert np.allclose(sessions.score(history), quick[1])
 
@@ -312,3 +313,18 @@ def test_the_next_moment_counts_more_than_what_comes_later():
     first = data.item[data.offsets[cases[0].user] + len(cases[0].history)]
     assert dict(zip(cases[0].targets, cases[0].gains, strict=True))[first] == 1.0
     assert sorted(cases[0].gains)[:-1] == [LATER_GAIN] * (len(cases[0].targets) - 1)
+
+
+def test_sessions_that_share_most_are_the_same_counted_or_sorted():
+    random = np.random.default_rng(3)
+    data = interactions(
+        [f"u{n}" for n in random.integers(0, 400, 6_000)],
+        [f"i{n}" for n in random.integers(0, 90, 6_000)],
+        range(6_000),
+    )
+    sessions = SessionNeighbours.fit(data)
+    for user in range(40):
+        items = rows.distinct(data.history(user).item[-20:][::-1])
+        counted, by_sorting = sessions._counted(items, len(data.users)), sessions._sorted(items)
+        for one, other in zip(counted, by_sorting, strict=True):
+            assert np.array_equal(one, other)
