@@ -320,7 +320,7 @@ def _treatment_states(conn: Connection, row: Any) -> dict[str, dict[str, str]]:
         state = str(row["state"])
         if state == EXECUTING and activities.PENDING in mine and len(mine) == 1:
             state = SCHEDULED
-        elif state == EXECUTING and not mine:
+        elif not mine and (state == EXECUTING or running):
             state = COMPLETED
         states[treatment_id] = {"CampaignStatus": state}
     return states

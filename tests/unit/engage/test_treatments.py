@@ -150,7 +150,8 @@ def test_an_update_plans_no_run_again_of_a_treatment_that_is_through(
     where = {"ApplicationId": app_id, "CampaignId": made["Id"]}
     for wanted in ({"IsPaused": True}, {"Name": "other"}, {"IsPaused": False}):
         request = {**where, "WriteCampaignRequest": wanted}
-        campaigns.update_campaign(engage, CALLER, request)
+        shown = campaigns.update_campaign(engage, CALLER, request)["CampaignResponse"]
+        assert shown["DefaultState"] == {"CampaignStatus": "COMPLETED"}
         found = activities.get_campaign_activities(engage, CALLER, where)["ActivitiesResponse"]
         assert sorted((a["TreatmentId"], a["State"]) for a in found["Item"]) == [
             ("0", "COMPLETED"), ("1", "PENDING"),
