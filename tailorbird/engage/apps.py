@@ -18,7 +18,7 @@ from tailorbird.engage import tables as t
 from tailorbird.engage import transfer_tables as tt
 from tailorbird.engage.room import Engage
 from tailorbird.errors import Invalid, NotFound
-from tailorbird.store import Database, fetch
+from tailorbird.store import Database, Question, fetch
 
 _FIND = {
     dialect: "SELECT number, id, account, region, settings, denied FROM engage_apps"
@@ -77,11 +77,19 @@ def delete_app(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[st
 
 def find(conn: Connection, caller: Caller, application_id: str) -> App:
     """The application, if it is the caller's and in this region; NotFound otherwise."""
-    mine = (application_id, caller.account, caller.region)
-    found = fetch(conn, _FIND[conn.dialect.name], mine)
-    if not found:
+    return found(fetch(conn, *question(conn.dialect.name, caller, application_id)), application_id)
+
+
+def question(dialect: str, caller: Caller, application_id: str) -> Question:
+    """The question of `find`, to be asked together with others; `found` makes an answer of it."""
+    return _FIND[dialect], (application_id, caller.account, caller.region)
+
+
+def found(rows: list[tuple[Any, ...]], application_id: str) -> App:
+    """The application that was asked for; NotFound when there is none."""
+    if not rows:
         raise _missing(application_id)
-    return App(*found[0][:4], *(Database.load(document) for document in found[0][4:]))
+    return App(*rows[0][:4], *(Database.load(document) for document in rows[0][4:]))
 
 
 def find_for(conn: Connection, account: str, application_id: str) -> App:

@@ -34,19 +34,19 @@ _NAMES = f"SELECT pg_advisory_xact_lock({NAMES}, ?)"
 
 
 def questions(
-    db: Database, app: App, keys: list[str], people: Iterable[str], addresses: Iterable[str]
+    db: Database, app: int, keys: list[str], people: Iterable[str], addresses: Iterable[str]
 ) -> list[Question]:
     """What to ask for before reading what a write of some endpoints goes by."""
     if db.dialect != "postgresql":
         return []
     if len(keys) > FEW:
-        return [(db.sql(_ALONE), (app.number,))]
-    mine, given = str(app.number), texts(keys)
+        return [(db.sql(_ALONE), (app,))]
+    mine, given = str(app), texts(keys)
     return [
-        (db.sql(_SHARED), (app.number,)),
+        (db.sql(_SHARED), (app,)),
         (db.sql(_ENDPOINTS), (mine, given)),
-        (db.sql(_PEOPLE), (mine, texts(people), app.number, given)),
-        (db.sql(_ADDRESSES), (mine, texts(addresses), app.number, given)),
+        (db.sql(_PEOPLE), (mine, texts(people), app, given)),
+        (db.sql(_ADDRESSES), (mine, texts(addresses), app, given)),
     ]
 
 

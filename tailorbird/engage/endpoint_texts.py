@@ -7,6 +7,8 @@ from typing import NamedTuple
 from tailorbird.engage.bulk import GIVEN, one_of
 
 COLUMNS = "key, id, user_id, channel, address, opt_out, status, cohort, effective, created, body"
+# Documents come as they are written: the driver's way of reading one costs more than reading it.
+_AS_TEXT = {"sqlite": "", "postgresql": "::text"}
 _MINE = "FROM engage_endpoints WHERE app = ?"
 
 
@@ -21,10 +23,11 @@ class Texts(NamedTuple):
 
 def _texts(dialect: str) -> Texts:
     keys, people = one_of(dialect, "key"), one_of(dialect, "user_id")
+    text = _AS_TEXT[dialect]
     of_keys = f"{GIVEN[dialect]} UNION SELECT user_id {_MINE} AND {keys}"
     found = Texts(
-        endpoints=f"SELECT {COLUMNS} {_MINE} AND {keys}",
-        people="SELECT user_id, attributes FROM engage_users WHERE app = ?"
+        endpoints=f"SELECT {COLUMNS}{text} {_MINE} AND {keys}",
+        people=f"SELECT user_id, attributes{text} FROM engage_users WHERE app = ?"
         f" AND {one_of(dialect, 'user_id', of_keys)}",
         crowds=f"SELECT user_id {_MINE} AND {people} GROUP BY user_id HAVING count(*) > ?",
         take_over="UPDATE engage_endpoints SET status = 'INACTIVE' WHERE app = ?"

@@ -8,8 +8,8 @@ Rules: Pinpoint API reference, "EndpointRequest"; developer guide, "Auto-inactiv
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Connection
 
@@ -36,6 +36,16 @@ MAX_BATCH = 100
 ACCEPTED = "Accepted"
 Born = dict[str, tuple[int | None, float | None]]
 
+
+class Before(NamedTuple):
+    """What a write of some endpoints goes by."""
+
+    first: list[list[tuple[Any, ...]]]  # what was asked for besides
+    held: dict[str, Endpoint]  # those that are there, by key
+    people: dict[str, dict[str, Any]]  # attributes of their people and of those named
+    crowded: set[str]  # who may come to have too many endpoints
+
+
 _UPSERT = Bulk(
     "engage_endpoints",
     {
@@ -57,7 +67,7 @@ _UPSERT_USERS = Bulk(
 def update_endpoint(room: Engage, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
     item = {**request["EndpointRequest"], "Id": request["EndpointId"]}
     with room.writers, room.db.write() as conn:
-        write(room, conn, apps.find(conn, caller, request["ApplicationId"]), [item])
+        _write_of(room, conn, caller, request["ApplicationId"], [item])
     return _accepted(caller)
 
 
@@ -67,7 +77,7 @@ def update_endpoints_batch(room: Engage, caller: Caller, request: dict[str, Any]
     if len(items) > MAX_BATCH:
         raise Invalid(f"Item has {len(items)} endpoints; at most {MAX_BATCH} go in one batch")
     with room.writers, room.db.write() as conn:
-        write(room, conn, apps.find(conn, caller, request["ApplicationId"]), items)
+        _write_of(room, conn, caller, request["ApplicationId"], items)
     return _accepted(caller)
 
 
@@ -108,16 +118,42 @@ def write(
     """Merge endpoints into the caller's transaction. `born`: by key, the cohort and the creation
     of endpoints that are new here and were elsewhere before.
     """
-    now, limits = room.clock.now(), Limits.of(room.settings)
     keys = [key_of(item.get("Id")) for item in items]
-    held, people, crowded = _before(room, conn, app, keys, items)
+    _merge(room, conn, app, keys, items, _before(room, conn, app.number, keys, items), born or {})
+
+
+def _write_of(
+    room: Engage, conn: Connection, caller: Caller, application_id: str, items: list[dict[str, Any]]
+) -> None:
+    """Merge endpoints of a caller's application. What it is now is asked together with what is
+    there, once its number is known, which stays.
+    """
+    number = room.app_numbers.get(application_id)
+    if number is None:
+        app = apps.find(conn, caller, application_id)
+        room.app_numbers[application_id] = app.number
+        write(room, conn, app, items)
+        return
+    keys = [key_of(item.get("Id")) for item in items]
+    whose = apps.question(room.db.dialect, caller, application_id)
+    before = _before(room, conn, number, keys, items, [whose])
+    app = apps.found(before.first[0], application_id)
+    _merge(room, conn, app, keys, items, before, {})
+
+
+def _merge(
+    room: Engage, conn: Connection, app: App, keys: list[str], items: list[dict[str, Any]],
+    found: Before, born: Born,
+) -> None:  # fmt: skip
+    now, limits = room.clock.now(), Limits.of(room.settings)
+    held, people, crowded = found.held, found.people, found.crowded
     before = {key: endpoint.user_id for key, endpoint in held.items()}
     known = dict(people)
     for key, item in zip(keys, items, strict=True):
         endpoint = held.get(key)
         if endpoint is None:
             endpoint = held[key] = new(app.id, item["Id"], now)
-            cohort, created = (born or {}).get(key, (None, None))
+            cohort, created = born.get(key, (None, None))
             endpoint.cohort = endpoint.cohort if cohort is None else cohort
             endpoint.created = endpoint.created if created is None else created
         merge(endpoint, attributes.captured(app, item), people, now, limits)
@@ -131,31 +167,33 @@ def write(
 
 
 def _before(
-    room: Engage, conn: Connection, app: App, keys: list[str], items: list[dict[str, Any]]
-) -> tuple[dict[str, Endpoint], dict[str, dict[str, Any]], set[str]]:
-    """The endpoints that are there, the attributes of their people and of those named, and who
-    may come to have too many endpoints. From here on nobody else writes any of them.
-    """
+    room: Engage, conn: Connection, number: int, keys: list[str], items: list[dict[str, Any]],
+    first: Sequence[Question] = (),
+) -> Before:  # fmt: skip
+    """What is there, asked after `first`. From here on nobody else writes any of it."""
     named = Counter(_people(items))
     given, users = texts(keys), texts(named)
     limit = room.settings.engage_max_endpoints_per_user
     room_left = limit - max(named.values(), default=0)
     addresses = {str(item["Address"]) for item in items if item.get("Address")}
-    locks = endpoint_locks.questions(room.db, app, keys, named, addresses)
-    say, number = TEXTS[room.db.dialect], app.number
+    locks = endpoint_locks.questions(room.db, number, keys, named, addresses)
+    say = TEXTS[room.db.dialect]
     asked: list[Question] = [
+        *first,
         *locks,
         (say.endpoints, (number, given)),
         (say.people, (number, users, number, given)),
     ]
     if limit and named:
         asked.append((say.crowds, (number, users, room_left)))
-    found = ask(conn, asked)[len(locks) :]
+    answers = ask(conn, asked)
+    found = answers[len(first) + len(locks) :]
     endpoints = (of_row(room, row) for row in found[0])
     crowded = {row[0] for rows in found[2:] for row in rows}
     crowded |= {uid for uid, count in named.items() if limit and count > limit}
     people = {row[0]: room.db.load(row[1]) for row in found[1]}
-    return {endpoint.key: endpoint for endpoint in endpoints}, people, crowded
+    held = {endpoint.key: endpoint for endpoint in endpoints}
+    return Before(answers[: len(first)], held, people, crowded)
 
 
 def read_users(

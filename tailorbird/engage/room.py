@@ -44,6 +44,7 @@ class Engage:
     recommend: Recommend = field(default=_nothing_recommends, repr=False)
     event_names: dict[int, set[tuple[str, str]]] = field(default_factory=dict, repr=False)
     attribute_names: dict[int, dict[str, set[str]]] = field(default_factory=dict, repr=False)
+    app_numbers: dict[str, int] = field(default_factory=dict, repr=False)  # they never change
     writers: Semaphore = field(default_factory=lambda: Semaphore(WRITERS), repr=False)
     # By activity: since when a channel takes nothing, as this process has seen it.
     away_since: dict[int, float] = field(default_factory=dict, repr=False)

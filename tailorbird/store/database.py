@@ -204,9 +204,15 @@ def _away(statement: str, error: Exception) -> sa.exc.OperationalError:
 
 def _found(cursor: Any) -> list[tuple[Any, ...]]:
     try:
-        return list(cursor.fetchall()) if cursor.description else []
+        return list(cursor.fetchall()) if _has_rows(cursor) else []
     finally:
         cursor.close()
+
+
+def _has_rows(cursor: Any) -> bool:
+    """Whether it was a query; psycopg describes every column to whoever asks for those."""
+    result = getattr(cursor, "pgresult", None)
+    return bool(cursor.description if result is None else result.nfields)
 
 
 def insert(db: Database, table: sa.Table) -> Any:

@@ -91,6 +91,7 @@ def _endpoints() -> None:
         sa.Column("body", Document, nullable=False),
         sa.UniqueConstraint("app", "key", name="uq_engage_endpoints_app_key"),
         sqlite_autoincrement=True,
+        postgresql_with={"fillfactor": 75},
     )
     op.create_index("ix_engage_endpoints_app_number", "engage_endpoints", ["app", "number"])
     op.create_index("ix_engage_endpoints_app_user_id", "engage_endpoints", ["app", "user_id"])
