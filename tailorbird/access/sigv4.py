@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from time import gmtime, strftime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from tailorbird.access.room import AccessKey
@@ -119,7 +119,7 @@ def verify(
     digest = hashlib.sha256(canonical).hexdigest().encode()
     signing_key = _signing_key(key.secret, claim.day, claim.region, claim.service)
     text = b"\n".join((ALGORITHM, claim.amz_date, scope, digest))
-    expected = hmac.digest(signing_key, text, "sha256").hex().encode()
+    expected = _hmac(signing_key, text)
     if not hmac.compare_digest(expected, claim.signature):
         raise Denied(
             "The request signature we calculated does not match the signature you provided. "
@@ -323,6 +323,23 @@ def _signing_key(secret: str, day: str, region: str, service: str) -> bytes:
     for part in (day, region, service, TERMINATOR):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
+
+
+def _hmac(key: bytes, text: bytes) -> bytes:
+    """HMAC-SHA256 in hex digits. `hmac.digest` looks its algorithm up anew and lets other threads
+    in for each of these few bytes."""
+    inner, outer = (begun.copy() for begun in _begun(key))
+    inner.update(text)
+    outer.update(inner.digest())
+    return outer.hexdigest().encode()
+
+
+@lru_cache(maxsize=1024)
+def _begun(key: bytes) -> tuple[Any, Any]:
+    """Both hashes of an HMAC with the key taken in (RFC 2104; a signing key fits in a block)."""
+    block = key.ljust(64, b"\0")
+    inner, outer = (bytes(byte ^ pad for byte in block) for pad in (0x36, 0x5C))
+    return hashlib.sha256(inner), hashlib.sha256(outer)
 
 
 @lru_cache(maxsize=64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from tailorbird import errors
@@ -16,6 +17,7 @@ Scope = MutableMapping[str, Any]
 
 CREDENTIAL = re.compile(r"Credential=(?:[^/%&, ]*(?:/|%2F)){3}([a-z0-9-]+)(?:/|%2F)", re.I)
 FORM = "application/x-www-form-urlencoded"
+SCOPE_CHARACTERS = 512  # of an Authorization header, in which its scope is looked for first
 QUERY_SERVICE, REST_XML_SERVICE = "sts", "s3"  # whose forms an unrecognised request is refused in
 
 
@@ -32,18 +34,35 @@ def services_for(scope: Scope, headers: dict[str, str]) -> list[Service]:
     name = _signed_for(headers.get("authorization", ""), scope)
     if name is None:
         return [_unsigned(scope, headers, target)]
-    found = [s for s in SERVICES if name in s.scopes and (bool(s.target) == bool(target))]
-    found = found or [s for s in SERVICES if name in s.scopes]
+    found = _scoped_services(name, targeted=bool(target))
     if not found:
         raise errors.NotBuilt(f"Tailorbird does not serve {name!r}; it serves {_served()}")
     return found
 
 
+@lru_cache(maxsize=1024)
+def _scoped_services(name: str, *, targeted: bool) -> list[Service]:
+    found = [s for s in SERVICES if name in s.scopes and bool(s.target) == targeted]
+    return found or [s for s in SERVICES if name in s.scopes]
+
+
 def _signed_for(authorization: str, scope: Scope) -> str | None:
     """The service name of the credential scope."""
-    found = CREDENTIAL.search(authorization)
-    if found is None and scope["query_string"]:
+    name = _scoped(authorization.partition(",")[0][:SCOPE_CHARACTERS])
+    if name is None and authorization:
+        found = CREDENTIAL.search(authorization)
+        name = found[1].lower() if found else None
+    if name is None and scope["query_string"]:
         found = CREDENTIAL.search(scope["query_string"].decode("latin-1"))
+        name = found[1].lower() if found else None
+    return name
+
+
+@lru_cache(maxsize=1024)
+def _scoped(text: str) -> str | None:
+    """The service name of a credential scope; an Authorization header begins with one, which is
+    the same for all requests of a key's day."""
+    found = CREDENTIAL.search(text)
     return found[1].lower() if found else None
 
 
