@@ -48,7 +48,8 @@ class Call:
 class Answer:
     """What came back; status 0 when nothing did.
 
-    `reached`: they may have seen the request. `refused`: it may not be sent at all.
+    `reached`: they may have seen the request. `refused`: it may not be sent at all. `stranger`: who
+    took the connection could not prove to be the host.
     """
 
     status: int
@@ -57,6 +58,7 @@ class Answer:
     words: str = ""
     reached: bool = True
     refused: bool = False
+    stranger: bool = False
 
     @property
     def good(self) -> bool:
@@ -117,7 +119,13 @@ class Outgoing:
             return Answer(0, words=str(error), reached=False, refused=True)
         except aiohttp.ClientConnectorError as error:
             words = f"{_host(call.url)}: {error.os_error}"
-            return Answer(0, words=words, reached=False, refused=REMEDY in words)
+            return Answer(
+                0,
+                words=words,
+                reached=False,
+                refused=REMEDY in words,
+                stranger=isinstance(error, aiohttp.ClientSSLError),
+            )
         except aiohttp.ConnectionTimeoutError:
             return Answer(0, words=f"{_host(call.url)} did not take the connection", reached=False)
         except TimeoutError:

@@ -84,7 +84,7 @@ def _post(room: Engage, app: App, url: str, payload: bytes) -> Answered:
     if answer.refused:
         raise Denied(f"{url}: {answer.words}")
     busy = room.settings.engage_hook_away_busy and answer.status in BUSY
-    if busy or not answer.reached:
+    if busy or not (answer.reached or answer.stranger):
         raise hooks.Away(answer.words if not answer.status else f"{url} answered {answer.words}")
     if not answer.good:
         raise Unavailable(f"{url} answered {answer.words}" if answer.status else answer.words)

@@ -158,6 +158,15 @@ def test_an_answer_is_an_answer(
     assert len(partner.told) == 12
 
 
+def test_a_server_without_a_certificate_to_trust_is_not_waited_for(
+    engage: Engage, app_id: str, worker: Worker, arrive: Callable[[int], Partner]
+) -> None:
+    engage.channels.settings = engage.settings.replace(outgoing_ca_file=Path())
+    made = begun(engage, app_id, arrive(free_port()).server_port)
+    assert set(states(engage, ended(engage, made)["Id"]).values()) == {"hook_failed"}
+    assert {line["outcome"] for line in attempts(engage)} == {"error"}
+
+
 def test_a_throttled_function_fails_after_three_attempts_and_is_waited_for_by_a_setting(
     engage: Engage, app_id: str, worker: Worker, clock: TestClock
 ) -> None:
