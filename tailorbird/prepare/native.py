@@ -26,14 +26,17 @@ from tailorbird.prepare.mapping import (
 
 LIBRARY = Path(__file__).with_name("scan.so")
 SOURCES = [Path(__file__).with_name(name) for name in ("scan_json.h", "scan_values.h", "scan.c")]
+MILLISECONDS = "milliseconds"  # a column of rows of which the latest counts
 USERS_MAX, KEYS_MAX, COLUMNS_MAX = 4, 8, 16  # as in scan.c
 STEPS_MAX, PATHS_MAX = 4, 4  # as in scan_values.h
-KINDS = ("user", "item", "event", "seconds", "moment", "anonymous")  # of columns, in its order
+KINDS = ("user", "item", "event", "seconds", "moment", "anonymous", MILLISECONDS)  # in its order
 VALUES = {"string": 0, "int": 1, "long": 1, "float": 2, "double": 2, "boolean": 3}
 HANDED_MAX = 1_024  # lines that go back at once
 HANDED_FIELDS = 4
 ROOM_BYTES = 256 * 1024  # for rows, at once
-REASONS = ("event_not_wanted", "no_event", "no_user_id")  # those it counts, in its order
+REASONS = (  # that it finds itself, in its order
+    "type_not_wanted", "no_event", "event_not_wanted", "no_user_id", "no_item_id",
+)  # fmt: skip
 
 
 class Text(ctypes.Structure):
@@ -64,6 +67,8 @@ class _Mapping(ctypes.Structure):
         ("values", _Value * COLUMNS_MAX),
         ("needs_anonymous", c_size_t),
         ("literal", c_size_t),
+        ("calls", POINTER(Text)),
+        ("call_count", c_size_t),
         ("events", POINTER(Text)),
         ("types", POINTER(Text)),
         ("event_count", c_size_t),
@@ -112,7 +117,7 @@ class Scanner:
         self._scan.argtypes = [POINTER(_Mapping), c_char_p, c_size_t, c_size_t, POINTER(_Work)]
         self._scan.restype = None
         self._mapping = _mapping(dataset, now)
-        self._literal = dataset.literal
+        self._timed = "seconds" in _kinds(dataset) and not dataset.literal
         self._out = ctypes.create_string_buffer(ROOM_BYTES)
         self._handed = (c_uint64 * (HANDED_FIELDS * HANDED_MAX))()
 
@@ -131,7 +136,7 @@ class Scanner:
         for reason, refused in zip(REASONS, work.refused, strict=True):
             if refused:
                 counts.rejected[reason] += refused
-        if work.rows and not self._literal:
+        if work.rows and self._timed:
             counts.seen((work.oldest, work.newest))
             counts.future += work.future
         handed: Any = memoryview(self._handed).cast("B").cast("Q", (HANDED_MAX, HANDED_FIELDS))
@@ -159,18 +164,21 @@ def covers(dataset: Dataset) -> bool:
     flat, inner = _keys(dataset)
     outer = [*dataset.user, *dataset.anonymous, dataset.time]
     return (
-        not dataset.latest
-        and not dataset.types
-        and bool(dataset.events)
-        and all(map(_is_known, dataset.columns))
+        all(map(_is_known, dataset.columns))
         and all(len(path.outer) == 1 for path in outer)
         and all(len(path.outer) == 2 and path.outer[0] == "properties" for path in dataset.item)
         and all(len(path.inner) == 1 for path in dataset.item if path.inner is not None)
         and (dataset.array is None or dataset.item[0].inner is not None)
-        and len(dataset.columns) <= COLUMNS_MAX
+        and len(_kinds(dataset)) <= COLUMNS_MAX
         and len(dataset.user) <= USERS_MAX
         and max(len(flat), len(inner)) <= KEYS_MAX
     )
+
+
+def _kinds(dataset: Dataset) -> list[str]:
+    """Of the columns of a part, as rule.py gives them."""
+    first = ["item" if dataset.item else "user", MILLISECONDS] if dataset.latest else []
+    return [*first, *(column.kind for column in dataset.columns)]
 
 
 def _is_known(column: Column) -> bool:
@@ -185,11 +193,9 @@ def _mapping(dataset: Dataset, now: float) -> _Mapping:
     users = [path.outer[0] for path in dataset.user]
     types = dict(dataset.event_types)
     events = dataset.events
-    values = [column for column in dataset.columns if column.kind not in KINDS]
-    kinds = [
-        len(KINDS) + values.index(column) if column in values else KINDS.index(column.kind)
-        for column in dataset.columns
-    ]
+    values = [column for column in dataset.columns if column.kind in VALUES]
+    places = iter(range(len(KINDS), len(KINDS) + COLUMNS_MAX))
+    kinds = [KINDS.index(kind) if kind in KINDS else next(places) for kind in _kinds(dataset)]
     return _Mapping(
         anonymous=_text(dataset.anonymous[0].outer[0] if dataset.anonymous else ""),
         time=_text(dataset.time.outer[0]),
@@ -205,6 +211,8 @@ def _mapping(dataset: Dataset, now: float) -> _Mapping:
         values=(_Value * COLUMNS_MAX)(*map(_value, values)),
         needs_anonymous=dataset.needs_anonymous,
         literal=dataset.literal,
+        calls=_texts(dataset.types, len(dataset.types)),
+        call_count=len(dataset.types),
         events=_texts(events, len(events)),
         types=_texts([csv_text.field(types.get(name, name)) for name in events], len(events)),
         event_count=len(events),

@@ -24,7 +24,7 @@ enum {
 
 /* ---- what native.py gives and gets ---------------------------------------------------------- */
 
-enum column { USER, ITEM, EVENT, SECONDS, MOMENT, ANONYMOUS, COLUMN_KINDS };
+enum column { USER, ITEM, EVENT, SECONDS, MOMENT, ANONYMOUS, MILLISECONDS, COLUMN_KINDS };
 
 struct mapping {
     struct text anonymous, time, array; /* names; of length 0: there is none */
@@ -36,7 +36,9 @@ struct mapping {
     struct value values[COLUMNS_MAX];
     size_t needs_anonymous; /* or no row */
     size_t literal;         /* an empty text is an id, and times have milliseconds */
-    const struct text *events; /* names as they are sent */
+    const struct text *calls; /* types of calls that count; none: all */
+    size_t call_count;
+    const struct text *events; /* names as they are sent; none: calls need no event */
     const struct text *types;  /* and as they are written, quoted where CSV needs it */
     size_t event_count;
     size_t id_max, text_max; /* bytes: so many are never more characters */
@@ -44,7 +46,18 @@ struct mapping {
     double now;          /* epoch seconds */
 };
 
-enum verdict { EVENT_NOT_WANTED, NO_EVENT, NO_USER_ID, REASONS, NOTHING, ROWS, UNSURE, FULL };
+enum verdict {
+    TYPE_NOT_WANTED,
+    NO_EVENT,
+    EVENT_NOT_WANTED,
+    NO_USER_ID,
+    NO_ITEM_ID,
+    REASONS,
+    NOTHING,
+    ROWS,
+    UNSURE,
+    FULL,
+};
 
 struct handed {
     uint64_t from, to; /* of the line in the data, without its newline */
@@ -73,8 +86,8 @@ struct call {
     struct text items[ENTRIES_MAX];
     struct member entries[ENTRIES_MAX]; /* that they are of, when they are of the array */
     size_t count; /* of items */
-    int64_t seconds;
-    unsigned char digits[SECONDS_TEXT]; /* of them */
+    int64_t seconds, milliseconds;
+    unsigned char digits[2][SECONDS_TEXT]; /* of both */
 };
 
 /* An id: a text, or a whole number from 0. */
@@ -127,21 +140,28 @@ static int are_items(const struct mapping *mapping, const struct member *array, 
 }
 
 /* A call's items: those of its array, or the one of its properties. */
-static int has_items(const struct mapping *mapping, const struct member *properties,
-                     struct call *call)
+static enum found find_items(const struct mapping *mapping, const struct member *properties,
+                             struct call *call)
 {
     struct member members[KEYS_MAX + 1], *array = &members[mapping->items];
+    size_t count = mapping->items + (mapping->array.length > 0);
+    enum found found;
 
+    call->count = 0;
+    call->entries[0].from = NULL;
+    if (!mapping->items && !mapping->inners) { /* no item is looked for: one row */
+        call->items[call->count++] = (struct text){NULL, 0};
+        return ONE;
+    }
     set_names(members, mapping->item, mapping->items);
     *array = (struct member){mapping->array, NULL, NULL};
-    if (!properties->from) return 0;
-    if (!after_members(properties->from, properties->to, members,
-                       mapping->items + (mapping->array.length > 0)))
-        return 0;
-    if (!is_missing(array) && !are_items(mapping, array, call)) return 0;
-    if (call->count) return 1;
-    call->entries[0].from = NULL;
-    return first_id(mapping, members, mapping->items, &call->items[call->count++]) == ONE;
+    if (!properties->from) return ODD;
+    if (!after_members(properties->from, properties->to, members, count)) return ODD;
+    if (!is_missing(array) && !are_items(mapping, array, call)) return ODD;
+    if (call->count) return ONE;
+    found = first_id(mapping, members, mapping->items, &call->items[0]);
+    call->count = found == ONE;
+    return found;
 }
 
 /* Days from 1970-01-01 on; -1: there is no such day, or it is before. */
@@ -165,87 +185,117 @@ static int number(place from, size_t digits)
     return value;
 }
 
-/* Epoch seconds of 2026-11-21T18:02:51Z, with any fraction of a second; -1: not sure. */
-static int64_t seconds_of(struct text text)
+/* Epoch milliseconds of 2026-11-21T18:02:51Z, with any fraction of a second; -1: not sure. */
+static int64_t milliseconds_of(struct text text)
 {
     static const char form[] = "0000-00-00T00:00:00";
     place at = text.from, end = at + text.length, rest;
-    int hour, minute, second;
+    int hour, minute, second, fraction = 0;
     int64_t day;
 
     if (text.length < sizeof form || text.length > NUMBER_MAX) return -1;
     for (size_t n = 0; form[n]; n++)
         if (form[n] == '0' ? !is_digit(at[n]) : at[n] != form[n]) return -1;
     rest = at + sizeof form - 1;
-    if (*rest == '.' && !(rest = after_digits(rest + 1, end))) return -1;
+    if (*rest == '.') {
+        place digits = rest + 1;
+        if (!(rest = after_digits(digits, end))) return -1;
+        for (int n = 0; n < 3; n++)
+            fraction = fraction * 10 + (digits + n < rest ? digits[n] - '0' : 0);
+    }
     if (end - rest != 1 || *rest != 'Z') return -1;
     day = day_number(number(at, 4), number(at + 5, 2), number(at + 8, 2));
     hour = number(at + 11, 2);
     minute = number(at + 14, 2);
     second = number(at + 17, 2);
     if (day < 0 || hour > 23 || minute > 59 || second > 59) return -1;
-    return ((day * 24 + hour) * 60 + minute) * 60 + second;
+    return (((day * 24 + hour) * 60 + minute) * 60 + second) * 1000 + fraction;
 }
 
 static struct text digits_of(int64_t number, unsigned char *room)
 {
     unsigned char *end = room + SECONDS_TEXT, *first = end;
 
-    if (number < 0) number = 0;
     do *--first = (unsigned char)('0' + number % 10);
     while (number /= 10);
     return (struct text){first, (size_t)(end - first)};
 }
 
-/* Epoch seconds of a call's time; -1: not sure. */
-static int64_t time_of(const struct mapping *mapping, const struct member *time,
-                       struct text *moment)
+/* The cells of a call's time; 0: not sure. */
+static int has_time(const struct mapping *mapping, const struct member *time, struct call *call)
 {
-    int64_t seconds;
+    struct text *moment = &call->cells[MOMENT];
 
-    if (!is_text(time, moment)) return -1;
-    if (mapping->literal && moment->length != sizeof "2026-11-21T18:02:51.123Z" - 1) return -1;
-    seconds = seconds_of(*moment);
-    return seconds < mapping->seconds_max ? seconds : -1;
+    if (!is_text(time, moment)) return 0;
+    if (mapping->literal && moment->length != sizeof "2026-11-21T18:02:51.123Z" - 1) return 0;
+    call->milliseconds = milliseconds_of(*moment);
+    if (call->milliseconds < 0) return 0;
+    call->seconds = call->milliseconds / 1000;
+    call->cells[SECONDS] = digits_of(call->seconds, call->digits[0]);
+    call->cells[MILLISECONDS] = digits_of(call->milliseconds, call->digits[1]);
+    return call->seconds < mapping->seconds_max;
+}
+
+/* The place of a member's text in a list; `count` when it is not there, more: not sure. */
+static size_t index_of(const struct member *member, const struct text *list, size_t count)
+{
+    struct text text;
+    size_t n = 0;
+
+    if (is_missing(member) || *member->from != '"') return count;
+    if (!is_text(member, &text)) return count + 1;
+    while (n < count && !is_same(list[n], text)) n++;
+    return n;
+}
+
+/* Whether the call's type and event are wanted, as which event: ROWS, or why not. */
+static enum verdict is_wanted(const struct mapping *mapping, const struct member *type,
+                              const struct member *event, struct call *call)
+{
+    size_t n;
+
+    if (mapping->call_count) {
+        n = index_of(type, mapping->calls, mapping->call_count);
+        if (n >= mapping->call_count) return n == mapping->call_count ? TYPE_NOT_WANTED : UNSURE;
+    }
+    if (!mapping->event_count) return ROWS;
+    if (is_missing(event) || *event->from != '"') return NO_EVENT;
+    n = index_of(event, mapping->events, mapping->event_count);
+    if (n >= mapping->event_count) return n == mapping->event_count ? EVENT_NOT_WANTED : UNSURE;
+    call->cells[EVENT] = mapping->types[n];
+    return ROWS;
 }
 
 /* What becomes of a line, in the order in which the rule looks for reasons. */
 static enum verdict decide(const struct mapping *mapping, place at, place end, struct call *call)
 {
-    struct member members[4 + USERS_MAX] = {
+    struct member members[5 + USERS_MAX] = {
         {{(place) "event", 5}, NULL, NULL},
         {{(place) "properties", 10}, NULL, NULL},
         {mapping->time, NULL, NULL},
         {mapping->anonymous, NULL, NULL},
+        {{(place) "type", 4}, NULL, NULL},
     };
     struct member *event = &members[0], *properties = &members[1], *time = &members[2];
-    struct member *anonymous = &members[3], *users = &members[4];
-    struct text name;
+    struct member *anonymous = &members[3], *type = &members[4], *users = &members[5];
+    enum verdict wanted;
     enum found found;
-    size_t n;
 
     set_names(users, mapping->user, mapping->users);
     call->whole.from = after_space(at, end);
-    call->whole.to = after_members(call->whole.from, end, members, 4 + mapping->users);
+    call->whole.to = after_members(call->whole.from, end, members, 5 + mapping->users);
     if (!call->whole.to || after_space(call->whole.to, end) != end) return UNSURE;
-    if (is_missing(event) || *event->from != '"') {
-        if (is_missing(users) && is_missing(time) && is_missing(properties)) return UNSURE;
-        return NO_EVENT;
-    }
-    if (!is_text(event, &name)) return UNSURE;
-    for (n = 0; n < mapping->event_count; n++)
-        if (is_same(mapping->events[n], name)) break;
-    if (n == mapping->event_count) return EVENT_NOT_WANTED;
-    call->cells[EVENT] = mapping->types[n];
+    if (is_missing(time)) return UNSURE; /* perhaps it is no call at all */
+    wanted = is_wanted(mapping, type, event, call);
+    if (wanted != ROWS) return wanted;
     found = first_id(mapping, users, mapping->users, &call->cells[USER]);
-    if (found != ONE) return found == NONE ? NO_USER_ID : UNSURE;
+    if (mapping->users && found != ONE) return found == NONE ? NO_USER_ID : UNSURE;
     call->cells[ANONYMOUS].length = 0;
     found = first_id(mapping, anonymous, 1, &call->cells[ANONYMOUS]);
     if (found == ODD || (found == NONE && mapping->needs_anonymous)) return UNSURE;
-    call->seconds = time_of(mapping, time, &call->cells[MOMENT]);
-    call->cells[SECONDS] = digits_of(call->seconds, call->digits);
-    call->count = 0;
-    return call->seconds >= 0 && has_items(mapping, properties, call) ? ROWS : UNSURE;
+    if (!has_time(mapping, time, call)) return UNSURE;
+    found = find_items(mapping, properties, call);
+    return found == ONE ? ROWS : found == NONE ? NO_ITEM_ID : UNSURE;
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */

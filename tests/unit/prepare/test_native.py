@@ -21,6 +21,7 @@ from tailorbird.clock import SystemClock
 from tailorbird.prepare import Options, Prepare, from_dict, inputs, native
 from tailorbird.prepare.counts import SAMPLES, Counts
 from tailorbird.prepare.lines import converter
+from tailorbird.prepare.mapping import Dataset
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Objects
 from tests.unit.prepare import mappings, messy, reference
@@ -55,6 +56,11 @@ SCANNED: dict[str, dict[str, Any]] = {
             "NAME": "userId",
             **OWN,
         },
+    },
+    "users": mappings.GIVEN["users"],
+    "items": mappings.GIVEN["items"],
+    "people of events": {
+        "users": {"types": ["track", "x"], "columns": {"A": "event", "B": "type"}}
     },
     "elsewhere": {"user": "anonymousId", "time": "sentAt", "item_keys": ["product_id", "id"]},
 }
@@ -100,9 +106,14 @@ def room(tmp_path: Path, settings: Settings) -> Prepare:
     return Prepare(db, Jobs(db, SystemClock()), Objects(tmp_path / "o"), SystemClock(), settings)
 
 
+def dataset_of(mapping: dict[str, Any]) -> Dataset:
+    name = next((name for name in ("users", "items") if name in mapping), "interactions")
+    return prepare.dataset_of(from_dict(mapping), name)
+
+
 def read(data: bytes, mapping: dict[str, Any], library: Path | None) -> tuple[bytes, Counts]:
     """Rows and counts of a file."""
-    dataset = from_dict(mapping).interactions
+    dataset = dataset_of(mapping)
     assert library is None or native.covers(dataset)
     out = io.BytesIO()
     counts = converter(dataset, NOW, library)("f", io.BytesIO(data), out)
@@ -130,10 +141,10 @@ def usual(**changed: Any) -> bytes:
 @pytest.mark.parametrize("name", sorted(SCANNED))
 def test_messy_lines_become_the_same(library: Path, name: str) -> None:
     counts = same(library, messy.lines(), SCANNED[name])
-    expected = reference.convert(messy.lines(), from_dict(SCANNED[name]).interactions)
+    expected = reference.convert(messy.lines(), dataset_of(SCANNED[name]))
     assert counts.rejected == expected.rejected
-    distinct = from_dict(SCANNED[name]).interactions.drop_duplicates
-    assert distinct or counts.rows == expected.rows.total()
+    dataset = dataset_of(SCANNED[name])
+    assert dataset.drop_duplicates or dataset.latest or counts.rows == expected.rows.total()
 
 
 @pytest.mark.parametrize("name", sorted(SCANNED))
@@ -141,6 +152,7 @@ def test_damaged_lines_become_the_same(library: Path, name: str) -> None:
     """Bytes changed, lost, doubled and inserted, anywhere in a line as nearly all are."""
     chance = random.Random(SEED)
     whole = [usual(), usual(event="Page Seen"), encoded(USUAL), encoded(messy.GOOD)]
+    whole += map(encoded, messy.people()[:20:7])
     counts = same(library, [mutated(chance, whole) for _ in range(MUTATED)], SCANNED[name])
     assert counts.kept > MUTATED / 20
     assert counts.rejected["not_a_call"] > MUTATED / 20
@@ -196,6 +208,8 @@ ENTRIES = st.lists(st.fixed_dictionaries({}, optional=ENTRY) | JSON)
 CALLS = st.fixed_dictionaries(
     {},
     optional={
+        "type": st.sampled_from(["track", "identify", "x"]) | JSON,
+        "traits": st.fixed_dictionaries({}, optional={"age": NUMBERS, "plan": IDS}) | JSON,
         "event": st.sampled_from(["Order Completed", "Product Added", "no", ""]) | JSON,
         "userId": IDS,
         "anonymousId": IDS,
@@ -332,7 +346,7 @@ def test_samples_are_the_first_lines_of_their_reason(library: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(NOT_SCANNED))
 def test_other_mappings_are_left_to_the_rule(name: str) -> None:
-    assert not native.covers(from_dict(NOT_SCANNED[name]).interactions)
+    assert not native.covers(dataset_of(NOT_SCANNED[name]))
 
 
 @pytest.mark.parametrize("processes", [1, 2])
