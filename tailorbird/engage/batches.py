@@ -280,12 +280,15 @@ def _send(
     """Render and hand over what one channel has to say."""
     other = run.others.get(channel)
     compiled = other.selection.compiled if other else run.content.compiled
-    values = [{**endpoint, "Id": key} for key, endpoint in ready.items()]
+    for key, endpoint in ready.items():
+        endpoint["Id"] = key
     messages: dict[str, Message] = {}
     activity_id, treatment_id = run.activity["id"], run.activity["treatment_id"]
     sender = other.sender if other else run.from_address
     for (key, endpoint), result in zip(
-        ready.items(), compiled.render(values, now=room.clock.now()), strict=True
+        ready.items(),
+        compiled.render(list(ready.values()), now=room.clock.now()),
+        strict=True,
     ):
         if isinstance(result, RenderError):
             entry = Entry(by_id[key].number, key, ledger.RENDER_FAILED, result.message)

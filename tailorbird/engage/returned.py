@@ -11,32 +11,33 @@ Definition = dict[str, Any]
 
 
 def textual(endpoint: Definition) -> Definition:
-    """A definition from a hook in the stored form: lists of text, whatever the function put
-    there.
+    """A definition from a hook in the stored form: lists of text, whatever the function put there.
+
+    It is changed where it is: nobody else has it.
     """
-    endpoint = dict(endpoint)
     for name in ADDRESS_TEXT_PARTS:
         value = endpoint.get(name)
         if value is not None and type(value) is not str:
             endpoint[name] = as_text(value)
     if endpoint.get("Attributes"):
-        endpoint["Attributes"] = _texts(endpoint["Attributes"])
+        _make_texts(endpoint["Attributes"])
     user = endpoint.get("User") or {}
     if isinstance(user.get("UserAttributes"), dict):
-        endpoint["User"] = {**user, "UserAttributes": _texts(user["UserAttributes"])}
+        _make_texts(user["UserAttributes"])
     return endpoint
 
 
-def _texts(attributes: dict[str, Any]) -> dict[str, list[str]]:
-    return {
-        name: value if _is_one_text(value) else _list_of_text(value)
+def _make_texts(attributes: dict[str, Any]) -> None:
+    other = [
+        (name, value)
         for name, value in attributes.items()
-        if value is not None
-    }
-
-
-def _is_one_text(value: Any) -> bool:
-    return type(value) is list and len(value) == 1 and type(value[0]) is str
+        if not (type(value) is list and len(value) == 1 and type(value[0]) is str)
+    ]
+    for name, value in other:
+        if value is None:
+            del attributes[name]
+        else:
+            attributes[name] = _list_of_text(value)
 
 
 def _list_of_text(value: Any) -> list[str]:
