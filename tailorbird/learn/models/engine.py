@@ -8,19 +8,21 @@ from dataclasses import replace
 import numpy as np
 
 from tailorbird.learn.models import linear, transformer_training
-from tailorbird.learn.models.blend import Blend, Fit, Scorer, hold_out, search
+from tailorbird.learn.models.blend import Blend, Fit, Scorer, hold_out
 from tailorbird.learn.models.interactions import Interactions
 from tailorbird.learn.models.neighbours import ItemNeighbours, SessionNeighbours
 from tailorbird.learn.models.personal import Personal, Repeat
 from tailorbird.learn.models.popular import Popular
 from tailorbird.learn.models.rules import Rules
+from tailorbird.learn.models.search import search
 from tailorbird.learn.models.transformer import Transformer
 from tailorbird.learn.models.transformer_training import Budget
 
 TRANSFORMER = "transformer"
-CASES = 1_000  # held-out users that choose the weights
+LEAST_CASES, MOST_CASES = 1_000, 2_000  # held-out users that choose the weights
+CASE_ITEMS = 20_000_000  # of them times items of the catalogue, between those bounds
 SEARCH_DENSE_ITEMS = 4_000  # the dense models are smaller while weights are chosen
-BUDGET_SHARES = {"choose": 0.8, "refit": 0.2}  # of a transformer's seconds
+STRETCHES = {"choose": (0.0, 0.6), "refit": (0.6, 1.0)}  # of a transformer's seconds
 Progress = Callable[[str], None]
 
 LOADERS: dict[str, Callable[[dict[str, np.ndarray]], Scorer]] = {
@@ -67,7 +69,7 @@ def choose(
 
     With a budget the transformer is one of the scorers.
     """
-    keep, cases = hold_out(data, CASES, seed)
+    keep, cases = hold_out(data, _cases(data), seed)
     rest = data.keep(keep)
     fitted: dict[str, Scorer] = {}
     for name, fit in scorers(min(dense_items, SEARCH_DENSE_ITEMS)).items():
@@ -99,6 +101,11 @@ def refit(
     return Blend(fitted, blend.weights, blend.seen_penalty, blend.fallback, blend.alone)
 
 
+def _cases(data: Interactions) -> int:
+    affordable = CASE_ITEMS // max(data.item_count, 1)
+    return min(max(affordable, LEAST_CASES), MOST_CASES)
+
+
 def _again(blend: Blend, data: Interactions, budget: Budget | None) -> Scorer:
     before = blend.scorers[TRANSFORMER]
     if not budget:
@@ -109,11 +116,13 @@ def _again(blend: Blend, data: Interactions, budget: Budget | None) -> Scorer:
 
 def _share(budget: Budget, phase: str) -> Budget:
     """The part of a budget that a phase has, with a checkpoint of its own."""
-    share = BUDGET_SHARES[phase]
+    begin, end = STRETCHES[phase]
+    share = end - begin
     checkpoint = budget.checkpoint and budget.checkpoint / f"{phase}.npz"
     return replace(
         budget,
         seconds=budget.seconds * share,
         epochs=budget.epochs * share,
+        stretch=(begin, end),
         checkpoint=checkpoint,
     )

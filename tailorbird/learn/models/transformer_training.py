@@ -7,35 +7,34 @@ vectors that start from an SVD of who follows whom, averaged weights; the best b
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tailorbird.learn.models import checkpoints
+from tailorbird.learn.models import checkpoints, windows
 from tailorbird.learn.models.interactions import Interactions
 from tailorbird.learn.models.linear import covered
-from tailorbird.learn.models.network import DIMENSION, HEADS, network, start_vectors
+from tailorbird.learn.models.network import DIMENSION, HEADS, halves_pay, network, start_vectors
 from tailorbird.learn.models.transformer import Transformer
+from tailorbird.learn.models.windows import Batch, Sequences
 
 if TYPE_CHECKING:
     import torch
 
 MAX_ITEMS = 50_000  # the most frequent; the vectors and their two moments take 768 bytes each
 LONGEST = 100  # rows of a window
-BATCH_TOKENS = 3_200
 NEGATIVES = 256
 RATE, LEAST_RATE_SHARE, WARM_STEPS = 2e-3, 0.02, 100
 AVERAGING = 0.998
 MAX_EPOCHS = 200
-HELD_BACK_WINDOWS = 200  # windows whose last row is never learned, to see when to end
+LOOKED_AT = 2_000  # items beside the right one, to see the held-back loss
 PATIENCE = 3  # looks without a better held-back loss
 LOOKS = 12  # looks at the held-back loss in a budget
 SAY_SECONDS = 2.0
 CHECKPOINT_SECONDS = 30.0
-SAMPLE_CHUNK = 64  # batches whose windows are sorted by length together
 
 
 @dataclass(frozen=True)
@@ -46,33 +45,13 @@ class Budget:
     threads: int = 1
     seed: int = 0
     epochs: float = MAX_EPOCHS
+    stretch: tuple[float, float] = (0.0, 1.0)  # the part of the whole that this is, for the rate
     device: str = "auto"  # auto, cpu, cuda, mps
     checkpoint: Path | None = None  # written while training, read when it is there
     progress: Callable[[str], None] = lambda _text: None
 
     def __bool__(self) -> bool:
         return self.seconds > 0
-
-
-@dataclass(frozen=True)
-class Sequences:
-    """Covered rows, one user after the other."""
-
-    code: np.ndarray  # int64 number among the covered items
-    kind: np.ndarray  # int64 event type + 1
-    weight: np.ndarray  # float32
-    offsets: np.ndarray
-
-    @classmethod
-    def of(cls, data: Interactions, number: np.ndarray) -> Sequences:
-        rows = number[data.item] >= 0
-        offsets = np.searchsorted(data.user[rows], np.arange(len(data.users) + 1))
-        return cls(
-            number[data.item[rows]],
-            data.kind[rows].astype(np.int64) + 1,
-            data.weight[rows],
-            offsets.astype(np.int64),
-        )
 
 
 def fit(data: Interactions, budget: Budget, before: Transformer | None = None) -> Transformer:
@@ -88,7 +67,7 @@ def fit(data: Interactions, budget: Budget, before: Transformer | None = None) -
         net.load({"item": start_vectors(rows.code, rows.offsets, len(cover), budget.seed)})
     else:
         net.load(_carried(before, cover, net.arrays()))
-    run = _Run(torch, net.to(_device(torch, budget.device)), rows, budget, before is not None)
+    run = _Run(torch, net.to(_device(torch, budget.device)), rows, budget)
     run.resume(data.items, cover)
     weights = run.all()
     run.keep(data.items, cover, done=True)
@@ -98,20 +77,18 @@ def fit(data: Interactions, budget: Budget, before: Transformer | None = None) -
 class _Run:
     """One training: the network, its averaged weights, its optimiser, and where it stands."""
 
-    def __init__(self, torch: Any, net: Any, rows: Sequences, budget: Budget, warm: bool) -> None:
+    def __init__(self, torch: Any, net: Any, rows: Sequences, budget: Budget) -> None:
         self.torch, self.net, self.rows, self.budget = torch, net, rows, budget
         self.device = next(net.parameters()).device
-        self.rate = RATE / 4 if warm else RATE
+        self.narrow = halves_pay(self.device.type)
         self.parameters = list(net.parameters())
         self.average = [one.detach().clone() for one in self.parameters]
-        self.optimiser = torch.optim.AdamW(
-            self.parameters, lr=self.rate, weight_decay=0.01, fused=True
-        )
+        self.optimiser = torch.optim.AdamW(self.parameters, lr=RATE, weight_decay=0.01, fused=True)
         self.best: list[Any] | None = None
         self.best_loss, self.since_best = float("inf"), 0
         self.step, self.epoch, self.spent, self.tokens, self.loss = 0, 0, 0.0, 0, 0.0
         self.finished = False
-        self.held, self.learned = _held_back(rows, net.longest, budget.seed)
+        self.held, self.learned = windows.held_back(rows, net.longest, budget.seed)
 
     def all(self) -> dict[str, np.ndarray]:
         """Train to the end of the budget; the averaged weights that did best."""
@@ -119,7 +96,7 @@ class _Run:
         said = saved = time.monotonic()
         looks = 1 + int(LOOKS * self.part())
         while not self.finished:
-            for batch in _batches(self.rows, self.learned, self.net.longest, self._seed()):
+            for batch in windows.batches(self.rows, self.learned, self.net.longest, self._seed()):
                 self._learn(batch)
                 self.spent = before + self._now() - began
                 part = self.part()
@@ -198,12 +175,14 @@ class _Run:
         self.budget.progress(f"{checkpoints.SAID}{self.budget.checkpoint.name}")
 
     def _learn(self, batch: Batch) -> None:
-        torch, part = self.torch, self.part()
+        torch = self.torch
+        begin, end = self.budget.stretch
+        part = begin + (end - begin) * self.part()
         share = max(LEAST_RATE_SHARE, 0.5 * (1 + float(np.cos(np.pi * part))))
         for group in self.optimiser.param_groups:
-            group["lr"] = self.rate * share * min(1.0, (self.step + 1) / WARM_STEPS)
+            group["lr"] = RATE * share * min(1.0, (self.step + 1) / WARM_STEPS)
         self.net.train()
-        negatives = torch.randint(self.net.items, (NEGATIVES,), device=self.device)
+        negatives = torch.randperm(self.net.items, device=self.device)[:NEGATIVES]
         loss = self._loss(batch, negatives)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -219,15 +198,20 @@ class _Run:
     def _loss(self, batch: Batch, negatives: torch.Tensor) -> torch.Tensor:
         torch = self.torch
         code, kind, target, weight = batch.tensors(torch, self.device)
-        hidden = self.net(code, kind)
-        known = target >= 0
-        hidden, target, weight = hidden[known], target[known], weight[known]
-        chosen = torch.nn.functional.embedding(target, self.net.item)
-        right = (hidden * chosen).sum(-1)
-        wrong = hidden @ self.net.item[negatives].T
-        wrong = wrong.masked_fill(target[:, None] == negatives[None, :], -1e4)
-        every = torch.cat([right[:, None], wrong], dim=1)
-        losses = torch.logsumexp(every, dim=1) - right
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.narrow):
+            hidden = self.net(code, kind)
+            known = target >= 0
+            hidden, target, weight = hidden[known], target[known], weight[known]
+            chosen = torch.nn.functional.embedding(target, self.net.item)
+            right = (hidden * chosen).sum(-1, keepdim=True)
+            every = torch.cat([right, (hidden @ self.net.item[negatives].T).float()], dim=1)
+        place = torch.full((self.net.items,), -1, device=self.device)
+        place[negatives] = torch.arange(len(negatives), device=self.device)
+        found = place[target]
+        taken = (found >= 0).nonzero().squeeze(1)
+        every[taken, 1 + found[taken]] = -1e4
+        first = torch.zeros_like(target)
+        losses = torch.nn.functional.cross_entropy(every, first, reduction="none")
         return (losses * weight).sum() / weight.sum().clamp_min(1e-6)
 
     def _look(self) -> None:
@@ -238,12 +222,12 @@ class _Run:
             return
         mine = [one.detach().clone() for one in self.parameters]
         generator = torch.Generator().manual_seed(self.budget.seed)
-        count = min(2_000, self.net.items)
-        negatives = torch.randint(self.net.items, (count,), generator=generator).to(self.device)
+        negatives = torch.randperm(self.net.items, generator=generator)[:LOOKED_AT]
+        negatives = negatives.to(self.device)
         self.net.eval()
         with torch.no_grad():
             torch._foreach_copy_(self.parameters, self.average)
-            batches = list(_held_batches(self.rows, self.held, self.net.longest))
+            batches = list(windows.held_batches(self.rows, self.held, self.net.longest))
             losses = [float(self._loss(one, negatives)) * one.targets for one in batches]
             torch._foreach_copy_(self.parameters, mine)
         loss = sum(losses) / max(sum(one.targets for one in batches), 1)
@@ -284,101 +268,6 @@ class _Run:
         if self.device.type == "cpu":
             return time.process_time() / self.torch.get_num_threads()
         return time.monotonic()
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Windows of one length: what was had, of what kind, and what came next (-1: nothing)."""
-
-    code: np.ndarray
-    kind: np.ndarray
-    target: np.ndarray
-    weight: np.ndarray
-
-    @property
-    def tokens(self) -> int:
-        return int(self.code.size)
-
-    @property
-    def targets(self) -> int:
-        return int((self.target >= 0).sum())
-
-    def tensors(self, torch: Any, device: Any) -> list[Any]:
-        parts = (self.code, self.kind, self.target, self.weight)
-        return [torch.from_numpy(one).to(device) for one in parts]
-
-
-Windows = np.ndarray  # [start row, rows that are input]
-
-
-def _held_back(rows: Sequences, longest: int, seed: int) -> tuple[Windows, np.ndarray]:
-    """Windows that end in a held-back row, and how far each user's rows may be learned."""
-    ends = rows.offsets[1:].copy()
-    able = np.flatnonzero(np.diff(rows.offsets) >= 3)
-    count = min(HELD_BACK_WINDOWS, len(able) // 10)
-    users = np.random.default_rng(seed).choice(able, size=count, replace=False)
-    ends[users] -= 1
-    inputs = np.minimum(ends[users] - rows.offsets[users], longest)
-    return np.stack([ends[users] - inputs, inputs], axis=1), ends
-
-
-def _batches(rows: Sequences, ends: np.ndarray, longest: int, seed: int) -> Iterator[Batch]:
-    """Every row once as a target, in windows that begin at random places."""
-    random = np.random.default_rng(seed)
-    starts = rows.offsets[:-1]
-    lengths = ends - starts - 1  # inputs of each user
-    users = np.flatnonzero(lengths > 0)
-    first = np.where(
-        lengths[users] > longest, random.integers(1, longest + 1, len(users)), lengths[users]
-    )
-    more = -(-(lengths[users] - first) // longest)  # further windows of each user
-    owner = np.repeat(np.arange(len(users)), more + 1)
-    place = np.arange(len(owner)) - np.repeat(np.cumsum(more + 1) - more - 1, more + 1)
-    begin = np.where(place == 0, 0, first[owner] + (place - 1) * longest)
-    size = np.where(place == 0, first[owner], np.minimum(longest, lengths[users][owner] - begin))
-    windows = np.stack([starts[users][owner] + begin, size], axis=1)
-    windows = windows[random.permutation(len(windows))]
-    per_chunk = max(1, SAMPLE_CHUNK * BATCH_TOKENS // max(int(size.mean()), 1))
-    for at in range(0, len(windows), per_chunk):
-        chunk = windows[at : at + per_chunk]
-        chunk = chunk[np.argsort(chunk[:, 1], kind="stable")]
-        cuts = _cut(chunk[:, 1])
-        for part in random.permutation(len(cuts) - 1).tolist():
-            yield _batch(rows, chunk[cuts[part] : cuts[part + 1]])
-
-
-def _held_batches(rows: Sequences, windows: Windows, longest: int) -> Iterator[Batch]:
-    """The held-back rows only, as targets."""
-    step = max(1, 2 * BATCH_TOKENS // longest)
-    for at in range(0, len(windows), step):
-        batch = _batch(rows, windows[at : at + step])
-        last = np.zeros_like(batch.target, dtype=bool)
-        last[np.arange(len(last)), windows[at : at + step, 1] - 1] = True
-        yield Batch(batch.code, batch.kind, np.where(last, batch.target, -1), batch.weight)
-
-
-def _cut(sizes: np.ndarray) -> list[int]:
-    """Where to cut windows sorted by size so that a padded batch stays within its tokens."""
-    cuts, begin = [0], 0
-    for n, size in enumerate(sizes.tolist()):
-        if n > begin and size * (n - begin + 1) > BATCH_TOKENS:
-            cuts.append(n)
-            begin = n
-    return [*cuts, len(sizes)]
-
-
-def _batch(rows: Sequences, windows: Windows) -> Batch:
-    width = int(windows[:, 1].max())
-    place = np.arange(width)[None, :]
-    inside = place < windows[:, 1:]
-    where = np.where(inside, windows[:, :1] + place, windows[:, :1])
-    following = np.where(inside, where + 1, where)
-    return Batch(
-        np.where(inside, rows.code[where], 0),
-        np.where(inside, rows.kind[where], 0),
-        np.where(inside, rows.code[following], -1),
-        np.where(inside, rows.weight[following], 0.0).astype(np.float32),
-    )
 
 
 def _carried(before: Transformer, cover: np.ndarray, fresh: dict[str, Any]) -> dict[str, Any]:

@@ -7,10 +7,11 @@ import pytest
 
 from tailorbird.learn import evaluation
 from tailorbird.learn.models import engine, linear
-from tailorbird.learn.models.blend import hold_out, search
+from tailorbird.learn.models.blend import hold_out
 from tailorbird.learn.models.interactions import Interactions, interactions, joined
 from tailorbird.learn.models.popular import Popular
 from tailorbird.learn.models.scores import Ranked, honest_metrics
+from tailorbird.learn.models.search import search
 
 from .conftest import Study, as_csv
 
