@@ -7,6 +7,7 @@ Source: Personalize developer guide, "Batch recommendations and user segments".
 
 from __future__ import annotations
 
+import codecs
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -158,6 +159,8 @@ def _count(path: Path) -> int:
 
 def _pieces(path: Path, size: int) -> Iterator[list[bytes]]:
     with path.open("rb") as file:
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            file.seek(0)
         lines = (line for line in file if line.strip())
         while piece := list(islice(lines, size)):
             yield piece

@@ -90,9 +90,14 @@ def line(answer: Callable[[Given], dict[str, Any]], given: Given) -> dict[str, A
 
 def text(given: Given, member: str) -> str:
     value = given.get(member)
-    if not isinstance(value, str | int) or value == "":
+    if not _is_id(value):
         raise Invalid(f'{member} is missing; {{"{member}": "..."}} is right')
     return str(value)
+
+
+def _is_id(value: Any) -> bool:
+    """A text; numbers are taken as they are written."""
+    return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
 
 
 def rounded(values: np.ndarray) -> list[float]:
@@ -121,6 +126,8 @@ def _ranked(
     items = given.get("itemList")
     if not isinstance(items, list) or not items:
         raise Invalid("itemList is missing; a list of item ids is right")
+    if not all(map(_is_id, items)):
+        raise Invalid("itemList holds what is no item id; texts are right")
     names = list(dict.fromkeys(map(str, items)))
     numbers = np.array([trained.items.find(one) for one in names])
     if passes is not None:

@@ -40,7 +40,7 @@ def read(room: Learn, config: dict[str, Any]) -> tuple[float, float]:
     days = _number(given, "explorationItemAgeCutOff", DEFAULT_CUT_OFF_DAYS)
     if not 0 <= weight <= 1:
         raise Invalid(f"itemExplorationConfig.explorationWeight is {weight:g}; 0 to 1 is right")
-    if days < 0:
+    if not 0 <= days < float("inf"):
         raise Invalid(f"itemExplorationConfig.explorationItemAgeCutOff is {days:g}; 0 or more")
     return weight, days
 

@@ -79,6 +79,8 @@ def get_personalized_ranking(
     throttle.check(room, RATE, one.arn)
     if one.recipe.type not in (USER_PERSONALIZATION, PERSONALIZED_RANKING):
         raise Invalid(f"{one.arn} was trained with {one.recipe.name}, which ranks no lists")
+    if len(request["inputList"]) > MAX_RESULTS:
+        raise Invalid(f"inputList has {len(request['inputList'])} items; {MAX_RESULTS} are allowed")
     begun = time.thread_time()
     wanted = list(dict.fromkeys(request["inputList"]))
     columns = showing.columns(one, request, len(wanted))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -62,9 +62,11 @@ def list_tags_for_resource(room: Learn, caller: Caller, request: dict[str, Any])
     return {"tags": [{"tagKey": key, "tagValue": value} for key, value in sorted(held.items())]}
 
 
-def put(db: Database, conn: Connection, arn: str, tags: Iterable[dict[str, str]]) -> None:
+def put(db: Database, conn: Connection, arn: str, tags: Sequence[dict[str, str]]) -> None:
     """Keep tags in the caller's transaction; LimitExceeded with TooManyTagsException past 50."""
     given = {one["tagKey"]: one["tagValue"] for one in tags}
+    if len(given) < len(tags):
+        raise Invalid("tags: a tagKey is given twice; once is right")
     for key in given:
         if key.lower().startswith(RESERVED_PREFIX):
             raise Invalid(f"The tag key {key!r} starts with aws:, which is kept for AWS")

@@ -106,15 +106,24 @@ def test_every_line_is_answered_in_its_place_and_a_bad_one_has_its_error(study: 
     out = infer(
         study,
         version,
-        [{"userId": "u1"}, {"userId": 2}, "{no json", {"x": 1}, {"userId": "new"}],
+        [
+            "\ufeff" + '{"userId": "u1"}',
+            {"userId": 2},
+            "{no json",
+            {"x": 1},
+            {"userId": "new"},
+            {"userId": True},
+            {"userId": "u1", "itemList": ["i1", None]},
+        ],
         numResults=5,
     )
-    assert [one["error"] is None for one in out] == [True, True, False, False, True]
+    assert [one["error"] is None for one in out] == [True, True, False, False, True, False, False]
     assert out[0]["input"] == {"userId": "u1"}
     assert len(out[0]["output"]["recommendedItems"]) == len(out[0]["output"]["scores"]) == 5
     assert out[0]["output"] != out[4]["output"]
     assert "not a JSON line" in out[2]["error"] and out[2]["output"] is None
-    assert "userId is missing" in out[3]["error"]
+    assert "userId is missing" in out[3]["error"] and "userId is missing" in out[5]["error"]
+    assert "no item id" in out[6]["error"]
 
 
 def test_related_items_have_no_scores_and_rankings_keep_their_list(study: Study):

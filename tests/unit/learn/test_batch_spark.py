@@ -60,15 +60,14 @@ def test_jobs_on_spark_write_what_jobs_here_write(
 
     def all_of_them() -> list[Any]:
         return [
-            infer(study, version, people, numResults=7),
-            infer(study, version, people, filterArn=seen),
+            infer(study, version, people, filterArn=seen, numResults=7),
             segment(study, affinity, items, numResults=10),
         ]
 
     here = all_of_them()
     on_spark(study)
     assert all_of_them() == here
-    assert where(study) == ["this process"] * 2 + ["local[2]"] * 2
+    assert where(study) == ["this process", "local[2]"]
     small = study.room.settings.replace(learn_spark_lines=len(people) + 1)
     study.room.settings = small
     infer(study, version, people)

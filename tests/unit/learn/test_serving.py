@@ -138,6 +138,7 @@ def campaign_rules(shop: Study, arn: str, version: dict[str, Any]) -> None:
     for name, value, reason in (
         ("itemExplorationConfig", {"explorationWeight": "1.3"}, "0 to 1 is right"),
         ("itemExplorationConfig", {"explorationWeight": "much"}, "a number is right"),
+        ("itemExplorationConfig", {"explorationItemAgeCutOff": "inf"}, "0 or more"),
         ("itemExplorationConfig", {"weight": "1"}, "does not know weight"),
         ("rankingInfluence", {"POPULARITY": 0.5}, "rankingInfluence is for aws-semantic"),
     ):
@@ -191,6 +192,9 @@ def test_a_ranking_campaign_ranks_and_does_not_recommend(shop: Study):
         shop(serving.get_recommendations, campaignArn=arn, userId="u1")
     request = {"campaignArn": arn, "userId": "u1", "inputList": ["i1", "i2"]}
     assert len(shop(serving.get_personalized_ranking, **request)["personalizedRanking"]) == 2
+    request["inputList"] = [f"i{n}" for n in range(501)]
+    with pytest.raises(Invalid, match="501 items; 500 are allowed"):
+        shop(serving.get_personalized_ranking, **request)
 
 
 def stored(study: Study) -> list[dict[str, Any]]:

@@ -51,6 +51,8 @@ def test_tags_are_limited_and_only_for_what_exists(study: Study):
     assert refused.value.code == "TooManyTagsException"
     with pytest.raises(Invalid, match="aws:"):
         study(tags.tag_resource, resourceArn=group, tags=[tag("aws:x")])
+    with pytest.raises(Invalid, match="given twice"):
+        study(tags.tag_resource, resourceArn=group, tags=[tag("a"), tag("a", "w")])
     for arn in (group + "x", group.replace("dataset-group/", "filter/"), "arn:aws:personalize:x"):
         with pytest.raises(NotFound):
             study(tags.list_tags_for_resource, resourceArn=arn)
