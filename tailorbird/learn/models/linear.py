@@ -64,19 +64,12 @@ def linseq(
     cover, number = covered(data, max_items)
     count = len(cover)
     lags = int(np.ceil(np.log(STATE_FLOOR) / np.log(decay))) + 1
-    before = np.zeros((count, count), dtype=np.float32)  # sum of state x next item
-    target = np.zeros((count, count), dtype=np.float32)  # sum of the next `labels` items x state
     code = number[data.item]
-    for lag in range(1, lags + labels):
-        left, right = lagged(data, lag)
-        known = (code[left] >= 0) & (code[right] >= 0)
-        pairs = code[left][known].astype(np.int64) * count + code[right][known]
-        if lag <= lags:
-            np.add.at(before.reshape(-1), pairs, np.float32(decay ** (lag - 1)))
-        votes = sum(decay ** (lag - m) for m in range(1, min(labels, lag) + 1))
-        weights = data.weight[right][known] * np.float32(votes)
-        turned = code[right][known].astype(np.int64) * count + code[left][known]
-        np.add.at(target.reshape(-1), turned, weights)
+    before = np.zeros((count, count), dtype=np.float32)  # sum of state x next item
+    for lag in range(1, lags + 1):
+        earlier, later, _ = _pairs(data, code, lag)
+        np.add.at(before.reshape(-1), earlier * count + later, np.float32(decay ** (lag - 1)))
+    target = _target(data, code, before, decay, lags, labels)
     gram = _state_gram(data, code, count, before, decay, lags)
     del before
     gram[np.diag_indices(count)] += ridge
@@ -84,6 +77,43 @@ def linseq(
     found = linalg.cho_solve(factor, target.T, overwrite_b=True, check_finite=False)
     rows = Rows.of_dense(found, cover, data.item_count, KEEP)
     return Linear(data.item_count, rows, last=lags, decay=decay, distinct=False)
+
+
+def _target(
+    data: Interactions, code: np.ndarray, before: np.ndarray, decay: float, lags: int, labels: int
+) -> np.ndarray:
+    """The sum of the next `labels` items, weighted, x state.
+
+    Where all rows weigh the same it is `before` turned and scaled, but for the lags at both ends.
+    """
+    count = len(before)
+    whole = sum(decay**-m for m in range(labels))
+    weight = float(data.weight[0]) if len(data) else 1.0
+    alike = bool((data.weight == weight).all())
+    if alike:
+        target = np.ascontiguousarray(before.T)
+        target *= np.float32(whole * weight)
+    else:
+        target = np.zeros_like(before)
+    for lag in range(1, lags + labels):
+        if alike and labels <= lag <= lags:
+            continue
+        earlier, later, weights = _pairs(data, code, lag)
+        votes = sum(decay**-m for m in range(min(labels, lag)))
+        if alike and lag <= lags:
+            votes -= whole
+        weights = weights * np.float32(votes * decay ** (lag - 1))
+        np.add.at(target.reshape(-1), later * count + earlier, weights)
+    return target
+
+
+def _pairs(
+    data: Interactions, code: np.ndarray, lag: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Covered items `lag` steps apart: the earlier, the later, and the later's weight."""
+    left, right = lagged(data, lag)
+    known = (code[left] >= 0) & (code[right] >= 0)
+    return code[left][known], code[right][known], data.weight[right][known]
 
 
 def ease(data: Interactions, max_items: int, ridge: float = 400.0, decay: float = 0.95) -> Linear:
