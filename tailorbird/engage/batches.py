@@ -212,11 +212,7 @@ def _filtered(
         run.hook, event, lenient=room.settings.engage_hook_lenient, now=room.clock.now
     )
     outcome.attempts = [*outcome.attempts, *result.attempts]
-    if result.away and hook_away.is_waited_for(
-        run.activity, run.hook_patience, run.until, room.clock.now()
-    ):
-        raise hook_away.SetAside(outcome.batch, result.attempts)
-    outcome.hook_answered = not result.away
+    _wait_if_away(room, run, outcome, result)
     if result.failure is not None:
         waited = hook_away.words(run.activity) if result.away else ""
         outcome.failure = f"The hook failed: {result.failure}{waited}"
@@ -225,6 +221,16 @@ def _filtered(
             state = ledger.HOOK_FAILED if outcome.failure else ledger.HOOK_FILTERED
             outcome.entries.append(Entry(by_id[key].number, key, state, outcome.failure))
     return result.kept
+
+
+def _wait_if_away(room: Engage, run: Run, outcome: Outcome, result: hooks.Filtered) -> None:
+    """SetAside when nobody was there to answer, and the run has the patience: what is too late by
+    then has expired when its turn comes again.
+    """
+    now = room.clock.now()
+    if result.away and hook_away.is_waited_for(run.activity, run.hook_patience, None, now):
+        raise hook_away.SetAside(outcome.batch, result.attempts)
+    outcome.hook_answered = not result.away
 
 
 def _sendable(
@@ -261,9 +267,12 @@ def _delivered(
         )
         result = hooks.deliver_batch(custom.call, event, now=room.clock.now)
         outcome.attempts = [*outcome.attempts, *result.attempts]
+        _wait_if_away(room, run, outcome, result)
         state, reason = ledger.SENT, f"Handed to {custom.target}"
         if result.failure is not None:
-            state, reason = ledger.CHANNEL_FAILED, f"{custom.target}: {result.failure}"
+            waited = hook_away.words(run.activity) if result.away else ""
+            state = ledger.CHANNEL_FAILED
+            reason = f"{custom.target}: {result.failure}{waited}"
             outcome.failure = reason
         outcome.entries += [Entry(by_id[key].number, key, state, reason) for key in mine]
     return {key: endpoint for key, endpoint in ready.items() if key not in mine}

@@ -133,6 +133,27 @@ def test_a_run_that_waits_is_over_with_its_maximum_duration(
     assert set(states(engage, ended(engage, made)["Id"]).values()) == {"expired"}
 
 
+def test_a_custom_channel_that_comes_back_gets_every_batch(
+    engage: Engage, app_id: str, worker: Worker, clock: TestClock,
+    arrive: Callable[[int], Partner],
+) -> None:  # fmt: skip
+    put(engage, app_id, *({"Id": f"e{n}"} for n in range(PEOPLE)))
+    partner = arrive(free_port())  # has to prove its account when the campaign is made
+    made = campaign(
+        engage, app_id, CustomDeliveryConfiguration={"DeliveryUri": partner.url},
+        Schedule={"StartTime": "2026-11-21T13:00:00Z"},
+    )  # fmt: skip
+    partner.shutdown()
+    partner.server_close()
+    quiet(engage, clock).advance(3600.0)
+    pass_time(engage, clock, lambda: asked(engage, made) >= 2)
+    partner = arrive(partner.server_port)
+    pass_time(engage, clock, lambda: over(engage, made))
+    assert set(states(engage, ended(engage, made)["Id"]).values()) == {"sent"}
+    told = Counter(key for event in partner.told for key in event["Endpoints"])
+    assert (len(told), set(told.values())) == (PEOPLE, {1})
+
+
 def test_an_answer_that_stands_for_an_absent_server_counts_as_away_by_a_setting(
     engage: Engage, app_id: str, worker: Worker, clock: TestClock,
     arrive: Callable[[int], Partner],
