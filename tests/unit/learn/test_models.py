@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -54,6 +56,16 @@ def random_walks(seed: int = 3):
     randomly = np.random.default_rng(seed)
     items = "abcdefgh"
     return of(*("".join(randomly.choice(list(items), size=25)) for _ in range(30)))
+
+
+def test_rows_that_weigh_alike_are_counted_once_and_give_the_same_model():
+    data = of("abcabdacbd", "bcadabcd", "cdabdcab")
+    nearly = np.ones(len(data), dtype=np.float32)
+    nearly[0] = np.nextafter(np.float32(1.0), np.float32(2.0))
+    asked = history(data, "abd")
+    quick = linear.linseq(data, 100, ridge=2.0).score(asked)
+    slow = linear.linseq(replace(data, weight=nearly), 100, ridge=2.0).score(asked)
+    assert np.allclose(quick, slow, atol=1e-5) and np.abs(quick).max() > 0.05
 
 
 def test_linseq_is_the_ridge_regression_it_says_it_is():
@@ -164,6 +176,30 @@ def test_the_search_finds_the_scorer_that_ranks_the_held_out_rows():
     blend = search({"popular": Popular.fit(data), "rules": Rules.fit(data)}, cases)
     assert blend.alone["blend"] == pytest.approx(1.0)
     assert data.items[int(np.argmax(blend.score(history(data, "abc"))))] == "d"
+
+
+def test_the_search_goes_on_in_finer_steps_than_its_grid():
+    random = np.random.default_rng(4)
+    parts = random.normal(size=(2, 400, 30)).astype(np.float32)
+    best = (parts[0] + 0.28 * parts[1]).argmax(axis=1)
+    cases = [
+        Case(n, History(np.array([n]), np.zeros(1), np.zeros(1), 0.0), best[n : n + 1])
+        for n in range(400)
+    ]
+
+    @dataclass
+    class Table:
+        scores: np.ndarray
+
+        def score(self, history: History) -> np.ndarray:
+            return np.concatenate([self.scores[history.item[0]], np.zeros(400)]).astype(np.float32)
+
+        def arrays(self) -> dict[str, np.ndarray]:
+            return {}
+
+    found = search({"popular": Table(parts[0]), "one": Table(parts[1])}, cases)
+    share = found.weights["one"] / found.weights["popular"]
+    assert 0.2 < share < 0.4 and share not in (0.2, 0.4)
 
 
 def test_people_active_before_and_after_a_moment_are_held_out_by_time():

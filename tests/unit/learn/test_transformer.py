@@ -77,6 +77,23 @@ def history_cut(past, rows: int):
     return replace(past, item=past.item[:rows], time=past.time[:rows], kind=past.kind[:rows])
 
 
+def test_attention_in_plain_products_is_torchs_own():
+    q, k, v = torch.randn(3, 4, 2, 20, 32)
+    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+    found = network._attention(q.bfloat16(), k.bfloat16(), v.bfloat16())
+    assert torch.allclose(found.float(), expected, atol=0.05)
+    assert torch.allclose(network._attention(q, k, v), expected, atol=1e-5)
+
+
+def test_a_fifth_of_the_numbers_is_dropped_and_the_mean_kept():
+    torch.manual_seed(1)
+    x = torch.ones(500, 63)
+    found = network._dropped(x, training=True)
+    assert float((found == 0).float().mean()) == pytest.approx(0.2, abs=0.01)
+    assert float(found.mean()) == pytest.approx(1.0, abs=0.02)
+    assert network._dropped(x, training=False) is x
+
+
 def test_the_same_seed_and_epochs_give_the_same_weights():
     data = cycles(users=30)
     first, second = (transformer_training.fit(data, SHORT) for _ in range(2))
