@@ -28,6 +28,7 @@ from tailorbird.learn import (
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Objects, Worker
 
+SETTLED_SECONDS = 60.0  # until a job has ended
 ACCOUNT, REGION = "123456789012", "us-east-1"
 CALLER = Caller(ACCOUNT, REGION, f"arn:aws:iam::{ACCOUNT}:root", "AKIATEST", "request-1")
 FIELDS = [
@@ -160,7 +161,10 @@ class Study:
     def settled(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         from tests.conftest import wait_for
 
-        wait_for(lambda: not describe()["status"].startswith("CREATE ") or failed(describe()), 60)
+        wait_for(
+            lambda: not describe()["status"].startswith("CREATE ") or failed(describe()),
+            SETTLED_SECONDS,
+        )
         return describe()
 
 

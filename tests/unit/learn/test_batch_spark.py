@@ -35,11 +35,12 @@ def where(study: Study) -> list[Any]:
 
 @HERE
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_jobs_on_spark_write_what_jobs_here_write(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tests.unit.learn.conftest.SETTLED_SECONDS", 240.0)  # Java starts slowly
     monkeypatch.setattr("tailorbird.learn.batch_spark.TASK_LINES", 3)
     monkeypatch.setattr("tailorbird.learn.batch_spark.TASK_USERS", 25)
     study.interactions()
