@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_ITEMS = 50_000  # the most frequent; the vectors and their two moments take 768 bytes each
 LONGEST = 100  # rows of a window
 NEGATIVES = 256
-RATE, LEAST_RATE_SHARE, WARM_STEPS = 2e-3, 0.02, 100
+RATE, LEAST_RATE_SHARE, WARM_STEPS = 3.5e-3, 0.02, 100
 AVERAGING = 0.998
 MAX_EPOCHS = 200
 LOOKED_AT = 2_000  # items beside the right one, to see the held-back loss
