@@ -131,11 +131,13 @@ def work(settings: Settings) -> None:
 def _run_server(entrance: Entrance, listener: socket.socket) -> None:
     import uvicorn
 
+    from tailorbird.one_write import OneWriteProtocol
+
     config = uvicorn.Config(
         entrance,
         access_log=False,
         backlog=LISTEN_BACKLOG,
-        http="httptools",
+        http=OneWriteProtocol,
         lifespan="off",
         log_level="warning",
         server_header=False,
