@@ -30,6 +30,7 @@ from bench import _pressure as pressure
 from bench.learn import CALLER, ITEMS, SCHEMA
 from tailorbird import learn, settings
 from tailorbird.clock import SystemClock
+from tailorbird.durations import BOUNDS_MS, QUANTILES, Durations
 from tailorbird.learn import serving
 from tailorbird.remote import Remote
 from tailorbird.store import Database, Jobs, Objects
@@ -105,12 +106,24 @@ def measure(server: Server, seconds: float) -> None:
     run = pressure.closed(server.url, asked, 4_000, CONNECTIONS["closed"], pid)
     print(run.says("  GetRecommendations with the filter, closed loop"))
     count = int(RATE * seconds)
+    before = counted(server)
     run = pressure.opened(server.url, asked, count, CONNECTIONS["open"], pid, RATE)
     print(run.says(f"  GetRecommendations with the filter, {RATE:.0f} a second"))
-    told = Remote(server.url, server.data).call("GET", "/_/latency")["answered"]
-    found = told[0] if told else {"answers": 0, "p50_ms": 0.0, "p95_ms": 0.0, "p99_ms": 0.0}
-    spots = ", ".join(f"p{n} {found[f'p{n}_ms']:.2f}" for n in (50, 95, 99))
-    print(f"  inside the server, all {found['answers']:,} answers of these rounds: {spots} ms")
+    inside = Durations()
+    for n, (now, then) in enumerate(zip(counted(server), before, strict=True)):
+        inside.counts[n] = max(now - then, 0)
+    inside.total, inside.longest_ms = sum(inside.counts), BOUNDS_MS[-1]
+    spots = ", ".join(f"{name.removesuffix('_ms')} {inside.quantile(part):.2f}"
+                      for name, part in QUANTILES.items())  # fmt: skip
+    print(f"  inside the server, {inside.total:,} answers of that round: at most {spots} ms")
+
+
+def counted(server: Server) -> list[int]:
+    """Answers that one process has given, by the bucket of what they took."""
+    arn = f"{ACCOUNT}:campaign/{NAME}"
+    found = Remote(server.url, server.data).call("GET", f"/_/latency?of={arn}")["buckets"]
+    counts = {one["up_to_ms"]: one["count"] for one in found}
+    return [counts.get(bound, 0) for bound in (*BOUNDS_MS, None)]
 
 
 def in_process(data: Path) -> None:
