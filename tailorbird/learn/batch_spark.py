@@ -1,7 +1,7 @@
 """Large batch jobs on Spark: model and code travel to the executors, lines come back answered.
 
 Filters are settled here, where the store is; executors score. The rows are those of a job that
-runs here, byte for byte.
+runs here, line for line.
 """
 
 from __future__ import annotations
