@@ -23,7 +23,6 @@ from tailorbird.learn.models.propensity import DEEDS
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_action_events
 
-SETTLED_SECONDS = 5.0  # younger events may have neighbours that are not committed yet
 INSERT = (
     "INSERT INTO learn_action_events (group_arn, person, session_id, user_id, event_id,"
     " event_type, action_id, time, details, received) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -66,7 +65,8 @@ def export(room: Learn, group_arn: str, path: Path) -> int:
     """Write the interactions a training may see as a part; the id of the last one."""
     c = learn_action_events.c
     settled = sa.select(sa.func.max(c.id)).where(
-        c.group_arn == group_arn, c.received <= room.clock.now() - SETTLED_SECONDS
+        c.group_arn == group_arn,
+        c.received <= room.clock.now() - events.SETTLED_SECONDS[room.db.dialect],
     )
     with room.db.read() as conn:
         last = conn.execute(settled).scalar() or 0

@@ -24,7 +24,8 @@ from tailorbird.learn.rows import column_name
 from tailorbird.learn.tables import learn_events
 
 MAX_ITEM_ID_CHARACTERS = 256
-SETTLED_SECONDS = 5.0  # younger events may have neighbours that are not committed yet
+# younger events may have neighbours that are not committed yet; SQLite commits in the order of ids
+SETTLED_SECONDS = {"sqlite": 0.0, "postgresql": 5.0}
 FORBIDDEN = {"userid", "sessionid", "eventtype", "timestamp", "recommendationid", "impression"}
 NO_ITEM = "the event names no item: itemId is neither in it nor in its properties"
 
@@ -110,11 +111,11 @@ def export(room: Learn, group_arn: str, path: Path, context: Sequence[str] = ())
     `context` names the schema's further columns, found in the events' properties.
 
     Sessions that were never linked to a user are not trained on. Events of the last seconds are
-    left to serving: on PostgreSQL ids are given before they are committed.
+    left to serving on PostgreSQL, where ids are given before they are committed.
     """
     c = learn_events.c
     settled = sa.select(sa.func.max(c.id)).where(
-        c.group_arn == group_arn, c.received <= room.clock.now() - SETTLED_SECONDS
+        c.group_arn == group_arn, c.received <= room.clock.now() - SETTLED_SECONDS[room.db.dialect]
     )
     with room.db.read() as conn:
         last = conn.execute(settled).scalar() or 0
