@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,20 +17,19 @@ from typing import IO, Any
 import numpy as np
 
 from tailorbird.errors import Invalid
-from tailorbird.learn.schemas import Column, Schema
+from tailorbird.learn import cells
+from tailorbird.learn.schemas import Schema
 
 CHUNK_LINES = 20_000
 MAX_LINES_A_RECORD = 100  # an open quote swallows no more than this
-MAX_ID_CHARACTERS = 256
-MAX_CATEGORICAL_CHARACTERS = 1_000
-MAX_TEXTUAL_CHARACTERS = 20_000  # longer texts are cut, as the service does
-MILLISECONDS_FROM = 100_000_000_000  # as seconds this would be the year 5138
+MAX_CELL_CHARACTERS = 16_000_000  # Python's own limit is 131,072; longer texts are cut anyway
 REJECTED_KEPT = 20  # in the report; the others are written beside it
 REJECTED_WRITTEN = 100_000
-TIME_COLUMNS = ("TIMESTAMP", "CREATION_TIMESTAMP", "EXPIRATION_TIMESTAMP")
-ID_COLUMNS = ("USER_ID", "ITEM_ID", "ACTION_ID")
+OTHER_KINDS = {b"PK\x03\x04": "a zip file", b"PAR1": "a Parquet file", b"Obj\x01": "an Avro file"}
 
 Seen = Callable[[int, int], None]  # bytes read, rows read
+
+csv.field_size_limit(MAX_CELL_CHARACTERS)
 
 
 @dataclass
@@ -137,9 +137,10 @@ def _read_file(
 ) -> None:
     with path.open("rb") as raw:
         lines = _lines(raw, source)
-        header = _header(next(lines, b""), source, schema, report)
+        line, names = _names(lines, source)
+        header = _header(names, f"{source}, line {line}", schema, report)
         before = report.rows + report.rejected
-        line = 2
+        line += 1
         for chunk in _chunks(lines):
             _take(source, line, chunk, header, schema, columns, report, may_be_blank)
             line += len(chunk)
@@ -148,32 +149,51 @@ def _read_file(
 
 def _lines(raw: IO[bytes], source: str) -> Iterator[bytes]:
     """Lines of a file that may be gzipped, whatever it is called."""
-    magic = raw.read(2)
+    magic = raw.read(4)
     raw.seek(0)
-    if magic != b"\x1f\x8b":
+    if magic in OTHER_KINDS:
+        raise Invalid(f"{source} is {OTHER_KINDS[magic]}; CSV, plain or gzipped, is right")
+    if magic[:2] != b"\x1f\x8b":
         yield from raw
         return
     try:
         yield from gzip.GzipFile(fileobj=raw)
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise Invalid(f"{source} is not whole gzip data: {error}") from None
 
 
-def _header(line: bytes, source: str, schema: Schema, report: Report) -> list[int]:
+def _names(lines: Iterator[bytes], source: str) -> tuple[int, list[str]]:
+    """The line of the header, the first that is not blank, and the names in it."""
+    for number, line in enumerate(lines, 1):
+        where = f"{source}, line {number}"
+        try:
+            text = line.decode("utf-8-sig").rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise Invalid(f"{where}: not UTF-8") from None
+        if "\r" in text:
+            raise Invalid(f"{where}: lines end in a carriage return alone; a line feed is right")
+        try:
+            names = next(csv.reader([text]), [])
+        except csv.Error as error:
+            raise Invalid(f"{where}: the header cannot be read: {error}") from None
+        if any(name.strip() for name in names):
+            return number, [name.strip().strip('"').upper() for name in names]
+    raise Invalid(f"{source} is empty; a header row and rows are needed")
+
+
+def _header(names: list[str], where: str, schema: Schema, report: Report) -> list[int]:
     """The place of every schema column in the file, -1 for a nullable one that is absent."""
-    try:
-        names = next(csv.reader([line.decode("utf-8-sig")]), [])
-    except UnicodeDecodeError:
-        raise Invalid(f"{source}, line 1: not UTF-8") from None
-    places = {name.strip().strip('"').upper(): n for n, name in enumerate(names)}
-    if not places:
-        raise Invalid(f"{source} is empty; a header row and rows are needed")
+    places = {name: n for n, name in enumerate(names)}
     missing = [c.name for c in schema.columns if c.name not in places and not c.nullable]
     if missing:
+        hint = "; columns are separated by commas" if len(names) == 1 else ""
         raise Invalid(
             f"Input CSV is missing the following columns:[{', '.join(missing)}]. "
-            f"{source}, line 1 has {', '.join(places)}"
+            f"{where} has {', '.join(names)}{hint}"
         )
+    twice = [c.name for c in schema.columns if names.count(c.name) > 1]
+    if twice:
+        raise Invalid(f"{where} has {', '.join(twice)} more than once; once is right")
     known = {column.name for column in schema.columns}
     report.ignored_columns = sorted({*report.ignored_columns, *(set(places) - known)})
     return [places.get(column.name, -1) for column in schema.columns]
@@ -216,12 +236,12 @@ def _take(
     good = np.ones(len(records), dtype=bool)
     read_columns = []
     for column, place in zip(schema.columns, header, strict=True):
-        cells = table[place] if place >= 0 else [""] * len(records)
-        values, wrong = _values(column, cells)
+        given = table[place] if place >= 0 else [""] * len(records)
+        values, wrong = cells.read(column, given)
         if column.name in may_be_blank:
             for row, reason in wrong.items():
                 values[row] = np.nan
-                report.blank(source, places[row], column.name, reason, cells[row])
+                report.blank(source, places[row], column.name, reason, given[row])
             wrong = {}
         for row, reason in wrong.items():
             if good[row]:
@@ -317,79 +337,3 @@ def _full(
             kept.append(record)
             lines.append(line)
     return kept, lines
-
-
-def _values(column: Column, cells: list[str]) -> tuple[Any, dict[int, str]]:
-    """A column's values, and the reason for each row whose cell is wrong."""
-    if column.type in ("string", "boolean"):
-        return _strings(column, cells)
-    return _numbers(column, cells)
-
-
-def _strings(column: Column, cells: list[str]) -> tuple[list[str], dict[int, str]]:
-    limit = MAX_CATEGORICAL_CHARACTERS
-    if column.name in ID_COLUMNS:
-        limit = MAX_ID_CHARACTERS
-        if "" not in set(cells) and max(map(len, cells)) <= limit:
-            return cells, {}
-    if column.textual:
-        cells = [cell[:MAX_TEXTUAL_CHARACTERS] for cell in cells]
-        limit = MAX_TEXTUAL_CHARACTERS
-    wrong: dict[int, str] = {}
-    distinct = set(cells)
-    if "" in distinct and not column.nullable:
-        wrong |= {n: "empty" for n, cell in enumerate(cells) if not cell}
-    if max(map(len, distinct)) > limit and (column.categorical or column.name in ID_COLUMNS):
-        reason = f"Length cannot be more than {limit} characters for {column.name}"
-        wrong |= {n: reason for n, cell in enumerate(cells) if len(cell) > limit}
-    if column.type == "boolean":
-        bad = {cell for cell in distinct if cell and cell.lower() not in ("true", "false")}
-        wrong |= {
-            n: f"{cell!r} is not true or false" for n, cell in enumerate(cells) if cell in bad
-        }
-    return cells, wrong
-
-
-def _numbers(column: Column, cells: list[str]) -> tuple[np.ndarray, dict[int, str]]:
-    wrong: dict[int, str] = {}
-    try:
-        values = np.array(cells, dtype=np.float64)
-    except ValueError:
-        values, wrong = _numbers_one_by_one(column, cells)
-    bad = ~np.isfinite(values)
-    for n in np.flatnonzero(bad).tolist():
-        if n not in wrong and (cells[n].strip() or not column.nullable):
-            wrong[n] = f"{cells[n]!r} is not a number" if cells[n].strip() else "empty"
-    if column.type in ("int", "long"):
-        odd = ~bad & (values != np.floor(values))
-        wrong |= {n: f"{cells[n]!r} is not a whole number" for n in np.flatnonzero(odd).tolist()}
-    if column.name in TIME_COLUMNS:
-        wrong |= _bad_times(cells, values)
-    return values, wrong
-
-
-def _numbers_one_by_one(column: Column, cells: list[str]) -> tuple[np.ndarray, dict[int, str]]:
-    values = np.full(len(cells), np.nan)
-    wrong: dict[int, str] = {}
-    for n, cell in enumerate(cells):
-        if not cell.strip():
-            continue
-        try:
-            values[n] = float(cell)
-        except ValueError:
-            kind = "whole epoch seconds" if column.name in TIME_COLUMNS else "a number"
-            wrong[n] = f"{cell[:60]!r} is not {kind}"
-    return values, wrong
-
-
-def _bad_times(cells: list[str], values: np.ndarray) -> dict[int, str]:
-    with np.errstate(invalid="ignore"):
-        late, early = values >= MILLISECONDS_FROM, values < 0
-    wrong = {
-        n: f"{cells[n]} looks like milliseconds; whole epoch seconds are right"
-        for n in np.flatnonzero(late).tolist()
-    }
-    return wrong | {
-        n: f"{cells[n]} lies before 1970; whole epoch seconds are right"
-        for n in np.flatnonzero(early).tolist()
-    }

@@ -7,6 +7,7 @@ Source: Personalize developer guide, "Importing individual items" and "... users
 from __future__ import annotations
 
 import re
+from math import inf, isfinite
 from typing import Any
 
 import orjson
@@ -14,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid
-from tailorbird.learn import csvs, metadata, records, schemas, throttle
+from tailorbird.learn import cells, metadata, records, schemas, throttle
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_datasets
 
@@ -83,15 +84,15 @@ def record(schema: schemas.Schema, properties: Any, where: str) -> metadata.Reco
     found: metadata.Record = {}
     for name, value in given.items():
         column = columns.get(_plain(name))
-        if column is None or column.name in csvs.ID_COLUMNS:
-            known = ", ".join(c.name for c in schema.columns if c.name not in csvs.ID_COLUMNS)
+        if column is None or column.name in cells.ID_COLUMNS:
+            known = ", ".join(c.name for c in schema.columns if c.name not in cells.ID_COLUMNS)
             raise Invalid(
                 f"{where}.properties: the schema has no column for {name!r}; it has {known}"
             )
         if value is not None and value != "":
             found[column.name] = _value(column, value, f"{where}.properties.{name}")
     for column in schema.columns:
-        if column.name not in found and not column.nullable and column.name not in csvs.ID_COLUMNS:
+        if column.name not in found and not column.nullable and column.name not in cells.ID_COLUMNS:
             raise Invalid(
                 f"{where}.properties: {column.name} is missing; the schema does not allow null"
             )
@@ -133,10 +134,10 @@ def _value(column: schemas.Column, value: Any, where: str) -> str | float:
     if column.type == "boolean" and text not in ("true", "false"):
         raise Invalid(f"{where} is {text!r}; true or false is right")
     if column.textual:
-        return text[: csvs.MAX_TEXTUAL_CHARACTERS]
-    if len(text) > csvs.MAX_CATEGORICAL_CHARACTERS:
+        return text[: cells.MAX_TEXTUAL_CHARACTERS]
+    if len(text) > cells.MAX_CATEGORICAL_CHARACTERS:
         raise Invalid(
-            f"{where} has {len(text)} characters; {csvs.MAX_CATEGORICAL_CHARACTERS} are allowed"
+            f"{where} has {len(text)} characters; {cells.MAX_CATEGORICAL_CHARACTERS} are allowed"
         )
     return text
 
@@ -144,12 +145,18 @@ def _value(column: schemas.Column, value: Any, where: str) -> str | float:
 def _number(column: schemas.Column, value: Any, where: str) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise Invalid(f"{where} is {value!r}; a {column.type} is right") from None
-    if isinstance(value, bool) or number != number or abs(number) == float("inf"):
+    odd = isinstance(value, bool) or (isinstance(value, str) and not cells.plain(value))
+    if odd or not isfinite(number):
         raise Invalid(f"{where} is {value!r}; a {column.type} is right")
     if column.type in metadata.WHOLE and number != int(number):
         raise Invalid(f"{where} is {value!r}; a whole number is right")
-    if column.name in csvs.TIME_COLUMNS and number >= csvs.MILLISECONDS_FROM:
+    most = cells.WHOLE_BELOW.get(column.type, inf)
+    if not -most <= number < most:
+        raise Invalid(f"{where} is {value!r}, which does not fit {column.type}")
+    if column.name in cells.TIME_COLUMNS and number >= cells.MILLISECONDS_FROM:
         raise Invalid(f"{where} is {value!r}: these are milliseconds; seconds are right")
+    if column.name in cells.TIME_COLUMNS and number < 0:
+        raise Invalid(f"{where} is {value!r}, before 1970; epoch seconds are right")
     return number

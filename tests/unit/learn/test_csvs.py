@@ -49,6 +49,7 @@ READ = {
     "byte order mark": "\ufeff" + HEADER + "u,i,view,5\n",
     "quoted cells": HEADER + '"u","i","view","5"\n',
     "carriage returns": (HEADER + "u,i,view,5\n").replace("\n", "\r\n"),
+    "blank lines before the header": "\n\n" + HEADER + "u,i,view,5\n",
     "blank lines": HEADER + "\nu,i,view,5\n\n",
     "no last newline": HEADER + "u,i,view,5",
     "seconds with a point": HEADER + "u,i,view,5.0\n",
@@ -84,6 +85,10 @@ REJECTED = {
     "short row": ("u,i", "EVENT_TYPE", "ends before"),
     "long id": (f"{'u' * 257},i,view,5", "USER_ID", "more than 256 characters"),
     "open quote": ('u,"i,view,5', "", "never closed"),
+    "blanks for an id": ("  ,i,view,5", "USER_ID", "empty"),
+    "NUL in an id": ("u\0,i,view,5", "USER_ID", "NUL"),
+    "Python's own number": ("u,i,view,1_000", "TIMESTAMP", "not a number"),
+    "digits of another script": ("u,i,view,\u0661", "TIMESTAMP", "not a number"),
 }
 
 
@@ -127,6 +132,50 @@ def test_a_nullable_cell_may_be_empty_and_its_column_absent(tmp_path: Path):
 def test_missing_columns_are_named(tmp_path: Path):
     with pytest.raises(Invalid, match=r"missing the following columns:\[EVENT_TYPE, TIMESTAMP\]"):
         read(tmp_path, "USER_ID,ITEM_ID\nu,i\n")
+
+
+REFUSED = {
+    "old line ends": (HEADER + "u,i,view,5\n").replace("\n", "\r"),
+    "a column twice": "TIMESTAMP," + HEADER + "5,u,i,view,5\n",
+    "semicolons": (HEADER + "u,i,view,5\n").replace(",", ";"),
+    "a zip file": b"PK\x03\x04abc",
+    "a Parquet file": b"PAR1abc",
+    "not whole gzip": gzip.compress((HEADER + "u,i,view,5\n").encode())[:12] + b"\xff" * 30,
+}
+REASONS = {
+    "old line ends": "carriage return",
+    "a column twice": "TIMESTAMP more than once",
+    "semicolons": "separated by commas",
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_file_that_is_no_csv_is_refused_in_words(tmp_path: Path, what: str):
+    with pytest.raises(Invalid, match=REASONS.get(what, what)):
+        read(tmp_path, REFUSED[what])
+
+
+@pytest.mark.parametrize(
+    "kind, most", [("int", 2**31 - 1), ("long", 2**53)], ids=["32 bits", "64 bits"]
+)
+def test_a_whole_number_that_does_not_fit_its_type_is_a_bad_cell(
+    tmp_path: Path, kind: str, most: int
+):
+    fields = [{"name": "ITEM_ID", "type": "string"}, {"name": "STOCK", "type": kind}]
+    schema = parse(schema_text(fields, "Items"))
+    part, report = read(tmp_path, f"ITEM_ID,STOCK\na,{most}\nb,{-most}\nc,{2**64}\n", schema)
+    assert part.numbers["STOCK"].tolist() == [most, -most]
+    assert report.examples[0]["reason"] == f"'{2**64}' does not fit {kind}"
+
+
+def test_a_long_text_is_cut_and_costs_nothing(tmp_path: Path):
+    fields = [
+        {"name": "ITEM_ID", "type": "string"},
+        {"name": "TEXT", "type": "string", "textual": True},
+    ]
+    schema = parse(schema_text(fields, "Items"))
+    part, report = read(tmp_path, "ITEM_ID,TEXT\na," + "x" * 200_000 + "\n", schema)
+    assert (report.rejected, len(strings(part, "TEXT")[0])) == (0, 20_000)
 
 
 def test_an_empty_file_says_so(tmp_path: Path):
