@@ -138,15 +138,16 @@ def list_solution_versions(room: Learn, caller: Caller, request: dict[str, Any])
 
 
 def get_solution_metrics(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:
-    """The metrics on users kept out of the fit, under Personalize's names and definitions."""
+    """The metrics on users kept out of the fit, under Personalize's names and definitions.
+
+    None for a version of trainingMode UPDATE, which measures nothing: AWS's own automation asks for
+    the metrics of every version.
+    """
     row = find(room, caller, request["solutionVersionArn"])
     if row["status"] in records.BUSY:
         raise InUse(f"The solution version {row['arn']} is in state {row['status']}")
     if row["definition"].get("trainingMode") == UPDATE:
-        raise Invalid(
-            f"The solution version {row['arn']} was updated, which measures nothing; ask for the "
-            "metrics of the version with trainingMode FULL before it"
-        )
+        return {"solutionVersionArn": row["arn"], "metrics": {}}
     if row["metrics"] is None:
         raise Invalid(f"The solution version {row['arn']} has no metrics: {row['failure']}")
     return {"solutionVersionArn": row["arn"], "metrics": row["metrics"]}
