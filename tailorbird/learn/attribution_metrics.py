@@ -37,11 +37,10 @@ def list_metrics(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[s
         for one in sorted(_series(room, caller))
         if wanted in (None, one[0]) and _fits(one, request.get("Dimensions") or [])
     ]
-    start = records.place(request.get("NextToken"), len(found))
-    answer: dict[str, Any] = {"Metrics": [_shown(one) for one in found[start : start + PAGE_SIZE]]}
-    if start + PAGE_SIZE < len(found):
-        answer["NextToken"] = str(start + PAGE_SIZE)
-    return answer
+    named = {**request, "maxResults": PAGE_SIZE}
+    shown, more = records.page_of(found, "Metrics", named, caller)
+    answer: dict[str, Any] = {"Metrics": [_shown(one) for one in shown]}
+    return answer | ({"NextToken": more} if more else {})
 
 
 def get_metric_data(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[str, Any]:

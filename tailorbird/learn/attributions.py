@@ -93,14 +93,13 @@ def list_metric_attribution_metrics(
     arn = request.get("metricAttributionArn")
     if not arn:
         raise Invalid("metricAttributionArn is missing")
-    with room.db.read() as conn:
-        given = records.find(conn, TABLE, caller, arn, WHAT)["definition"]["metrics"]
-    size = request.get("maxResults") or records.PAGE_SIZE
-    start = records.place(request.get("nextToken"), len(given))
-    answer: dict[str, Any] = {"metrics": given[start : start + size]}
-    if start + size < len(given):
-        answer["nextToken"] = str(start + size)
-    return answer
+    try:
+        with room.db.read() as conn:
+            given = records.find(conn, TABLE, caller, arn, WHAT)["definition"]["metrics"]
+    except NotFound as error:  # the service's model knows no other refusal here
+        raise Invalid(error.message) from None
+    shown, more = records.page_of(given, "metrics", request, caller)
+    return {"metrics": shown} | ({"nextToken": more} if more else {})
 
 
 def update_metric_attribution(

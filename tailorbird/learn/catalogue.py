@@ -14,7 +14,7 @@ from tailorbird.learn.recipes.recipe import (
     Parameter,
     Recipe,
 )
-from tailorbird.learn.records import ACTIVE, PAGE_SIZE, place
+from tailorbird.learn.records import ACTIVE, page_of, scope, token
 from tailorbird.learn.room import Learn
 
 SERVICE = "SERVICE"
@@ -56,20 +56,15 @@ def list_recipes(_room: Learn, _caller: Caller, request: dict[str, Any]) -> dict
     A first page without maxResults holds everything and names an empty page to follow: AWS's
     workshop (immersion day, Retail 02) takes the service's token for granted.
     """
-    size = request.get("maxResults") or PAGE_SIZE
     domain = request.get("domain")
     if request.get("recipeProvider", SERVICE) != SERVICE:
         raise Invalid(f"recipeProvider is {request['recipeProvider']!r}; SERVICE is right")
     rows = [one for one in RECIPES.values() if domain is None or one.domain == domain]
-    if request.get("nextToken") == str(len(rows)):
-        return {"recipes": []}
-    start = place(request.get("nextToken"), len(rows))
-    answer: dict[str, Any] = {"recipes": [_summary(one) for one in rows[start : start + size]]}
-    if start + size < len(rows):
-        answer["nextToken"] = str(start + size)
-    elif not request.get("nextToken") and not request.get("maxResults"):
-        answer["nextToken"] = str(len(rows))
-    return answer
+    shown, more = page_of(rows, "recipes", request)
+    if more is None and not request.get("nextToken") and not request.get("maxResults"):
+        more = token(scope("recipes", request), len(rows))
+    answer: dict[str, Any] = {"recipes": [_summary(one) for one in shown]}
+    return answer | ({"nextToken": more} if more else {})
 
 
 def describe_recipe(_room: Learn, _caller: Caller, request: dict[str, Any]) -> dict[str, Any]:

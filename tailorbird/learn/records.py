@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from tailorbird.learn.room import Learn
 from tailorbird.store import insert
 
 PAGE_SIZE = 100
+PAGING = ("nexttoken", "maxresults")
 ACTIVE = "ACTIVE"
 PENDING = "CREATE PENDING"
 IN_PROGRESS = "CREATE IN_PROGRESS"
@@ -87,38 +89,56 @@ def page(
         .order_by(table.c.created, table.c.arn)
         .limit(size + 1)
     )
+    asked = scope(key, request, caller)
     if request.get("nextToken"):
-        created, arn = read_token(request["nextToken"])
+        created, arn = read_token(request["nextToken"], asked, float, str)
         query = query.where(sa.tuple_(table.c.created, table.c.arn) > sa.tuple_(created, arn))
     with room.db.read() as conn:
         rows = conn.execute(query).mappings().fetchall()
     answer: dict[str, Any] = {key: [show(row) for row in rows[:size]]}
     if len(rows) > size:
         last = rows[size - 1]
-        token = orjson.dumps([last["created"], last["arn"]])
-        answer["nextToken"] = base64.urlsafe_b64encode(token).decode()
+        answer["nextToken"] = token(asked, last["created"], last["arn"])
     return answer
 
 
-def read_token(token: str) -> tuple[float, str]:
+def scope(key: str, request: dict[str, Any], caller: Caller | None = None) -> str:
+    """What a token is good for: this list, asked for with the same arguments, by this account."""
+    named = {name: one for name, one in request.items() if name.lower() not in PAGING}
+    whose = () if caller is None else (caller.account, caller.region)
+    text = orjson.dumps([key, named, whose], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2s(text, digest_size=8).hexdigest()
+
+
+def token(asked: str, *last: float | str) -> str:
+    """Where the next page of a list begins, as one opaque word."""
+    return base64.urlsafe_b64encode(orjson.dumps([asked, *last])).decode()
+
+
+def read_token(text: str, asked: str, *kinds: Callable[[Any], Any]) -> list[Any]:
+    """What `token` was given; Invalid when no answer to the same question gave it."""
     try:
-        created, arn = orjson.loads(base64.urlsafe_b64decode(token))
-        return float(created), str(arn)
+        given, *last = orjson.loads(base64.urlsafe_b64decode(text))
+        if given != asked:
+            raise ValueError(given)
+        return [kind(one) for kind, one in zip(kinds, last, strict=True)]
     except (binascii.Error, ValueError, TypeError):
         raise Invalid(
-            "nextToken is not one that an earlier answer gave", code="InvalidNextTokenException"
+            "nextToken is not one that an earlier answer to the same request gave",
+            code="InvalidNextTokenException",
         ) from None
 
 
-def place(token: str | None, count: int) -> int:
-    """Where a page of a list kept whole begins, by the token of the page before."""
-    if token is None:
-        return 0
-    if not token.isdigit() or not 0 < int(token) < max(count, 1):
-        raise Invalid(
-            "nextToken is not one that an earlier answer gave", code="InvalidNextTokenException"
-        )
-    return int(token)
+def page_of(
+    rows: list[Any], key: str, request: dict[str, Any], caller: Caller | None = None
+) -> tuple[list[Any], str | None]:
+    """One page of a list kept whole, and the token of the next."""
+    asked = scope(key, request, caller)
+    size = request.get("maxResults") or PAGE_SIZE
+    given = request.get("nextToken") or request.get("NextToken")
+    start = read_token(given, asked, int)[0] if given else 0
+    more = token(asked, start + size) if start + size < len(rows) else None
+    return rows[start : start + size], more
 
 
 def refuse_while(conn: Connection, query: sa.Select[Any], message: str) -> None:
