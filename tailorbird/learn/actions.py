@@ -118,7 +118,7 @@ def _read(one: dict[str, Any], number: int) -> tuple[dict[str, Any], str, dict[s
     details: dict[str, Any] = {
         name: one[name] for name in ("recommendationId", "impression") if name in one
     }
-    properties = events.properties(one.get("properties"), where)
+    properties = events.properties_of(one.get("properties"), where)
     if properties:
         details["properties"] = properties
     return one, DEEDS[kind], details

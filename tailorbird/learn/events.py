@@ -7,18 +7,18 @@ Source: Personalize developer guide, "Recording real-time events", current and o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird import ids
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid
-from tailorbird.learn import csvs, parts, served, throttle
+from tailorbird.learn import cells, csvs, parts, properties, served, throttle
 from tailorbird.learn.room import Learn
 from tailorbird.learn.rows import column_name
 from tailorbird.learn.tables import learn_events
@@ -176,10 +176,12 @@ def _event(event: dict[str, Any], number: int, keys: list[str]) -> dict[str, Any
     Segment's published function names the item `id` there; `keys` are the names to look for.
     """
     where = f"eventList[{number}]"
-    given = properties(event.get("properties"), where)
+    given = properties_of(event.get("properties"), where)
     item = event.get("itemId")
     if item is None:
         item = next((given[key] for key in keys if given.get(key) is not None), None)
+    if isinstance(item, bool | dict | list):
+        raise Invalid(f"{where}.properties: the item is {item!r}; an id is right")
     if item is not None:
         item = str(item)
         if not 0 < len(item) <= MAX_ITEM_ID_CHARACTERS:
@@ -198,7 +200,7 @@ def _event(event: dict[str, Any], number: int, keys: list[str]) -> dict[str, Any
         "eventId": event.get("eventId") or ids.uuid4(),
         "eventType": event["eventType"],
         "eventValue": _value(value),
-        "itemId": item,
+        "itemId": item if item and item.strip() else None,
         "sentAt": float(event["sentAt"]),
         "details": details,
     }
@@ -212,18 +214,9 @@ def _property(details: dict[str, Any], column: str) -> str:
     return ""
 
 
-def properties(text: Any, where: str) -> dict[str, Any]:
-    """`properties` travels as a JSON string."""
-    if text is None:
-        return {}
-    try:
-        found = orjson.loads(text) if isinstance(text, str | bytes) else text
-    except orjson.JSONDecodeError as error:
-        raise Invalid(
-            f"{where}.properties is not JSON: {error.msg} at position {error.pos}"
-        ) from None
-    if not isinstance(found, dict):
-        raise Invalid(f"{where}.properties has to be a JSON object")
+def properties_of(text: Any, where: str) -> dict[str, Any]:
+    """An event's properties; Invalid when they name what is a member of its own."""
+    found = properties.read(text, where)
     for name in found:
         if name.lower() in FORBIDDEN:
             raise Invalid(f"{where}.properties may not hold {name!r}; it is a member of its own")
@@ -232,7 +225,10 @@ def properties(text: Any, where: str) -> dict[str, Any]:
 
 def _value(value: Any) -> float | None:
     """A number, also as a string; other texts (old code sends them) are no value."""
+    if isinstance(value, bool) or (isinstance(value, str) and not cells.plain(value)):
+        return None
     try:
-        return None if value is None else float(value)
+        number = float(value)
     except (TypeError, ValueError):
         return None
+    return number if isfinite(number) else None

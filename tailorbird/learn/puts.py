@@ -10,12 +10,11 @@ import re
 from math import inf, isfinite
 from typing import Any
 
-import orjson
 from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid
-from tailorbird.learn import cells, metadata, records, schemas, throttle
+from tailorbird.learn import cells, metadata, properties, records, schemas, throttle
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_datasets
 
@@ -64,6 +63,8 @@ def _put(
         for n, one in enumerate(given):
             kept.pop(one[key], None)  # the last of equal ids wins, and comes last
             where = f"{member}[{n}]"
+            if not one[key].strip():
+                raise Invalid(f"{where}.{key} is blank; an id is right")
             kept[one[key]] = record(schema, one.get("properties"), where)
         _keep(room, conn, dataset_arn, kept, now)
 
@@ -77,12 +78,12 @@ def _keep(
     conn.exec_driver_sql(room.db.sql(REPLACE), replaced)
 
 
-def record(schema: schemas.Schema, properties: Any, where: str) -> metadata.Record:
+def record(schema: schemas.Schema, given: Any, where: str) -> metadata.Record:
     """The columns of one record; Invalid names the property that is not right."""
-    given = _properties(properties, where)
+    values = properties.read(given, where)
     columns = {_plain(column.name): column for column in schema.columns}
     found: metadata.Record = {}
-    for name, value in given.items():
+    for name, value in values.items():
         column = columns.get(_plain(name))
         if column is None or column.name in cells.ID_COLUMNS:
             known = ", ".join(c.name for c in schema.columns if c.name not in cells.ID_COLUMNS)
@@ -109,20 +110,6 @@ def _plain(name: str) -> str:
     return re.sub(r"[^A-Z0-9]", "", name.upper())
 
 
-def _properties(text: Any, where: str) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        found = orjson.loads(text) if isinstance(text, str | bytes) else text
-    except orjson.JSONDecodeError as error:
-        raise Invalid(
-            f"{where}.properties is not JSON: {error.msg} at position {error.pos}"
-        ) from None
-    if not isinstance(found, dict):
-        raise Invalid(f"{where}.properties has to be a JSON object")
-    return found
-
-
 def _value(column: schemas.Column, value: Any, where: str) -> str | float:
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         value = "|".join(value)
@@ -130,9 +117,9 @@ def _value(column: schemas.Column, value: Any, where: str) -> str | float:
         raise Invalid(f"{where} is a {type(value).__name__}; a {column.type} is right")
     if column.type in metadata.NUMERIC:
         return _number(column, value, where)
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if column.type == "boolean" or isinstance(value, bool) else str(value)
     if column.type == "boolean" and text not in ("true", "false"):
-        raise Invalid(f"{where} is {text!r}; true or false is right")
+        raise Invalid(f"{where} is {value!r}; true or false is right")
     if column.textual:
         return text[: cells.MAX_TEXTUAL_CHARACTERS]
     if len(text) > cells.MAX_CATEGORICAL_CHARACTERS:

@@ -352,6 +352,7 @@ REFUSED = {
     "Python's own number": ('{"price": "1_000"}', "properties.price is '1_000'; a float is right"),
     "before 1970": ('{"creationTimestamp": -5}', "before 1970"),
     "milliseconds": ('{"creationTimestamp": 1600000000000}', "milliseconds"),
+    "NUL": (json.dumps({"genre": "a\0"}), "properties.'genre' holds the character NUL"),
     "an object": ('{"genre": {}}', "a string is right"),
     "too long": (json.dumps({"genre": "x" * 1001}), "1001 characters; 1000"),
 }
@@ -377,6 +378,8 @@ def test_items_go_to_items_and_users_to_users(study: Study):
         study(puts.put_items, datasetArn=arn, items=[{"itemId": "a"}])
     with pytest.raises(Invalid, match="AGE is missing; the schema does not allow null"):
         study(puts.put_users, datasetArn=arn, users=[{"userId": "a"}])
+    with pytest.raises(Invalid, match=r"users\[0\].userId is blank"):
+        study(puts.put_users, datasetArn=arn, users=[{"userId": " "}])
     with pytest.raises(NotFound):
         study(puts.put_users, datasetArn=arn + "x", users=[{"userId": "a"}])
     study(puts.put_users, datasetArn=arn, users=[{"userId": "a", "properties": '{"age": "7"}'}])

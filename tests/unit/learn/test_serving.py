@@ -241,8 +241,16 @@ def test_a_session_hands_over_what_it_did_when_it_gets_a_user(shop: Study):
     assert [row["person"] for row in stored(shop)] == ["cat", "cat", "cat"]
 
 
+def test_a_value_that_is_no_number_is_none(shop: Study):
+    values = ['"nan"', '"inf"', '"1_0"', '"true"', "true", "{}"]
+    texts = [f'{{"itemId": "i1", "eventValue": {value}}}' for value in values]
+    odd = [{"eventType": "rate", "sentAt": NEW, "properties": text} for text in texts]
+    put(shop, userId="u", eventList=odd)
+    assert [row["event_value"] for row in stored(shop)] == [None] * len(values)
+
+
 def test_an_event_without_an_item_is_kept_with_its_reason(shop: Study):
-    put(shop, None, userId="u")
+    put(shop, "  ", userId="u")
     put(
         shop,
         userId="u",
@@ -266,6 +274,14 @@ REFUSED = {
     "a forbidden key": (
         {"eventList": [{"eventType": "v", "sentAt": NEW, "properties": '{"UserId": "x"}'}]},
         "may not hold 'UserId'",
+    ),
+    "NUL": (
+        {"eventList": [{"eventType": "v", "sentAt": NEW, "properties": '{"x": ["\\u0000"]}'}]},
+        r"eventList\[0\].properties.'x' holds the character NUL",
+    ),
+    "an object for an item": (
+        {"eventList": [{"eventType": "v", "sentAt": NEW, "properties": '{"itemId": {"a": 1}}'}]},
+        "an id is right",
     ),
     "a long item": (
         {"eventList": [{"eventType": "v", "sentAt": NEW, "itemId": "i" * 257}]},
