@@ -64,10 +64,34 @@ DOMAIN_REQUIRED = {
     ("VIDEO_ON_DEMAND", "INTERACTIONS"): {"EVENT_TYPE": "string"},
     ("VIDEO_ON_DEMAND", "ITEMS"): {"CREATION_TIMESTAMP": "long", "GENRES": "string"},
 }
+DOMAIN_RESERVED = {
+    ("ECOMMERCE", "ITEMS"): {
+        "CATEGORY_L2": "string",
+        "CATEGORY_L3": "string",
+        "PRODUCT_DESCRIPTION": "string",
+        "CREATION_TIMESTAMP": "long",
+        "AGE_GROUP": "string",
+        "ADULT": "string",
+        "GENDER": "string",
+    },
+    ("VIDEO_ON_DEMAND", "ITEMS"): {
+        "PRICE": "float",
+        "DURATION": "float",
+        "AVERAGE_RATING": "float",
+        "GENRE_L2": "string",
+        "GENRE_L3": "string",
+        "PRODUCT_DESCRIPTION": "string",
+        "CONTENT_OWNER": "string",
+        "CONTENT_CLASSIFICATION": "string",
+    },
+    ("VIDEO_ON_DEMAND", "USERS"): {"SUBSCRIPTION_MODEL": "string"},
+}
+FLAGS = ("categorical", "textual", "itemName")
 NEEDS_METADATA = ("USERS", "ITEMS", "ACTIONS")
 MAX_METADATA = {"USERS": 25, "ITEMS": 100, "INTERACTIONS": 5, "ACTIONS": 10}
 MAX_TEXTUAL = 1
 MAX_NAME_CHARACTERS = 150
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")  # Avro's names, and the dash that filters know
 
 
 @dataclass(frozen=True)
@@ -185,6 +209,11 @@ def _column(field: Any, number: int) -> Column:
     name = field["name"]
     if not name or len(name) > MAX_NAME_CHARACTERS:
         raise _bad(f"field {name!r}: a name has 1 to {MAX_NAME_CHARACTERS} characters")
+    if not NAME.fullmatch(name):
+        raise _bad(f"field {name!r}: a name has letters, digits and _, and no digit at its begin")
+    for flag in FLAGS:
+        if not isinstance(field.get(flag, False), bool):
+            raise _bad(f"field {name}: {flag} is {field[flag]!r}; true or false is right")
     types = field.get("type")
     types = types if isinstance(types, list) else [types]
     if not types or any(one not in TYPES for one in types):
@@ -220,7 +249,8 @@ def _check_types(columns: tuple[Column, ...], dataset_type: str, domain: str | N
     missing = [name for name in required if name not in by_name]
     if missing:
         raise _bad(f"{dataset_type} needs the fields {', '.join(missing)}")
-    for name, wanted in (required | RESERVED[dataset_type]).items():
+    reserved = RESERVED[dataset_type] | DOMAIN_RESERVED.get((domain or "", dataset_type), {})
+    for name, wanted in (required | reserved).items():
         column = by_name.get(name)
         if column and not _fits(column.type, wanted):
             raise _bad(f"field {name} has type {column.type}; {wanted} is right")

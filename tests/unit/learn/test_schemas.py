@@ -50,6 +50,14 @@ REFUSED = {
         schema_text([*FIELDS, *(field(f"M{n}A") for n in range(6))]),
         "may have 5",
     ),
+    "a text for a flag": (
+        schema_text([ITEM, field("A", categorical="true")], "Items"),
+        "A: categorical is 'true'; true or false is right",
+    ),
+    "a blank in a name": (schema_text([ITEM, field("A B")], "Items"), "letters, digits and _"),
+    "a line in a name": (schema_text([ITEM, field("A\n")], "Items"), "letters, digits and _"),
+    "letters of no Avro name": (schema_text([ITEM, field("ÄÖ")], "Items"), "letters, digits"),
+    "a digit first": (schema_text([ITEM, field("1A")], "Items"), "no digit at its begin"),
     "version": (schema_text().replace('"1.0"', '"2.0"'), "version"),
 }
 
@@ -63,6 +71,14 @@ def test_a_schema_that_breaks_a_rule_is_refused_by_name(text: str, reason: str):
 def test_a_domain_asks_for_its_own_columns():
     with pytest.raises(Invalid, match="PRICE, CATEGORY_L1"):
         schemas.parse(schema_text([ITEM, field("COLOUR")], "Items"), "ECOMMERCE")
+
+
+def test_a_domains_own_columns_have_its_types():
+    needed = [ITEM, field("CREATION_TIMESTAMP", "long"), field("GENRES", categorical=True)]
+    text = schema_text([*needed, field("DURATION")], "Items")
+    with pytest.raises(Invalid, match="DURATION has type string; float is right"):
+        schemas.parse(text, "VIDEO_ON_DEMAND")
+    assert len(schemas.parse(text).columns) == 4
 
 
 def test_types_and_null_may_stand_in_either_order():
