@@ -125,7 +125,7 @@ def delete_metric_attribution(room: Learn, caller: Caller, request: dict[str, An
     """Gone; the reports it wrote stay."""
     arn = request["metricAttributionArn"]
     with room.db.write() as conn:
-        records.find(conn, TABLE, caller, arn, WHAT)
+        records.deletable(conn, TABLE, caller, arn, WHAT)
         records.remove(conn, TABLE, arn)
 
 

@@ -131,7 +131,7 @@ def run(
     ):
         counts["where"] = plan.where
         for number, (name, path) in enumerate(files):
-            out = f"{target.rstrip('/')}/{name.rpartition('/')[2]}.out"
+            out = f"{target.rstrip('/')}/{_below(name, source)}.out"
             pieces: list[str] = []
             for n, lines in enumerate(_pieces(path, plan.lines)):
                 piece = f"{base}{number}-{plan.lines}-{n}"
@@ -150,6 +150,12 @@ def run(
 
 def failed(room: Learn, table: sa.Table, conn: Connection, job: Job, reason: str) -> None:
     records.change(room, conn, table, job.payload["arn"], status=records.FAILED, failure=reason)
+
+
+def _below(name: str, source: str) -> str:
+    """What an input is called below its folder, so that no two outputs have one name."""
+    folder = source.rstrip("/") + "/"
+    return name.removeprefix(folder) if name.startswith(folder) else name.rpartition("/")[2]
 
 
 def _count(path: Path) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from tailorbird.access import Caller
 from tailorbird.errors import InUse, Invalid, NotFound
 from tailorbird.learn import catalogue, exploration, influence, quotas, records
-from tailorbird.learn.recipes.recipe import USER_PERSONALIZATION, Recipe
+from tailorbird.learn.recipes.recipe import USER_PERSONALIZATION, USER_SEGMENTATION, Recipe
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import learn_campaigns, learn_solution_versions, learn_solutions
 
@@ -163,6 +163,8 @@ def _check_config(
     room: Learn, conn: Connection, group: str, request: dict[str, Any], recipe: Recipe
 ) -> None:
     """Invalid names what a campaign of this recipe cannot do."""
+    if recipe.type == USER_SEGMENTATION:
+        raise Invalid(f"{recipe.name} has no campaigns; CreateBatchSegmentJob asks its versions")
     config = request.get("campaignConfig") or {}
     weight, _ = exploration.read(room, config)
     given = config.get("itemExplorationConfig") or {}

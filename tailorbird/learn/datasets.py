@@ -89,7 +89,7 @@ def delete_dataset(room: Learn, caller: Caller, request: dict[str, Any]) -> None
     """Gone with its data, unless an import or a training of its group is under way."""
     arn = request["datasetArn"]
     with room.db.write() as conn:
-        row = records.find(conn, learn_datasets, caller, arn, "dataset")
+        row = records.deletable(conn, learn_datasets, caller, arn, "dataset")
         imports = sa.select(learn_import_jobs.c.arn).where(
             learn_import_jobs.c.dataset_arn == arn,
             learn_import_jobs.c.status.in_(records.BUSY),

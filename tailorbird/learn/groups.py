@@ -76,7 +76,7 @@ def delete_dataset_group(room: Learn, caller: Caller, request: dict[str, Any]) -
     """
     arn = request["datasetGroupArn"]
     with room.db.write() as conn:
-        row = records.find(conn, learn_dataset_groups, caller, arn, "dataset group")
+        row = records.deletable(conn, learn_dataset_groups, caller, arn, "dataset group")
         if row["status"] == pace.DELETING:
             return
         for table in (

@@ -72,6 +72,14 @@ def active(conn: Connection, table: sa.Table, caller: Caller, arn: str, what: st
     return row
 
 
+def deletable(conn: Connection, table: sa.Table, caller: Caller, arn: str, what: str) -> Row:
+    """The resource; InUse while it is being made."""
+    row = find(conn, table, caller, arn, what)
+    if row["status"] in BUSY:
+        raise InUse(f"The {what} {arn} is in state {row['status']}; what is made can be deleted")
+    return row
+
+
 def page(
     room: Learn,
     table: sa.Table,

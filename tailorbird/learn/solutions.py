@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite, nan
 from typing import Any
 
 import sqlalchemy as sa
@@ -107,7 +108,7 @@ def delete_solution(room: Learn, caller: Caller, request: dict[str, Any]) -> Non
     arn = request["solutionArn"]
     versions = learn_solution_versions
     with room.db.write() as conn:
-        records.find(conn, learn_solutions, caller, arn, "solution")
+        records.deletable(conn, learn_solutions, caller, arn, "solution")
         campaigns = sa.select(learn_campaigns.c.arn).where(learn_campaigns.c.solution_arn == arn)
         records.refuse_while(conn, campaigns, f"The solution {arn} has a campaign; delete it first")
         busy = sa.select(versions.c.arn).where(
@@ -274,6 +275,8 @@ def _check_hyperparameters(recipe: Recipe, given: dict[str, str]) -> None:
                 raise Invalid(f"{name} is {text!r}; one of {', '.join(parameter.values)} is right")
             continue
         value = _number(text, name)
+        if parameter.kind == "integer" and value != int(value):
+            raise Invalid(f"{name} is {text}; a whole number is right")
         assert parameter.low is not None and parameter.high is not None
         if not parameter.low <= value <= parameter.high:
             raise Invalid(f"{name} is {text}; {parameter.low} to {parameter.high} is right")
@@ -299,6 +302,9 @@ def _event_rule(rule: dict[str, Any]) -> dict[str, Any]:
 
 def _number(text: str, what: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise Invalid(f"{what} is {text!r}; a number is right") from None
+        number = nan
+    if not isfinite(number):
+        raise Invalid(f"{what} is {text!r}; a number is right")
+    return number

@@ -78,7 +78,7 @@ def delete_event_tracker(room: Learn, caller: Caller, request: dict[str, Any]) -
     """Gone; the events that came through it stay."""
     arn = request["eventTrackerArn"]
     with room.db.write() as conn:
-        records.find(conn, learn_event_trackers, caller, arn, "event tracker")
+        records.deletable(conn, learn_event_trackers, caller, arn, "event tracker")
         records.remove(conn, learn_event_trackers, arn)
 
 

@@ -149,7 +149,9 @@ def get_solution_metrics(room: Learn, caller: Caller, request: dict[str, Any]) -
     if row["definition"].get("trainingMode") == UPDATE:
         return {"solutionVersionArn": row["arn"], "metrics": {}}
     if row["metrics"] is None:
-        raise Invalid(f"The solution version {row['arn']} has no metrics: {row['failure']}")
+        raise Invalid(
+            f"The solution version {row['arn']} has no metrics: {row['failure'] or row['status']}"
+        )
     return {"solutionVersionArn": row["arn"], "metrics": row["metrics"]}
 
 

@@ -8,10 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tailorbird.access import Caller
+from tailorbird.errors import InUse
 from tailorbird.learn import records, schemas
 from tailorbird.learn.filters import grammar, rules
 from tailorbird.learn.room import Learn
 from tailorbird.learn.tables import (
+    learn_batch_inference_jobs,
+    learn_batch_segment_jobs,
     learn_dataset_groups,
     learn_datasets,
     learn_filters,
@@ -67,9 +70,17 @@ def list_filters(room: Learn, caller: Caller, request: dict[str, Any]) -> dict[s
 
 
 def delete_filter(room: Learn, caller: Caller, request: dict[str, Any]) -> None:
+    """Gone, unless a batch job that uses it is under way."""
     arn = request["filterArn"]
     with room.db.write() as conn:
-        records.find(conn, learn_filters, caller, arn, "filter")
+        records.deletable(conn, learn_filters, caller, arn, "filter")
+        for table in (learn_batch_inference_jobs, learn_batch_segment_jobs):
+            busy = sa.select(table.c.arn, table.c.definition).where(
+                table.c.account == caller.account, table.c.status.in_(records.BUSY)
+            )
+            for job, definition in conn.execute(busy):
+                if definition.get("filterArn") == arn:
+                    raise InUse(f"The filter {arn} is used by a batch job: {job}")
         records.remove(conn, learn_filters, arn)
 
 

@@ -9,19 +9,22 @@ from typing import Any
 
 import pytest
 
-from tailorbird.errors import Invalid, NotBuilt
+from tailorbird.errors import InUse, Invalid, NotBuilt
 from tailorbird.learn import (
     batch,
     batch_inference,
     batch_segments,
+    campaigns,
     datasets,
     imports,
+    records,
     schemas,
     training,
 )
+from tailorbird.learn.filters import resources as filters
 from tailorbird.store import Job
 
-from .conftest import Study, as_csv, chains, schema_text
+from .conftest import CALLER, Study, as_csv, chains, schema_text
 
 ROLE = "arn:aws:iam::123456789012:role/r"
 
@@ -169,11 +172,8 @@ def test_a_job_that_is_taken_over_keeps_the_pieces_it_has(study: Study):
     assert not list(study.room.objects.list(f"s3://tailorbird-learn/batch/{row_id}/"))
 
 
-def _waiting_job(study: Study) -> int:
-    from tailorbird.learn import records
+def _waiting_job(study: Study, source: str = "s3://data/a.json") -> int:
     from tailorbird.learn.tables import learn_solution_versions
-
-    from .conftest import CALLER
 
     with study.room.db.write() as conn:
         same = {"name": "x", "status": "ACTIVE", "failure": None}
@@ -191,7 +191,7 @@ def _waiting_job(study: Study) -> int:
             **same,
         )
         definition = {
-            "jobInput": {"s3DataSource": {"path": "s3://data/a.json"}},
+            "jobInput": {"s3DataSource": {"path": source}},
             "jobOutput": {"s3DataDestination": {"path": "s3://out/"}},
         }
         records.add(
@@ -210,6 +210,40 @@ def _waiting_job(study: Study) -> int:
     return job_id
 
 
+def test_a_filter_stays_while_a_batch_job_uses_it(study: Study):
+    study.interactions()
+    text = "EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ('view')"
+    given = {"name": "f", "datasetGroupArn": study.group, "filterExpression": text}
+    arn = study(filters.create_filter, **given)["filterArn"]
+    job = {"arn": "j", "name": "j", "failure": None, "version_arn": "v"}
+    job |= {"status": "CREATE PENDING", "definition": {"filterArn": arn}}
+    with study.room.db.write() as conn:
+        records.add(study.room, conn, batch_inference.TABLE, CALLER, "job", **job)
+    with pytest.raises(InUse, match="used by a batch job: j"):
+        study(filters.delete_filter, filterArn=arn)
+    with study.room.db.write() as conn:
+        records.change(study.room, conn, batch_inference.TABLE, "j", status="ACTIVE")
+    study(filters.delete_filter, filterArn=arn)
+    assert study(filters.list_filters)["Filters"] == []
+
+
+def test_files_of_one_name_in_two_folders_have_an_output_each(study: Study):
+    study.worker.stop()
+    for folder in ("a", "b"):
+        study.room.objects.put(f"s3://data/in/{folder}/x.json", b'{"of":"%s"}\n' % folder.encode())
+
+    def plan(*_: Any) -> AbstractContextManager[batch.Plan]:
+        return nullcontext(
+            batch.Plan(lambda given: [{"input": one, "output": {}, "error": None} for one in given])
+        )
+
+    _waiting_job(study, "s3://data/in")
+    batch.run(study.room, study.room.jobs.claim(["learn"], "w")[0], batch_inference.TABLE, plan)
+    for folder in ("a", "b"):
+        out = study.room.objects.get(f"s3://out/{folder}/x.json.out")
+        assert json.loads(out)["input"] == {"of": folder}
+
+
 def test_item_affinity_finds_the_users_of_an_item(study: Study):
     study.interactions()
     rows = chains(users=60, rows=20, items=40)
@@ -217,6 +251,8 @@ def test_item_affinity_finds_the_users_of_an_item(study: Study):
     trained = study.train("aws-item-affinity")
     shown = study(training.get_solution_metrics, solutionVersionArn=trained["solutionVersionArn"])
     assert set(shown["metrics"]) == {"coverage", "hits_at_1_percent", "recall_at_1_percent"}
+    with pytest.raises(Invalid, match="aws-item-affinity has no campaigns"):
+        study(campaigns.create_campaign, name="c", solutionVersionArn=trained["solutionVersionArn"])
     out = segment(
         study,
         trained["solutionVersionArn"],

@@ -25,6 +25,8 @@ def test_with_realistic_timing_things_are_pending_first(study: Study):
     dataset = {"name": "slow", "schemaArn": schema, "datasetGroupArn": group}
     with pytest.raises(InUse, match="in state CREATE PENDING; it has to be ACTIVE"):
         study(datasets.create_dataset, datasetType="Interactions", **dataset)
+    with pytest.raises(InUse, match="in state CREATE PENDING; what is made can be deleted"):
+        study(groups.delete_dataset_group, datasetGroupArn=group)
     wait_for(lambda: status() == "CREATE IN_PROGRESS", 10)
     wait_for(lambda: status() == "ACTIVE", 10)
     study(datasets.create_dataset, datasetType="Interactions", **dataset)

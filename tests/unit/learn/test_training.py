@@ -152,6 +152,11 @@ NOT_TRAINED = {
         Invalid,
         "bptt is 64; 2 to 32",
     ),
+    "half a hyperparameter": (
+        {"solutionConfig": {"algorithmHyperParameters": {"bptt": "8.5"}}},
+        Invalid,
+        "bptt is 8.5; a whole number is right",
+    ),
     "hyperparameter in words": (
         {"solutionConfig": {"algorithmHyperParameters": {"bptt": "many"}}},
         Invalid,
@@ -161,6 +166,11 @@ NOT_TRAINED = {
         {"solutionConfig": {"optimizationObjective": {"itemAttribute": "PRICE"}}},
         Invalid,
         "objectiveSensitivity",
+    ),
+    "threshold that is no number": (
+        {"solutionConfig": {"eventValueThreshold": "nan"}},
+        Invalid,
+        "eventValueThreshold is 'nan'; a number is right",
     ),
     "threshold in words": (
         {"solutionConfig": {"eventValueThreshold": "high"}},
