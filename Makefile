@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
-SCANNER := $(wildcard tailorbird/prepare/scan*.[ch])
+C := $(wildcard tailorbird/prepare/*.[ch] tailorbird/learn/models/*.c)
 ARGS ?=
 
 .PHONY: setup demo test check format bench docs constraints clean
@@ -11,7 +11,7 @@ ARGS ?=
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt scripts/setup.sh hatch_build.py $(SCANNER)
+$(STAMP): pyproject.toml constraints.txt scripts/setup.sh hatch_build.py $(C)
 	PYTHON=$(PYTHON) VENV=$(VENV) sh scripts/setup.sh
 	touch $@
 
@@ -42,4 +42,4 @@ constraints: $(STAMP)
 	$(BIN)/python -m scripts.constraints > constraints.txt
 
 clean:
-	rm -rf $(VENV) build dist tailorbird/prepare/scan.so
+	rm -rf $(VENV) build dist tailorbird/prepare/scan.so tailorbird/learn/models/adding.so

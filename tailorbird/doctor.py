@@ -43,7 +43,7 @@ def findings(settings: Settings) -> list[Finding]:
         legacy_bundle(),
         node(),
         postgres(),
-        scanner(),
+        *compiled(),
     ]
 
 
@@ -191,16 +191,30 @@ def postgres() -> Finding:
     )
 
 
-def scanner() -> Finding:
-    from tailorbird.prepare import native
+def compiled() -> list[Finding]:
+    """The libraries in C."""
+    from tailorbird.learn.models import native as blend
+    from tailorbird.prepare import native as scan
 
-    use = "prepare reads usual lines of archives in C"
-    if native.library():
-        return Finding("scanner", "built", True, use)
     compiler = next(filter(shutil.which, ("cc", "gcc", "clang")), None)
-    remedy = "prepare reads archives in Python, several times slower: "
-    remedy += "pip install -e . builds it" if compiler else "apt-get install gcc, pip install -e ."
-    return Finding("scanner", "none", False, use, remedy)
+    how = "pip install -e . builds it" if compiler else "apt-get install gcc, pip install -e ."
+    return [
+        Finding(what, "built" if found else "none", found is not None, use, f"{without}: {how}")
+        for what, found, use, without in (
+            (
+                "scanner",
+                scan.library(),
+                "prepare reads usual lines of archives in C",
+                "prepare reads archives in Python, several times slower",
+            ),
+            (
+                "blend",
+                blend.library(),
+                "recommendations are added up in C",
+                "recommendations are added up in Python, a third slower",
+            ),
+        )
+    ]
 
 
 def answer(command: list[str]) -> str | None:

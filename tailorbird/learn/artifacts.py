@@ -20,6 +20,7 @@ from tailorbird.learn.models.context import Context
 from tailorbird.learn.models.engine import LOADERS
 from tailorbird.learn.models.ids import Arrays, Ids
 from tailorbird.learn.models.interactions import History, Interactions
+from tailorbird.learn.models.native import Native
 from tailorbird.learn.models.people import People
 from tailorbird.learn.models.propensity import Propensity
 
@@ -147,8 +148,8 @@ def drop(objects: Objects, uri: str) -> None:
         objects.delete(info.uri)
 
 
-def load(objects: Files, uri: str) -> Trained:
-    """Open a model; its arrays stay on disk until they are read."""
+def load(objects: Files, uri: str, native: Native | None = None) -> Trained:
+    """Open a model; its arrays stay on disk until they are read. `native` adds up its blend."""
     manifest = json.loads(objects.get(f"{uri}/{MANIFEST}"))
     if manifest["format"] != FORMAT:
         raise Unavailable(f"{uri} has format {manifest['format']}; this server reads {FORMAT}")
@@ -172,9 +173,12 @@ def load(objects: Files, uri: str) -> Trained:
         manifest["fallback"],
         manifest["alone"],
     )
+    items = Ids(**_under(arrays, "item_ids"))
+    if native is not None:
+        blend.kernel = native.kernel(blend, len(items))
     return Trained(
         blend=blend,
-        items=Ids(**_under(arrays, "item_ids")),
+        items=items,
         users=Ids(**_under(arrays, "user_ids")),
         kinds=manifest["kinds"],
         offsets=arrays["offsets"],

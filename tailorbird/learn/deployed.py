@@ -79,7 +79,7 @@ def model(room: Learn, uri: str) -> Trained:
         with room.opening:
             trained = room.models.get(uri)
             if trained is None:
-                trained = artifacts.load(room.objects, uri)
+                trained = artifacts.load(room.objects, uri, room.native)
                 while len(room.models) >= MAX_MODELS_OPEN:
                     room.models.pop(next(iter(room.models)))
                 room.models[uri] = trained

@@ -10,6 +10,7 @@ from tailorbird.clock import Clock
 from tailorbird.durations import Durations
 from tailorbird.learn.buckets import Buckets
 from tailorbird.learn.known import Known
+from tailorbird.learn.models import native
 from tailorbird.learn.recipes import own
 from tailorbird.settings import Settings
 from tailorbird.store import Database, Jobs, Objects
@@ -45,8 +46,10 @@ class Learn:
     latencies: dict[str, Durations] = field(default_factory=dict, repr=False)  # by ARN
     costs: dict[str, float] = field(default_factory=dict, repr=False)  # CPU s an answer, by ARN
     known: Known = field(init=False, repr=False)
+    native: native.Native | None = field(init=False, repr=False)  # None: all is done in Python
 
     def __post_init__(self) -> None:
         self.db = self.db.door()
         self.known = Known(self.db)
+        self.native = native.opened(self.settings.learn_native)
         own.register(self.settings.learn_recipe_folder)

@@ -33,7 +33,8 @@ from tailorbird.learn import (
 from tailorbird.learn import shelf as shelves
 from tailorbird.learn.asking import Asking, Person
 from tailorbird.learn.deployed import Deployed
-from tailorbird.learn.models.best import top
+from tailorbird.learn.models.best import softmax, top
+from tailorbird.learn.models.native import Native
 from tailorbird.learn.recipes.recipe import (
     PERSONALIZED_RANKING,
     POPULAR_ITEMS,
@@ -170,7 +171,7 @@ def _page(
         passes = asking.passes(request["filterArn"], request.get("filterValues") or {})[:-1]
     if asking.one.recipe.hides and asking.user_id:
         passes = asking.not_had() if passes is None else passes & asking.not_had()
-    shares = Shares(scores) if asking.one.recipe.scored else None
+    shares = Shares(scores, asking.room.native) if asking.one.recipe.scored else None
     promoted = _promoted(asking, promotion, scores, count, shares)
     taken = {entry[0] for entry in promoted}
     rest = [n for n in _best(asking, scores, passes, count) if n not in taken]
@@ -225,10 +226,8 @@ def _best(asking: Asking, scores: np.ndarray, passes: np.ndarray | None, count: 
 
 
 def _top(scores: np.ndarray, passes: np.ndarray | None, count: int) -> list[int]:
-    if passes is None:
-        return top(scores, count).tolist()
-    which = np.flatnonzero(passes)
-    return which[top(scores[which], count)].tolist()
+    found: list[int] = top(scores, count, passes).tolist()
+    return found
 
 
 def _filled(asking: Asking, passes: np.ndarray, without: set[int], count: int) -> list[Entry]:
@@ -303,12 +302,13 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
 class Shares:
     """`_softmax`, of which an answer wants a few."""
 
-    def __init__(self, scores: np.ndarray) -> None:
-        self._raised = np.exp(scores - scores.max())
-        self._sum = float(self._raised.sum(dtype=np.float64))
+    def __init__(self, scores: np.ndarray, native: Native | None) -> None:
+        self._scores = scores
+        self._highest, self._sum = (softmax if native is None else native.softmax)(scores)
 
     def of(self, numbers: list[int]) -> list[float]:
-        shares: list[float] = (self._raised[numbers].astype(np.float64) / self._sum).tolist()
+        raised = np.exp(self._scores[numbers] - self._scores.dtype.type(self._highest))
+        shares: list[float] = (raised.astype(np.float64) / self._sum).tolist()
         return [round(share, SCORE_DECIMALS) for share in shares]
 
 

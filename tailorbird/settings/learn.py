@@ -157,6 +157,12 @@ SETTINGS = (
         "Distinct fields in all filters of a group (Personalize: 20); 0 is no limit",
     ),
     Setting(
+        "learn_native",
+        bool,
+        True,
+        "Recommendations are added up in C where that was built; false: all in Python",
+    ),
+    Setting(
         "learn_exploration_weight",
         float,
         0.0,

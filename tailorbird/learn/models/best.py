@@ -7,8 +7,12 @@ SORTED = 4_096  # scores: so few are sorted quicker than they are parted
 FEW = 8  # times what is wanted: as many candidates may simply be sorted
 
 
-def top(scores: np.ndarray, count: int) -> np.ndarray:
-    """The numbers of the best items, best first; equal scores in catalogue order."""
+def top(scores: np.ndarray, count: int, passes: np.ndarray | None = None) -> np.ndarray:
+    """The numbers of the best items (of those that pass), best first; equal scores in catalogue
+    order."""
+    if passes is not None:
+        which = np.flatnonzero(passes)
+        return which[top(scores[which], count)]
     count = min(count, len(scores))
     if count <= 0:
         return np.zeros(0, dtype=np.int64)
@@ -19,6 +23,12 @@ def top(scores: np.ndarray, count: int) -> np.ndarray:
     if len(candidates) < count:  # not a number is never above a bound
         candidates = np.arange(len(scores))
     return candidates[np.argsort(-scores[candidates], kind="stable")[:count]]
+
+
+def softmax(scores: np.ndarray) -> tuple[float, float]:
+    """The highest score, and the sum of e to the power of each less the highest."""
+    highest = scores.max()
+    return float(highest), float(np.exp(scores - highest).sum(dtype=np.float64))
 
 
 def among_best(scores: np.ndarray, count: int) -> np.ndarray:
