@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tailorbird.learn import artifacts, batch_lines
+from tailorbird.learn import artifacts, batch_lines, batch_today
 from tailorbird.learn.artifacts import Trained
 from tailorbird.learn.batch_lines import Given, Told, Wanted
+from tailorbird.learn.batch_today import Today
 
 _open: dict[str, Trained] = {}  # the model of the job this process works for
 
@@ -26,19 +27,22 @@ class Line(NamedTuple):
     given: Given
     passes: bytes | None = None
     record: Given | None = None
+    output: Given | None = None
     error: str | None = None
 
 
 def line(given: Given, told: Told) -> Line:
     passes = told.passes
     packed = None if passes is None else zlib.compress(np.packbits(passes).tobytes(), 1)
-    return Line(given, packed, told.record)
+    return Line(given, packed, told.record, told.output)
 
 
-def answered(model: str, wanted: Wanted, lines: Sequence[Line]) -> list[dict[str, Any]]:
+def answered(
+    model: str, wanted: Wanted, today: Today | None, lines: Sequence[Line]
+) -> list[dict[str, Any]]:
     """The lines of the output, in order."""
     trained = _model(model)
-    return [_answered(trained, wanted, one) for one in lines]
+    return [_answered(trained, wanted, today, one) for one in lines]
 
 
 def belonging(model: str, queries: Sequence[np.ndarray], users: range) -> np.ndarray:
@@ -46,16 +50,17 @@ def belonging(model: str, queries: Sequence[np.ndarray], users: range) -> np.nda
     return batch_lines.belonging(_model(model), queries, users)
 
 
-def _answered(trained: Trained, wanted: Wanted, one: Line) -> dict[str, Any]:
+def _answered(trained: Trained, wanted: Wanted, today: Today | None, one: Line) -> dict[str, Any]:
     if one.error is not None:
         return {"input": one.given, "output": None, "error": one.error}
     passes = None
     if one.passes is not None:
         bits = np.frombuffer(zlib.decompress(one.passes), dtype=np.uint8)
-        passes = np.unpackbits(bits, count=len(trained.items)).astype(bool)
-    told = Told(passes, one.record)
+        count = len(trained.items) + (0 if today is None else len(today))
+        passes = np.unpackbits(bits, count=count).astype(bool)
+    told = Told(passes, one.record, one.output)
     return batch_lines.line(
-        lambda given: batch_lines.recommended(trained, wanted, given, told), one.given
+        lambda given: batch_today.answered(trained, wanted, today, given, told), one.given
     )
 
 

@@ -5,7 +5,6 @@ A job knows what was imported and trained; live events count from the next train
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,19 +18,21 @@ from tailorbird.errors import Invalid, NotBuilt
 from tailorbird.learn import (
     artifacts,
     batch,
-    batch_lines,
     batch_spark,
+    batch_today,
     catalogue,
     exploration,
     influence,
     people,
     records,
     related,
+    served,
 )
+from tailorbird.learn import shelf as shelves
 from tailorbird.learn.asking import Asking
-from tailorbird.learn.batch_lines import Told, Wanted, rounded, text
+from tailorbird.learn.batch_lines import Given, Told, Wanted, text
+from tailorbird.learn.batch_today import Categories, Explored, Today
 from tailorbird.learn.deployed import Deployed
-from tailorbird.learn.models.best import top
 from tailorbird.learn.recipes.recipe import (
     PERSONALIZED_ACTIONS,
     PERSONALIZED_RANKING,
@@ -42,7 +43,7 @@ from tailorbird.learn.recipes.recipe import (
     Recipe,
 )
 from tailorbird.learn.room import Learn
-from tailorbird.learn.segment_quality import shares
+from tailorbird.learn.shelf import Shelf
 from tailorbird.learn.tables import learn_batch_inference_jobs
 from tailorbird.store import Job
 
@@ -105,15 +106,14 @@ def failed(room: Learn, conn: Connection, job: Job, reason: str) -> None:
 def _planned(
     room: Learn, row: records.Row, version: records.Row, lines: int
 ) -> Iterator[batch.Plan]:
-    """Lines that a model alone answers may go to Spark; the others ask the store and stay here."""
+    """What the store knows is told with the lines, so that many of them may go to Spark."""
     recipe, definition = catalogue.find(version["recipe_arn"]), row["definition"]
-    trained = artifacts.load(room.objects, version["artifact"])
+    trained = artifacts.load(room.objects, version["artifact"], room.native)
     count = definition.get("numResults") or DEFAULT_RESULTS
     config = definition.get("batchInferenceJobConfig") or {}
     one = Deployed(
         version["arn"], version["group_arn"], recipe, trained, version["artifact"], config
     )
-    tell = partial(_told, room, one, definition.get("filterArn"))
     wanted = Wanted(
         count,
         recipe.scored,
@@ -122,32 +122,74 @@ def _planned(
         popular=recipe.type == POPULAR_ITEMS,
     )
     explores = recipe.type == USER_PERSONALIZATION and exploration.read(room, config)[0] > 0
-    wide = explores or recipe.whole_catalogue
-    if not wide and batch_spark.wanted(room, lines):
+    shelf = Asking(room, one).shelf if explores or recipe.whole_catalogue else None
+    today = None if shelf is None else _today(room, one, shelf, explores)
+    tell = partial(_told, room, one, definition.get("filterArn"), wanted, shelf, today)
+    if batch_spark.wanted(room, lines):
         with batch_spark.opened(room, version["artifact"]) as spark:
-            yield spark.plan(wanted, tell)
+            yield spark.plan(wanted, tell, today)
         return
 
-    def answer(given: dict[str, Any]) -> dict[str, Any]:
-        if wide and not given.get("itemList"):
-            return _wide(room, one, given, definition.get("filterArn"), count)
-        return batch_lines.recommended(trained, wanted, given, tell(given))
+    def answer(given: Given) -> dict[str, Any]:
+        return batch_today.answered(trained, wanted, today, given, tell(given))
 
     yield batch.Plan(batch.each(answer))
 
 
-def _told(room: Learn, one: Deployed, filter_arn: str | None, given: dict[str, Any]) -> Told:
-    """Which of the model's items the job's filter lets by, with the line's own filterValues, and
-    what is known of a user without a history."""
+def _today(room: Learn, one: Deployed, shelf: Shelf, explores: bool) -> Today:
+    """What is on the shelf as the job begins; what comes later is for the next job."""
+    if not explores:
+        vectors = related.cold_vectors(one.trained, shelf)
+        popular, fresh = influence.weighted(shelf, one.config)
+        return Today(shelf.cold, vectors=vectors, popular=popular, fresh=fresh)
+    return Today(shelf.cold, _categories(shelf), _explored(room, one, shelf))
+
+
+def _categories(shelf: Shelf) -> Categories | None:
+    if not shelf.cold:
+        return None
+    found, shrink = shelf.content, shelves.COUNT_SHRINK
+    return Categories(found.turned, found.cold, found.count, found.having, shrink)
+
+
+def _explored(room: Learn, one: Deployed, shelf: Shelf) -> Explored:
+    weight, days = exploration.read(room, one.config)
+    young = np.flatnonzero(exploration.ages(shelf) < days)
+    names = [shelf.id(n) for n in young.tolist()]
+    seen = served.impressions(room, one.group, names)
+    counts = np.array([seen.get(name, (0, 0)) for name in names], dtype=np.float64)
+    shown, taken = counts.reshape(-1, 2).T
+    return Explored(weight, young, shown, taken, exploration.DRAWN, exploration.INTERACTIONS_KNOWN)
+
+
+def _told(
+    room: Learn,
+    one: Deployed,
+    filter_arn: str | None,
+    wanted: Wanted,
+    shelf: Shelf | None,
+    today: Today | None,
+    given: Given,
+) -> Told:
+    """Which items the job's filter lets by, with the line's own filterValues, and what is known of
+    a user without a history. Beside an item that the model lacks the store alone can say more."""
     user, item = (
         None if given.get(key) is None else str(given[key]) for key in ("userId", "itemId")
     )
     asking, passes = Asking(room, one, user, item), None
+    if shelf is not None:
+        asking.shelf = shelf
     if filter_arn is not None:
         values = given.get("filterValues") or {}
         if not isinstance(values, dict):
             raise Invalid("filterValues has to be an object of names and values")
-        passes = asking.passes(filter_arn, values)[: len(one.trained.items)]
+        passes = asking.passes(filter_arn, values)[:-1]
+    lacking = wanted.beside and item is not None and one.trained.items.find(item) < 0
+    if shelf is not None and today is not None and lacking and not given.get("itemList"):
+        found = related.beside(one.trained, shelf, text(given, "itemId"))
+        own = shelf.find(item or "")
+        output = batch_today.best(one.trained, wanted, today, found, passes, own)
+        return Told(output=output)
     unknown = user is not None and one.trained.users.find(user) < 0
     return Told(passes, people.record(one.trained, asking) if unknown else None)
 
@@ -163,42 +205,6 @@ def _check_version(
     if recipe.name.endswith("trending-now"):
         raise Invalid(f"{recipe.name} has no batch jobs: what is trending is true for the moment")
     _check_config(room, conn, version, recipe, request.get("batchInferenceJobConfig") or {})
-
-
-def _wide(
-    room: Learn, one: Deployed, given: dict[str, Any], filter_arn: str | None, count: int
-) -> dict[str, Any]:
-    """A line answered over all items of today, with exploration or ranking influence."""
-    related_to = one.recipe.type == RELATED_ITEMS
-    names = [
-        text(given, member) if wanted or given.get(member) is not None else None
-        for member, wanted in (("userId", not related_to), ("itemId", related_to))
-    ]
-    values = given.get("filterValues") or {}
-    asking = Asking(room, one, names[0], names[1])
-    shelf = asking.shelf
-    if related_to:
-        found = related.beside(one.trained, shelf, names[1] or "")
-        scores = influence.ordered(found, shelf, one.config)
-    else:
-        record = people.record(one.trained, asking)
-        plain = shelf.widened(batch_lines.for_user(one.trained, names[0] or "", record))
-        weight, days = exploration.read(room, one.config)
-        random = np.random.default_rng(zlib.crc32((names[0] or "").encode()))
-        scores = exploration.mixed(asking, plain, weight, days, random)
-    if filter_arn is not None:
-        scores = np.where(asking.passes(filter_arn, values)[:-1], scores, -np.inf)
-    if related_to:
-        scores = np.where(scores > 0, scores, -np.inf)
-        own = shelf.find(names[1] or "")
-        if own >= 0:
-            scores[own] = -np.inf
-    best = top(scores, count)
-    best = best[np.isfinite(scores[best])]
-    output: dict[str, Any] = {"recommendedItems": [shelf.id(n) for n in best.tolist()]}
-    if one.recipe.scored:
-        output["scores"] = rounded(shares(scores)[best])
-    return output
 
 
 def _check_config(

@@ -29,10 +29,12 @@ class Wanted:
 
 
 class Told(NamedTuple):
-    """What the store says of a line: the items its filter lets by, and its user's record."""
+    """What the store says of a line: the items its filter lets by, and its user's record; the
+    `output` itself where nobody else can say it."""
 
     passes: np.ndarray | None = None
     record: Given | None = None
+    output: Given | None = None
 
 
 def recommended(trained: Trained, wanted: Wanted, given: Given, told: Told) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Large batch jobs on Spark: model and code travel to the executors, lines come back answered.
 
-Filters are settled here, where the store is; executors score. The rows are those of a job that
-runs here, line for line.
+Filters and what came since the training are settled here, where the store is; executors score. The
+rows are those of a job that runs here, line for line.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from tailorbird import ids
 from tailorbird.errors import Invalid, NotFound, Unavailable
 from tailorbird.learn import batch, batch_executor
 from tailorbird.learn.batch_lines import Given, Told, Wanted
+from tailorbird.learn.batch_today import Today
 from tailorbird.learn.room import Learn
 from tailorbird.spark_context import ERROR_CHARACTERS
 from tailorbird.spark_context import opened as spark_opened
 
 TASK_LINES = 500
 TASK_USERS = 2_000
-SENT = ("errors", *(f"learn/{one}" for one in ("artifacts", "batch_executor", "batch_lines")))
+ROOM = ("artifacts", "batch_executor", "batch_lines", "batch_today", "segment_quality")
+SENT = ("errors", *(f"learn/{one}" for one in ROOM))
 PACKAGES = ("", "learn/", "learn/models/")
 REASON = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception): .*$", re.MULTILINE)
 
@@ -66,12 +68,14 @@ class Spark:
     def slots(self) -> int:
         return max(1, int(self.context.defaultParallelism))
 
-    def plan(self, asked: Wanted, tell: Callable[[Given], Told]) -> batch.Plan:
+    def plan(
+        self, asked: Wanted, tell: Callable[[Given], Told], today: Today | None = None
+    ) -> batch.Plan:
         """Pieces of some lines for every slot."""
 
         def answer(given: list[Given]) -> list[dict[str, Any]]:
             lines = [_line(tell, one) for one in given]
-            task = partial(batch_executor.answered, self.model, asked)
+            task = partial(batch_executor.answered, self.model, asked, today)
             return [one for found in self._map(task, _cut(lines, TASK_LINES)) for one in found]
 
         return batch.Plan(answer, TASK_LINES * self.slots, self.master)
@@ -120,7 +124,7 @@ def _pack_code(folder: Path) -> Path:
     with zipfile.ZipFile(target, "w") as files:
         for name in PACKAGES:
             files.writestr(f"tailorbird/{name}__init__.py", "")
-        for name in (*SENT, "learn/segment_quality", *models):
+        for name in (*SENT, *models):
             if not name.endswith("__init__"):
                 files.write(root / f"{name}.py", f"tailorbird/{name}.py")
     return target

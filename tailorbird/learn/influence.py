@@ -14,12 +14,12 @@ from sqlalchemy.engine import Connection
 from tailorbird.errors import Invalid
 from tailorbird.learn import datasets, exploration
 from tailorbird.learn import shelf as shelves
-from tailorbird.learn.models.best import top
+from tailorbird.learn.models import influence
+from tailorbird.learn.models.influence import Weighted
 from tailorbird.learn.recipes.recipe import Recipe
 from tailorbird.learn.shelf import Shelf
 
 POPULARITY, FRESHNESS = "POPULARITY", "FRESHNESS"
-CANDIDATES = 200  # the most alike, which are put into another order
 
 
 def check(conn: Connection, group: str, recipe: Recipe, config: dict[str, Any]) -> None:
@@ -41,26 +41,15 @@ def check(conn: Connection, group: str, recipe: Recipe, config: dict[str, Any]) 
 
 def ordered(scores: np.ndarray, shelf: Shelf, config: dict[str, Any]) -> np.ndarray:
     """The scores with the most alike items in the order that the influence asks for."""
+    popular, fresh = weighted(shelf, config)
+    return influence.ordered(scores, popular, fresh)
+
+
+def weighted(shelf: Shelf, config: dict[str, Any]) -> tuple[Weighted | None, Weighted | None]:
+    """What popularity and freshness count, with their values for everything on the shelf."""
     given = {name: float(one) for name, one in (config.get("rankingInfluence") or {}).items()}
-    if not any(given.values()):
-        return scores
-    best = top(scores, CANDIDATES)
-    best = best[scores[best] > 0]
-    if not len(best):
-        return scores
-    total = scores[best] / scores[best].max()
-    if given.get(POPULARITY):
-        total = total + given[POPULARITY] * _spread(shelves.popular(shelf)[best])
-    if given.get(FRESHNESS):
-        ages = exploration.ages(shelf)[best]
-        oldest = np.nanmax(ages) if not np.isnan(ages).all() else 0.0
-        total = total + given[FRESHNESS] * _spread(-np.nan_to_num(ages, nan=oldest))
-    changed = scores.copy()
-    changed[best] = scores.max() + total  # before everything else
-    return changed
-
-
-def _spread(values: np.ndarray) -> np.ndarray:
-    """0 to 1 over the candidates; a constant becomes zeros."""
-    low, high = float(values.min()), float(values.max())
-    return (values - low) / (high - low) if high > low else np.zeros(len(values))
+    popular, fresh = given.get(POPULARITY, 0.0), given.get(FRESHNESS, 0.0)
+    return (
+        (popular, shelves.popular(shelf)) if popular else None,
+        (fresh, exploration.ages(shelf)) if fresh else None,
+    )

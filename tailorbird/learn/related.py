@@ -31,8 +31,19 @@ def beside(trained: Trained, shelf: Shelf, item: str) -> np.ndarray:
     return shelves.popular(shelf) if alike is None else alike
 
 
+def cold_vectors(trained: Trained, shelf: Shelf) -> np.ndarray | None:
+    """What the items that came since say of themselves; None where the model knows no words."""
+    content = content_of(trained)
+    return None if content is None else _vectors(shelf, content)
+
+
 def _cold(shelf: Shelf, content: Content, wanted: np.ndarray) -> np.ndarray:
-    """Likeness of the items that came since; their vectors are kept with the shelf."""
+    """Likeness of the items that came since."""
+    return np.maximum(_vectors(shelf, content) @ wanted, 0.0)
+
+
+def _vectors(shelf: Shelf, content: Content) -> np.ndarray:
+    """They are kept with the shelf."""
     if shelf.cold_vectors is None:
         shelf.cold_vectors = content.texts.vectors(shelf.record(one) for one in shelf.cold)
-    return np.maximum(shelf.cold_vectors @ wanted, 0.0)
+    return shelf.cold_vectors
