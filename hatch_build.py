@@ -11,9 +11,8 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -22,8 +21,7 @@ COMPILERS = ("cc", "gcc", "clang")
 COMPILE_SECONDS = 120
 
 
-@dataclass(frozen=True)
-class Library:
+class Library(NamedTuple):
     """A shared library; the last of its sources is compiled, and who opens it knows them too."""
 
     folder: str
