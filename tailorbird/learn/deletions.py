@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -239,7 +240,10 @@ def _users(sources: Iterable[tuple[str, Path]]) -> Iterator[str]:
     for name, path in sources:
         raw = path.read_bytes()
         if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
+            try:
+                raw = gzip.decompress(raw)
+            except (EOFError, OSError, zlib.error) as error:
+                raise Invalid(f"{name} is not whole gzip data: {error}") from None
         try:
             lines = list(csv.reader(raw.decode("utf-8-sig").splitlines()))
         except (UnicodeDecodeError, csv.Error) as error:
@@ -253,6 +257,8 @@ def _users(sources: Iterable[tuple[str, Path]]) -> Iterator[str]:
                 continue
             if len(line) <= place or not line[place]:
                 raise Invalid(f"{name}, line {number}: USER_ID is empty")
+            if "\0" in line[place]:
+                raise Invalid(f"{name}, line {number}: USER_ID holds the character NUL")
             yield line[place]
 
 

@@ -13,6 +13,7 @@ from tailorbird.learn.models.ids import Arrays, Ids
 from tailorbird.store import Objects
 
 ROWS = ("item", "time", "kind")  # one entry for each row of a history
+NUMBERS = "user_numbers"  # which user of the training each of those left is
 
 
 def rewrite(objects: Objects, uri: str, users: set[str], new: str) -> bool:
@@ -27,13 +28,15 @@ def rewrite(objects: Objects, uri: str, users: set[str], new: str) -> bool:
     keep = np.ones(len(table), dtype=bool)
     keep[numbers] = False
     left = _histories(arrays, table, keep)
+    trained_as = arrays.get(NUMBERS, np.arange(len(table)))
+    left[NUMBERS] = trained_as[keep]
     for name in names:
         if name.endswith(".user_starts"):
-            left |= _session_sets(arrays, name.removesuffix(".user_starts"), keep)
+            left |= _session_sets(arrays, name.removesuffix(".user_starts"), trained_as[numbers])
     with tempfile.TemporaryDirectory(prefix="tailorbird-forget-") as folder:
-        for name in names:
-            array = left.get(name, arrays[name])
+        for name, array in (arrays | left).items():
             np.save(Path(folder) / f"{name}.npy", array, allow_pickle=False)
+        manifest["files"] = sorted(f"{name}.npy" for name in arrays.keys() | left.keys())
         (Path(folder) / artifacts.MANIFEST).write_text(json.dumps(manifest))
         artifacts.store(objects, Path(folder), new)
     return True
@@ -48,10 +51,12 @@ def _histories(arrays: Arrays, table: Ids, keep: np.ndarray) -> Arrays:
     return left | {name: arrays[name][rows] for name in ROWS}
 
 
-def _session_sets(arrays: Arrays, scorer: str, keep: np.ndarray) -> Arrays:
-    """The item sets of session neighbours: those of the users are empty from now on."""
-    starts = arrays[f"{scorer}.user_starts"]
-    lengths = np.diff(starts)
+def _session_sets(arrays: Arrays, scorer: str, gone: np.ndarray) -> Arrays:
+    """The item sets of session neighbours: those of the users (by their numbers in the training)
+    are empty from now on."""
+    lengths = np.diff(arrays[f"{scorer}.user_starts"])
+    keep = np.ones(len(lengths), dtype=bool)
+    keep[gone] = False
     items = arrays[f"{scorer}.user_items"][np.repeat(keep, lengths)]
     left = np.concatenate(([0], np.cumsum(np.where(keep, lengths, 0)))).astype(np.int64)
     return {f"{scorer}.user_starts": left, f"{scorer}.user_items": items}

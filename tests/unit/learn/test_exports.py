@@ -7,10 +7,23 @@ import io
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tailorbird.errors import AlreadyExists, Invalid, LimitExceeded, NotFound
-from tailorbird.learn import campaigns, deletions, events, exports, serving
+from tailorbird.learn import (
+    artifacts,
+    campaigns,
+    deletions,
+    events,
+    exports,
+    forgetting,
+    serving,
+)
+from tailorbird.learn.models.blend import Blend
+from tailorbird.learn.models.interactions import interactions
+from tailorbird.learn.models.neighbours import SessionNeighbours
+from tailorbird.learn.models.popular import Popular
 from tests.conftest import wait_for
 
 from .conftest import Study, as_csv, chains
@@ -129,7 +142,37 @@ def test_a_deleted_user_is_out_of_data_events_and_models(study: Study):
     )
 
 
-@pytest.mark.parametrize("data, reason", [(b"ID\nu1\n", "USER_ID"), (b'USER_ID\n""\n', "line 2")])
+def test_users_go_one_after_the_other_from_the_sets_of_session_neighbours(study: Study):
+    """Each user's set is found by the number the training gave, whoever went before."""
+    steps = [(n, step) for n in range(30) for step in (1, 2)]
+    rows = [(f"u{n}", f"i{n % 5 + step}", "view", 100 * step + n) for n, step in steps]
+    users, items, _, times = zip(*rows, strict=True)
+    data = interactions(users, items, times)
+    sessions = SessionNeighbours.fit(data)
+    folder = study.room.settings.data / "model"
+    folder.mkdir(parents=True)
+    blend = Blend({"sessions": sessions, "popular": Popular.fit(data)}, {"sessions": 1.0})
+    artifacts.save(folder, data, blend, {"recipe": "r", "last_event": 0}, keep_rows=10)
+    artifacts.store(study.room.objects, folder, "s3://models/0")
+    for n, gone in enumerate(("u3", "u7", "u29")):
+        new = f"s3://models/{n + 1}"
+        assert forgetting.rewrite(study.room.objects, f"s3://models/{n}", {gone}, new)
+    left = artifacts.load(study.room.objects, "s3://models/3")
+    assert list(left.users) == [one for one in data.users if one not in ("u3", "u7", "u29")]
+    held = np.diff(left.blend.scorers["sessions"].by_user.starts)
+    empty = {data.users[n] for n in np.flatnonzero(held == 0)}
+    assert empty == {"u3", "u7", "u29"}
+
+
+@pytest.mark.parametrize(
+    "data, reason",
+    [
+        (b"ID\nu1\n", "USER_ID"),
+        (b'USER_ID\n""\n', "line 2"),
+        (b"USER_ID\nu\0\n", "line 2: USER_ID holds the character NUL"),
+        (b"\x1f\x8b\x08\x00abc", "not whole gzip data"),
+    ],
+)
 def test_a_list_of_users_that_cannot_be_read_deletes_nobody(study: Study, data: bytes, reason: str):
     study.interactions()
     study.bring(as_csv(chains()))
