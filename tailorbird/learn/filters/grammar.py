@@ -26,6 +26,7 @@ DATASETS = {
     "ACTION_INTERACTIONS": "ACTION_INTERACTIONS",
 }
 CURRENT_USER, CURRENT_ITEM = "CURRENTUSER", "CURRENTITEM"
+ORDERING = ("<", "<=", ">", ">=")
 COMPARISONS = ("=", "!=", "<=", ">=", "<", ">")
 ANY_TYPE = "*"
 PARSED_KEPT = 1024
@@ -97,6 +98,12 @@ class Expression:
     @cached_property
     def parameters(self) -> frozenset[str]:
         return frozenset(name for one in (*self.conditions, *self.when) for name in one.parameters)
+
+    @cached_property
+    def numeric(self) -> frozenset[str]:
+        """The parameters that are compared by size: their values have to be numbers."""
+        found = (one for one in (*self.conditions, *self.when) if one.sign in ORDERING)
+        return frozenset(name for one in found for name in one.parameters)
 
 
 Filter = tuple[Expression, ...]

@@ -11,6 +11,7 @@ from tailorbird.errors import Invalid, LimitExceeded
 from tailorbird.learn.filters.grammar import (
     ANY_TYPE,
     CURRENT_USER,
+    ORDERING,
     Condition,
     Expression,
     Filter,
@@ -28,7 +29,6 @@ ALLOWED = {  # what an expression about a kind of thing may ask about
 }
 BY_EVENTS = ("INTERACTIONS", "ACTION_INTERACTIONS")
 EVENT_TYPE = "EVENT_TYPE"
-ORDERING = ("<", "<=", ">", ">=")
 
 Schemas = Mapping[str, Schema]  # by dataset type, of the datasets the group has
 
@@ -42,6 +42,11 @@ def check(expressions: Filter, known: Schemas, *, strict: bool) -> None:
         for condition in one.when:
             _check_column(condition, "USERS", known, strict)
             _check_values(condition, known)
+
+
+def asks_about_events(expressions: Filter) -> bool:
+    """Whether a filter has to know what the person did."""
+    return any(c.dataset in BY_EVENTS for one in expressions for c in one.conditions)
 
 
 def fields(expressions: Filter) -> set[tuple[str, str]]:

@@ -13,7 +13,7 @@ from tailorbird.errors import Invalid
 from tailorbird.learn.filters.grammar import EXCLUDE, Filter, Literal, literal
 
 MEMBER = re.compile(
-    r"""\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([-+]?[\d.]+(?:[eE][-+]?\d+)?))\s*(,|$)"""
+    r"""\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?))\s*(,|$)"""
 )
 
 MEMBERS_KEPT = 4_096
@@ -37,7 +37,12 @@ def read(expressions: Filter, given: Mapping[str, str]) -> Values:
     for one in expressions:
         for name in sorted(one.parameters - given.keys() if one.kind != EXCLUDE else ()):
             raise Invalid(f"filterValues: a value for the parameter {name} is missing")
-    return {name: members(name, text) for name, text in given.items()}
+    found = {name: members(name, text) for name, text in given.items()}
+    for one in expressions:
+        for name in one.numeric & found.keys():
+            if any(value.number is None for value in found[name]):
+                raise Invalid(f"filterValues: {name} is {given[name]!r}; a number is right")
+    return found
 
 
 @lru_cache(MEMBERS_KEPT)

@@ -178,6 +178,14 @@ def test_values_of_parameters_are_quoted_lists():
             values.members("A", text)
 
 
+def test_what_is_compared_by_size_has_to_be_a_number():
+    one = grammar.parse("INCLUDE ItemID WHERE Items.PRICE > $A OR Items.GENRE = $A")
+    assert values.read(one, {"A": "'2.5'"})["A"][0].number == 2.5
+    for text, reason in (('"abc"', "A is '\"abc\"'; a number is right"), ("2.5.1", "position 1")):
+        with pytest.raises(Invalid, match=reason):
+            values.read(one, {"A": text})
+
+
 def test_a_parameter_of_an_exclude_may_be_left_out():
     one = grammar.parse("EXCLUDE ItemID WHERE Items.GENRE IN ($A)")
     assert passing(one, values.read(one, {})) == ["a", "b", "c", "d", "new"]
