@@ -109,7 +109,7 @@ class Kernel:
         self._rooms: list[_Vectors] = []
         parts, names = [], []
         for name, weight in blend.weights.items():
-            make = PARTS.get(type(blend.scorers[name]))
+            make = PARTS.get(type(blend.scorers.get(name)))  # weights of a mix name no scorer
             if not weight or make is None:
                 continue
             try:
