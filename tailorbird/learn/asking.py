@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ from tailorbird.learn import metadata, past, shelf
 from tailorbird.learn.artifacts import NO_HISTORY, Trained
 from tailorbird.learn.deployed import Deployed
 from tailorbird.learn.events import SESSION_USER
-from tailorbird.learn.filters import grammar, mask, values
+from tailorbird.learn.filters import grammar, mask, rules, values
 from tailorbird.learn.filters.grammar import Condition, Literal
 from tailorbird.learn.filters.rules import BY_EVENTS
 from tailorbird.learn.models.interactions import History
@@ -21,9 +21,10 @@ from tailorbird.learn.room import Learn
 
 LIVE_ROWS = 500  # newest live events of a user that count
 LIVE = (
-    "SELECT item_id, time, event_type FROM learn_events WHERE group_arn = ? AND person = ?"
+    "SELECT id, item_id, time, event_type FROM learn_events WHERE group_arn = ? AND person = ?"
     " AND id > ? AND unusable IS NULL ORDER BY id DESC LIMIT ?"
 )
+Live = list[tuple[Any, ...]]  # its rows
 Person = tuple[str, History]  # whose history it is, and what it is as of now
 FIND_FILTER = "SELECT group_arn, definition FROM learn_filters WHERE arn = ?"
 
@@ -38,9 +39,12 @@ class Asking:
         user_id: str | None = None,
         item_id: str | None = None,
         person: Person | None = None,  # of the user, where it was looked up already
+        filter_arn: str | None = None,  # the request's own
     ) -> None:
         self.room, self.one = room, one
         self.user_id, self.item_id = user_id, item_id
+        self._filter_arn = filter_arn
+        self._live: Live | None = None  # all events of the person, where they are known
         if person is not None:
             self._person = person
 
@@ -51,7 +55,38 @@ class Asking:
 
     @cached_property
     def _person(self) -> Person:
-        return _person(self.room, self.one.trained, self.one.group, self.user_id or "")
+        """One look finds the history's live events and, for who asks about the past, all others."""
+        trained, user_id = self.one.trained, self.user_id or ""
+        person, known = user_id, trained.history(user_id)
+        live = self._events(user_id)
+        if not live and not len(known):
+            values = (self.one.group, user_id)
+            found = self.room.db.look(self.room.db.sql(SESSION_USER), values)
+            if found and found[0][0] != user_id:
+                person = found[0][0]
+                known, live = trained.history(person), self._events(person)
+        since = [row[1:] for row in live[:LIVE_ROWS] if row[0] > trained.last_event]
+        return person, joined(trained, known, since, self.room.clock.now())
+
+    def _events(self, person: str) -> Live:
+        """The newest live events of a person: since the training, or all where that is asked."""
+        whole = self._asks_about_the_past
+        since, most = (0, LIVE_ROWS + 1) if whole else (self.one.trained.last_event, LIVE_ROWS)
+        found = self.room.db.look(self.room.db.sql(LIVE), (self.one.group, person, since, most))
+        self._live = found if whole and len(found) <= LIVE_ROWS else None
+        return found
+
+    @property
+    def _asks_about_the_past(self) -> bool:
+        if self.one.recipe.hides:
+            return True
+        found = filter_of(self.room, self._filter_arn) if self._filter_arn else None
+        return found is not None and rules.asks_about_events(found[1])
+
+    def _had(self, wanted: Callable[[str], bool]) -> set[str]:
+        """The items the person has interactions with of a wanted event type."""
+        person = self.person
+        return past.items_of(self.room, self.one.group, person, wanted, self._live)
 
     @property
     def history(self) -> History:
@@ -89,9 +124,7 @@ class Asking:
     def not_had(self) -> np.ndarray:
         """Which items of the shelf a use case may show again: all but those the user had."""
         hides = {kind.lower() for kind in self.one.recipe.hides}
-        items = past.items_of(
-            self.room, self.one.group, self.person, lambda kind: kind.lower() in hides
-        )
+        items = self._had(lambda kind: kind.lower() in hides)
         found = np.ones(len(self.shelf), dtype=bool)
         found[self._numbers(items)] = False
         return found
@@ -110,8 +143,7 @@ class Asking:
             return self.shelf.passing(condition, wanted)
         kinds = mask.event_types(wanted, condition.sign)
         found = np.zeros(len(self.shelf) + 1, dtype=bool)
-        items = past.items_of(self.room, self.one.group, self.person, kinds)
-        found[self._numbers(items)] = True
+        found[self._numbers(self._had(kinds))] = True
         return found
 
 
@@ -125,19 +157,6 @@ def _filter(room: Learn, filter_arn: str) -> tuple[str, grammar.Filter] | None:
     if not found:
         return None
     return found[0][0], grammar.parse(room.db.load(found[0][1])["filterExpression"])
-
-
-def _person(room: Learn, trained: Trained, group: str, user_id: str) -> Person:
-    person, live = user_id, room.db.sql(LIVE)
-    since = room.db.look(live, (group, user_id, trained.last_event, LIVE_ROWS))
-    known = trained.history(user_id)
-    if not since and not len(known):
-        found = room.db.look(room.db.sql(SESSION_USER), (group, user_id))
-        if found and found[0][0] != user_id:
-            person = found[0][0]
-            known = trained.history(person)
-            since = room.db.look(live, (group, person, trained.last_event, LIVE_ROWS))
-    return person, joined(trained, known, since, room.clock.now())
 
 
 def joined(trained: Trained, known: History, rows: Sequence[Any], now: float) -> History:

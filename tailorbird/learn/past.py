@@ -5,9 +5,10 @@ Filters ask this; unlike a model's histories it holds every event type and every
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,14 +79,23 @@ class Past:
         return [self.users[n] for n in np.unique(owner[fits[self.kind]]).tolist()]
 
 
-def items_of(room: Learn, group_arn: str, person: str, wanted: Callable[[str], bool]) -> set[str]:
-    """The items a person has interactions with of a wanted event type."""
+def items_of(
+    room: Learn,
+    group_arn: str,
+    person: str,
+    wanted: Callable[[str], bool],
+    live: Iterable[tuple[Any, ...]] | None = None,
+) -> set[str]:
+    """The items a person has interactions with of a wanted event type. `live`: id, item, time and
+    type of all live events, where they were looked up already."""
     found: set[str] = set()
     for uri in _imported(room, group_arn):
         found.update(_part(room, uri).items_of(person, wanted))
-    for item, kind in room.db.look(room.db.sql(LIVE), (group_arn, person)):
-        if wanted(kind):
-            found.add(item)
+    if live is None:
+        pairs = room.db.look(room.db.sql(LIVE), (group_arn, person))
+    else:
+        pairs = [(item, kind) for _, item, _, kind in live]
+    found.update(item for item, kind in pairs if wanted(kind))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tailorbird.learn import deployed, exploration, metadata, past
 from tailorbird.learn.asking import filter_of
-from tailorbird.learn.filters.rules import BY_EVENTS
+from tailorbird.learn.filters.rules import asks_about_events
 from tailorbird.learn.recipes import RECIPES
 from tailorbird.learn.room import Learn
 
@@ -51,8 +51,6 @@ def _filter_is_quick(room: Learn, group: str, filter_arn: str) -> bool:
     found = filter_of(room, filter_arn)
     if found is None:
         return False
-    if any(c.dataset in BY_EVENTS for one in found[1] for c in one.conditions) and not (
-        past.is_open(room, group)
-    ):
+    if asks_about_events(found[1]) and not past.is_open(room, group):
         return False
     return not any(one.when for one in found[1]) or metadata.is_settled(room, group, "USERS")

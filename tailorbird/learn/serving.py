@@ -246,9 +246,9 @@ def _shown(asking: Asking, page: list[Entry], columns: list[str]) -> list[dict[s
     found = []
     names = asking.shelf.names([entry[0] for entry in page])
     for name, (_, score, reason, promotion) in zip(names, page, strict=True):
-        shown: dict[str, Any] = {"itemId": name}
-        if score is not None:
-            shown["score"] = score
+        shown: dict[str, Any] = (
+            {"itemId": name} if score is None else {"itemId": name, "score": score}
+        )
         if promotion:
             shown["promotionName"] = promotion
         if columns:
@@ -266,7 +266,7 @@ def _asking(room: Learn, one: Deployed, request: dict[str, Any], person: Person 
     if one.recipe.type == USER_PERSONALIZATION and not request.get("userId"):
         raise Invalid(f"userId is missing; {one.recipe.name} recommends for a user")
     item = request.get("itemId") if one.recipe.type == RELATED_ITEMS else None
-    return Asking(room, one, request.get("userId"), item, person)
+    return Asking(room, one, request.get("userId"), item, person, request.get("filterArn"))
 
 
 def _scores(asking: Asking, request: dict[str, Any]) -> np.ndarray:
@@ -308,8 +308,10 @@ class Shares:
 
     def of(self, numbers: list[int]) -> list[float]:
         raised = np.exp(self._scores[numbers] - self._scores.dtype.type(self._highest))
-        shares: list[float] = (raised.astype(np.float64) / self._sum).tolist()
-        return [round(share, SCORE_DECIMALS) for share in shares]
+        shares: list[float] = np.round(
+            raised.astype(np.float64) / self._sum, SCORE_DECIMALS
+        ).tolist()
+        return shares
 
 
 class Chance:

@@ -48,10 +48,16 @@ class JsonWriter:
             plain = PLAIN.get(self._model.shape(ref)["type"])
             table[name] = (name, ref.get("locationName", name), plain, self.renderer(ref))
         find = table.get
+        as_it_is = {name: plain for name, wire, plain, _ in table.values() if name == wire}.get
 
         def render(value: Any) -> dict[str, Any]:
             if not isinstance(value, dict):
                 raise TypeError(f"an object is wanted, not {value!r:.80}")
+            for key, item in value.items():
+                if type(item) is not as_it_is(key):
+                    break
+            else:
+                return value
             out: dict[str, Any] = {}
             for key, item in value.items():
                 entry = find(key)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-NAMES_KEPT = 50_000  # ids read lately
+NAMES_KEPT = 50_000  # ids read or looked for lately
 
 Arrays = dict[str, np.ndarray]
 
@@ -20,6 +20,7 @@ class Ids:
         self._bytes = memoryview(np.ascontiguousarray(text).data).cast("B")
         self._bounds = np.ascontiguousarray(offsets).data  # indexed faster than the array
         self._read: dict[int, str] = {}
+        self._found: dict[str, int] = {}
 
     @classmethod
     def of(cls, ids: Iterable[str]) -> "Ids":
@@ -38,9 +39,17 @@ class Ids:
 
     def find(self, one: str) -> int:
         """The id's number, or -1."""
+        known = self._found.get(one)
+        if known is not None:
+            return known
         wanted, count = one.encode(), len(self)
         place = bisect_left(range(count), wanted, key=self._at)
-        return place if place < count and self._at(place) == wanted else -1
+        if place == count or self._at(place) != wanted:
+            return -1
+        if len(self._found) >= NAMES_KEPT:
+            self._found.clear()
+        self._found[one] = place
+        return place
 
     def names(self, numbers: Iterable[int]) -> list[str]:
         """The ids of these numbers."""
