@@ -6,7 +6,7 @@ from typing import Any
 
 from tailorbird.access import Caller
 from tailorbird.errors import Invalid, NotFound
-from tailorbird.learn.recipes import RECIPES
+from tailorbird.learn.recipes import RECIPES, hrnn_coldstart
 from tailorbird.learn.recipes.recipe import (
     CREATED,
     POPULAR_ITEMS,
@@ -23,6 +23,11 @@ FEATURE_TRANSFORMATIONS: dict[str, dict[str, str]] = {
     "JSON-percentile-filtering": {
         "min_user_history_length_percentile": "0.0",
         "max_user_history_length_percentile": "0.99",
+    },
+    "featurize_coldstart": {
+        "min_user_history_length_percentile": "0.0",
+        "max_user_history_length_percentile": "0.99",
+        **hrnn_coldstart.COLD_START,
     },
     "next-best-action": {"action_optimization_period": "14"},
     "trending-now": {"trend_discovery_frequency": "2 hours"},

@@ -22,7 +22,7 @@ from tailorbird.learn import (
     tags,
 )
 from tailorbird.learn.action_training import PERIOD
-from tailorbird.learn.recipes import trending_now
+from tailorbird.learn.recipes import hrnn_coldstart, trending_now
 from tailorbird.learn.recipes.recipe import (
     PERSONALIZED_RANKING,
     USER_PERSONALIZATION,
@@ -261,6 +261,7 @@ def _check_feature_parameters(recipe: Recipe, given: dict[str, str]) -> None:
         days = _number(given[PERIOD], PERIOD)
         if not 7 <= days <= 28 or days != int(days):
             raise Invalid(f"{PERIOD} is {given[PERIOD]}; a whole number from 7 to 28 is right")
+    hrnn_coldstart.check(given)
     percentiles.check(given)
 
 

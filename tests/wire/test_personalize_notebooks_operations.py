@@ -291,3 +291,36 @@ def test_the_code_examples_of_the_guide(notebook: Notebook):
     )["schema"]
     assert record.items() <= json.loads(shown["schema"]).items()
     n.clean_up()
+
+
+def test_recipes_of_2019_and_a_catalogue_of_ten_offers(notebook: Notebook):
+    n = notebook
+    n.group(domain=None)
+    interactions = n.dataset("Interactions", INTERACTIONS[:4])
+    genre = {"name": "GENRE", "type": "string", "categorical": True}
+    items = n.dataset("Items", [INTERACTIONS[0], genre])
+    seen = [(int(i[5:]) % 10 + 1, int(u) * 22 + k) for k, (i, u, *_) in enumerate(visits())]
+    lines = [
+        f"{offer},{user // 3},OfferConverted,{1_591_803_782 + k}"
+        for k, (offer, user) in enumerate(seen)
+    ]
+    text = "ITEM_ID,USER_ID,EVENT_TYPE,TIMESTAMP\n" + "\n".join(lines) + "\n"
+    n.imported(interactions, n.upload("offer_interactions.csv", text))
+    rows = "".join(f"{k},{'Action|War' if k % 2 else 'Drama'}\n" for k in range(1, 16))
+    n.imported(items, n.upload("item_metadata.csv", "ITEM_ID,GENRE\n" + rows))
+    cold = {"cold_start_max_duration": "5", "cold_start_relative_from": "latestItem"}
+    cold["cold_start_max_interactions"] = "15"
+    config = {"featureTransformationParameters": cold}
+    wrong = {"featureTransformationParameters": cold | {"cold_start_relative_from": "yesterday"}}
+    with pytest.raises(n.personalize.exceptions.InvalidInputException, match="latestItem"):
+        n.trained("aws-hrnn-coldstart", "wrong", solutionConfig=wrong)
+    _, version = n.trained("aws-hrnn-coldstart", "coldstart", solutionConfig=config)
+    campaign = n.campaign(version, "coldstart")
+    assert all(item.isdigit() for item in n.ask(campaignArn=campaign, userId="3"))
+    _, version = n.trained("aws-user-personalization", "offers")
+    campaign = n.campaign(version, "offers")
+    for user in ("3", "40", "nobody"):
+        answer = n.runtime.get_recommendations(campaignArn=campaign, userId=user, numResults=15)
+        scores = {int(one["itemId"]): float(one["score"]) for one in answer["itemList"]}
+        assert set(scores) == set(range(1, 16)) and sum(scores.values()) == pytest.approx(1.0)
+    n.clean_up()
