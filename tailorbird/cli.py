@@ -45,9 +45,11 @@ app = App(
     version=__version__,
     help_format="plaintext",
 )
+doctor = App(name="doctor", help="Say what this machine has and lacks; what is wrong with data.")
 source = App(name="source", help="Sources: where Segment calls come from, each with its write key.")
 destination = App(name="destination", help="Destinations: where a source's calls are delivered.")
 app.default_parameter = Parameter(negative=())
+app.command(doctor)
 app.command(source)
 app.command(destination)
 app.command(role)
@@ -58,7 +60,7 @@ cli_campaigns.add_to(app)
 cli_measuring.add_to(app)
 cli_segment.add_to(source, destination)
 cli_warehouses.add_to(app)
-cli_learn.add_to(app)
+cli_learn.add_to(app, doctor)
 cli_prepare.add_to(app)
 
 
@@ -154,8 +156,8 @@ def settings() -> None:
     )
 
 
-@app.command
-def doctor() -> None:
+@doctor.default
+def doctor_machine() -> None:
     """Say what this machine has, what is degraded without it, and how to get it."""
     from rich.table import Table
 

@@ -10,11 +10,11 @@ from cyclopts import App
 from tailorbird.terminal import Data, Url, remote, show
 
 
-def add_to(app: App) -> None:
-    """Make these commands of the front door."""
+def add_to(app: App, doctor: App) -> None:
+    """Make these commands of the front door, and of `doctor`."""
     app.command(events)
     app.command(explain_item, name="explain-item")
-    app.command(doctor_dataset, name="doctor-dataset")
+    doctor.command(doctor_dataset, name="dataset")
     app.command(latency)
     app.command(compare_versions, name="compare-versions")
 

@@ -98,7 +98,7 @@ def _times(room: Learn, data: Interactions) -> list[Finding]:
                 int(counts.max()),
             )
         )
-    days = (moments[-1] - moments[0]) / 86_400.0
+    days = float(moments[-1] - moments[0]) / 86_400.0
     found.append(_say(FINE, "days lie between the first interaction and the last", round(days, 1)))
     return found
 

@@ -46,6 +46,6 @@ def _run(path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError, NameError, TypeError, AttributeError) as error:
+    except Exception as error:  # whatever somebody's own file raises
         raise Invalid(f"{path} cannot be read: {type(error).__name__}: {error}") from error
     return module

@@ -52,6 +52,7 @@ def test_the_example_of_the_docs_is_a_recipe_like_any_other(study: Study, folder
 BROKEN = {
     "no recipe": ("x = 1", "has no RECIPE"),
     "does not parse": ("def", "cannot be read: SyntaxError"),
+    "raises": ("raise ValueError('no')", "cannot be read: ValueError: no"),
     "taken": (EXAMPLE.replace("own-newest-first", "aws-sims"), "another recipe called aws-sims"),
     "scorer taken": (EXAMPLE.replace('"newest"', '"rules"'), "another scorer called 'rules'"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from tailorbird.errors import Invalid, NotFound
@@ -27,6 +28,7 @@ def test_what_is_wrong_with_the_data_is_said(study: Study, rows: list, ready: bo
     found = readiness.findings(study.room, study.group)
     assert found["ready"] is ready, found
     assert any(said in one["what"] for one in found["findings"]), found
+    assert orjson.loads(orjson.dumps(found)) == found  # as the command gets it
 
 
 def test_a_group_without_data_is_not_ready_and_an_unknown_one_not_found(study: Study):
