@@ -49,10 +49,13 @@ BARS = {  # to reach without torch
     "complete-journey": {"NDCG@10": 0.311},
     "deskdrop": {"NDCG@10": 0.120},
 }
-NEURAL_BARS = {  # ml-1m with the transformer, by its seconds on two idle cores
-    60: {"NDCG@10": 0.183, "HR@10": 0.310},
-    240: {"NDCG@10": 0.188, "HR@10": 0.320},
-    1_080: {"NDCG@10": 0.203, "HR@10": 0.338},
+NEURAL_BARS = {  # with the transformer, by its seconds on two idle cores
+    "ml-1m": {
+        60: {"NDCG@10": 0.183, "HR@10": 0.310},
+        240: {"NDCG@10": 0.188, "HR@10": 0.320},
+        1_080: {"NDCG@10": 0.203, "HR@10": 0.338},
+    },
+    "retailrocket-sessions": {0: {"HR@20": 0.581, "MRR@20": 0.284}},
 }
 
 
@@ -209,10 +212,11 @@ def _measured(fitted: Fitted, cases: list[Case], seen: bool) -> dict[str, float]
 
 def _bars(name: str, asked: argparse.Namespace) -> dict[str, float]:
     """A set's bars; with a transformer those of its CPU seconds, of which two cores have two."""
-    if not asked.transformer or name != "ml-1m":
+    bars = NEURAL_BARS.get(name, {})
+    if not asked.transformer or not bars:
         return BARS.get(name, {})
     seconds = asked.transformer * asked.threads / 2
-    return NEURAL_BARS.get(max((one for one in NEURAL_BARS if one <= seconds), default=0), {})
+    return bars.get(max((one for one in bars if one <= seconds), default=-1), {})
 
 
 def _verdict(

@@ -27,6 +27,7 @@ from tailorbird.learn.recipes.recipe import Recipe
 from tailorbird.learn.room import Learn
 
 PHASES = ("choose", "refit")
+EPOCHS = "epochs"  # what a stored one has learned, beside its weights
 LINE = "transformer: "  # what its progress lines begin with
 REMEDY = "pip install 'tailorbird[torch]' where trainings run"
 
@@ -58,7 +59,8 @@ def before(room: Learn, uri: str | None, folder: Path) -> str | None:
     if not isinstance(model, Transformer):
         return None
     path = folder / "before.npz"
-    checkpoints.write(path, trained.items, model.cover, dict(model.weights))
+    arrays = model.weights | {EPOCHS: np.array(model.epochs)}
+    checkpoints.write(path, trained.items, model.cover, arrays)
     return str(path)
 
 
@@ -67,12 +69,13 @@ def carried(path: str, data: Interactions, kinds: list[str]) -> Transformer:
     with np.load(path, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
     names = unpacked(arrays.pop("ids_text"), arrays.pop("ids_offsets"))
+    epochs = float(arrays.pop(EPOCHS, 0.0))
     number = np.array([data.items.find(name) for name in names], dtype=np.int64)
     left = np.flatnonzero(number >= 0)
     rows = left[np.argsort(number[left])]
     places = [0, *(kinds.index(one) + 1 if one in kinds else 0 for one in data.kinds)]
     arrays |= {"item": arrays["item"][rows], "kind": arrays["kind"][places]}
-    return Transformer(data.item_count, number[rows], HEADS, arrays)
+    return Transformer(data.item_count, number[rows], HEADS, arrays, epochs)
 
 
 def budget(

@@ -111,7 +111,11 @@ def _again(blend: Blend, data: Interactions, budget: Budget | None) -> Scorer:
     if not budget:
         return before
     assert isinstance(before, Transformer)
-    return transformer_training.fit(data, _share(budget, "refit"), before)
+    share = replace(_share(budget, "refit"), look=False)
+    if before.epochs:  # one that ended early has learned enough: not for longer than it needed
+        begin, end = STRETCHES["refit"]
+        share = replace(share, epochs=min(share.epochs, before.epochs * (end - begin) / begin))
+    return transformer_training.fit(data, share, before)
 
 
 def _share(budget: Budget, phase: str) -> Budget:

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import torch
 
 DIMENSION, BLOCKS, HEADS, WIDER = 64, 2, 2, 2
-DROPPED_OF_256 = 51  # of 256 numbers in training: a fifth
 START_WINDOW = 3  # rows apart that count as together for the first item vectors
 START_SPREAD = 0.7  # length of a first item vector; a random one has 1
 
@@ -33,7 +32,7 @@ def network(items: int, longest: int, kinds: int) -> Any:
             self.down = nn.Linear(WIDER * DIMENSION, DIMENSION)
             self.gate1, self.gate2 = (nn.Linear(DIMENSION, DIMENSION) for _ in range(2))
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def forward(self, x: torch.Tensor, drop: Dropout | None) -> torch.Tensor:
             rows, length, _ = x.shape
             parts = self.qkv(self.norm1(x)).view(rows, length, 3, HEADS, DIMENSION // HEADS)
             q, k, v = parts.permute(2, 0, 3, 1, 4)
@@ -42,10 +41,10 @@ def network(items: int, longest: int, kinds: int) -> Any:
             else:
                 told = f.scaled_dot_product_attention(q, k, v, is_causal=True)
             told = self.out(told.transpose(1, 2).reshape(rows, length, DIMENSION))
-            x = x + torch.sigmoid(self.gate1(x)) * _dropped(told, self.training)
+            x = x + torch.sigmoid(self.gate1(x)) * (drop(told) if drop else told)
             gate, up = self.up(self.norm2(x)).chunk(2, dim=-1)
             told = self.down(f.silu(gate) * up)
-            return x + torch.sigmoid(self.gate2(x)) * _dropped(told, self.training)
+            return x + torch.sigmoid(self.gate2(x)) * (drop(told) if drop else told)
 
     class Network(nn.Module):
         def __init__(self) -> None:
@@ -58,15 +57,17 @@ def network(items: int, longest: int, kinds: int) -> Any:
             self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
             self.norm = nn.LayerNorm(DIMENSION)
 
-        def forward(self, code: torch.Tensor, kind: torch.Tensor) -> torch.Tensor:
+        def forward(
+            self, code: torch.Tensor, kind: torch.Tensor, drop: Dropout | None = None
+        ) -> torch.Tensor:
             x = (
                 f.embedding(code, self.item) * DIMENSION**0.5
                 + self.place[: code.shape[1]]
                 + self.kind[kind]
             )
-            x = _dropped(x, self.training)
+            x = drop(x) if drop else x
             for block in self.blocks:
-                x = block(x)
+                x = block(x, drop)
             return self.norm(x)
 
         def plain(self, name: str) -> str:
@@ -112,16 +113,27 @@ def _attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tenso
         return torch.bmm(torch.softmax(grades, -1), v).view(rows, heads, length, size)
 
 
-def _dropped(x: torch.Tensor, training: bool) -> torch.Tensor:
-    """Dropout by one random byte a number, a fifth of the cost of torch's own on a CPU."""
-    import torch
+class Dropout:
+    """Dropout by one random byte a number, a fifth of the cost of torch's own on a CPU; each thread
+    has a generator of its own."""
 
-    if not training:
-        return x
-    count = x.numel()
-    words = torch.empty(-(-count // 8), dtype=torch.int64, device=x.device)
-    bytes_ = words.random_(-(2**63), 2**63 - 1).view(torch.uint8)[:count].view(x.shape)
-    return x * ((bytes_ >= DROPPED_OF_256).to(x.dtype) * (256 / (256 - DROPPED_OF_256)))
+    def __init__(self, seed: int, device: Any) -> None:
+        import torch
+
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.share = 0.0  # of the numbers, in steps of 1/256
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        gone = round(256 * self.share)
+        if not gone:
+            return x
+        count = x.numel()
+        words = torch.empty(-(-count // 8), dtype=torch.int64, device=x.device)
+        words.random_(-(2**63), 2**63 - 1, generator=self.generator)
+        bytes_ = words.view(torch.uint8)[:count].view(x.shape)
+        return x * ((bytes_ >= gone).to(x.dtype) * (256 / (256 - gone)))
 
 
 def start_vectors(code: np.ndarray, offsets: np.ndarray, count: int, seed: int) -> np.ndarray:

@@ -23,6 +23,7 @@ class Transformer:
     cover: np.ndarray  # item numbers of the covered items, ascending
     heads: int
     weights: Arrays  # as `transformer_training` names them: item, place, kind, 0.qkv.w, ...
+    epochs: float = 0.0  # how often it has learned every row
 
     def __post_init__(self) -> None:
         self._code = np.full(self.size, -1, dtype=np.int64)
@@ -77,12 +78,14 @@ class Transformer:
             "size": np.array(self.size),
             "cover": self.cover,
             "heads": np.array(self.heads),
+            "epochs": np.array(self.epochs),
         }
 
     @classmethod
     def load(cls, arrays: Arrays) -> Transformer:
         weights = {name[2:]: array for name, array in arrays.items() if name.startswith("w.")}
-        return cls(int(arrays["size"]), arrays["cover"], int(arrays["heads"]), weights)
+        epochs = float(arrays.get("epochs", 0.0))
+        return cls(int(arrays["size"]), arrays["cover"], int(arrays["heads"]), weights, epochs)
 
 
 def _attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, heads: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Fits the transformer with torch (extra `[torch]`), on CPU or GPU, within a budget of seconds.
 
-Sampled softmax with negatives shared by the batch, random windows over whole histories, item
+Softmax over a sample of the items that a batch shares, random windows over whole histories, item
 vectors that start from an SVD of who follows whom, averaged weights; the best by held-back loss.
 """
 
@@ -10,31 +10,33 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tailorbird.learn.models import checkpoints, windows
+from tailorbird.learn.models.gradients import Gradients
 from tailorbird.learn.models.interactions import Interactions
 from tailorbird.learn.models.linear import covered
-from tailorbird.learn.models.network import DIMENSION, HEADS, halves_pay, network, start_vectors
+from tailorbird.learn.models.lots import Lots
+from tailorbird.learn.models.network import DIMENSION, HEADS, network, start_vectors
 from tailorbird.learn.models.transformer import Transformer
 from tailorbird.learn.models.windows import Batch, Sequences
 
-if TYPE_CHECKING:
-    import torch
-
 MAX_ITEMS = 50_000  # the most frequent; the vectors and their two moments take 768 bytes each
 LONGEST = 100  # rows of a window
-NEGATIVES = 256
+NEGATIVES = 768  # items a batch is told apart from
 RATE, LEAST_RATE_SHARE, WARM_STEPS = 3.5e-3, 0.02, 100
 AVERAGING = 0.998
 MAX_EPOCHS = 200
 LOOKED_AT = 2_000  # items beside the right one, to see the held-back loss
 PATIENCE = 3  # looks without a better held-back loss
-LOOKS = 12  # looks at the held-back loss in a budget
+LOOKS = 8  # looks at the held-back loss in a budget
+DROPPED, DROPPED_FROM, DROPPED_WHOLE = 0.2, 6.0, 30.0  # share of numbers, by epochs learned so far
 SAY_SECONDS = 2.0
 CHECKPOINT_SECONDS = 30.0
+COUNTS = ("step", "epoch", "tokens", "targets", "since_best")  # where a training stands
+SUMS = ("spent", "best_loss", "best_epochs")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Budget:
     seed: int = 0
     epochs: float = MAX_EPOCHS
     stretch: tuple[float, float] = (0.0, 1.0)  # the part of the whole that this is, for the rate
+    look: bool = True  # at rows held back, to end when their loss rises
     device: str = "auto"  # auto, cpu, cuda, mps
     checkpoint: Path | None = None  # written while training, read when it is there
     progress: Callable[[str], None] = lambda _text: None
@@ -62,39 +65,55 @@ def fit(data: Interactions, budget: Budget, before: Transformer | None = None) -
     rows = Sequences.of(data, number)
     torch.set_num_threads(budget.threads)
     torch.manual_seed(budget.seed)
-    net = network(len(cover), min(LONGEST, _longest(rows)), len(data.kinds) + 1)
+
+    def build() -> Any:
+        return network(len(cover), min(LONGEST, _longest(rows)), len(data.kinds) + 1)
+
+    net = build()
     if before is None:
         net.load({"item": start_vectors(rows.code, rows.offsets, len(cover), budget.seed)})
     else:
         net.load(_carried(before, cover, net.arrays()))
-    run = _Run(torch, net.to(_device(torch, budget.device)), rows, budget)
+    learned = before.epochs if before else 0.0
+    net = net.to(_device(torch, budget.device))
+    gradients = Gradients(torch, net, build, budget.threads, budget.seed)
+    run = _Run(torch, gradients, rows, budget, learned)
     run.resume(data.items, cover)
     weights = run.all()
     run.keep(data.items, cover, done=True)
-    return Transformer(data.item_count, cover.astype(np.int64), HEADS, weights)
+    cover = cover.astype(np.int64)
+    return Transformer(data.item_count, cover, HEADS, weights, learned + run.best_epochs)
 
 
 class _Run:
     """One training: the network, its averaged weights, its optimiser, and where it stands."""
 
-    def __init__(self, torch: Any, net: Any, rows: Sequences, budget: Budget) -> None:
-        self.torch, self.net, self.rows, self.budget = torch, net, rows, budget
-        self.device = next(net.parameters()).device
-        self.narrow = halves_pay(self.device.type)
-        self.parameters = list(net.parameters())
+    def __init__(
+        self, torch: Any, gradients: Gradients, rows: Sequences, budget: Budget, before: float
+    ) -> None:
+        self.torch, self.gradients, self.net = torch, gradients, gradients.net
+        self.rows, self.budget, self.before = rows, budget, before
+        self.device, self.parameters = gradients.device, gradients.parameters
         self.average = [one.detach().clone() for one in self.parameters]
         self.optimiser = torch.optim.AdamW(self.parameters, lr=RATE, weight_decay=0.01, fused=True)
         self.best: list[Any] | None = None
-        self.best_loss, self.since_best = float("inf"), 0
+        self.best_loss, self.best_epochs, self.since_best = float("inf"), 0.0, 0
         self.step, self.epoch, self.spent, self.tokens, self.loss = 0, 0, 0.0, 0, 0.0
-        self.finished = False
-        self.held, self.learned = windows.held_back(rows, net.longest, budget.seed)
+        self.targets, self.finished = 0, False
+        uses = rows.uses(self.net.items)
+        self.lots = Lots(torch, uses, NEGATIVES, budget.seed, self.device)
+        self.same = Lots(torch, uses, LOOKED_AT, budget.seed, self.device).draw()
+        self.held, self.learned = windows.held_back(
+            rows, self.net.longest, budget.seed, windows.HELD_BACK_WINDOWS if budget.look else 0
+        )
+        self.all_targets = int(np.maximum(self.learned - rows.offsets[:-1] - 1, 0).sum())
 
     def all(self) -> dict[str, np.ndarray]:
         """Train to the end of the budget; the averaged weights that did best."""
         began, before = self._now(), self.spent
         said = saved = time.monotonic()
         looks = 1 + int(LOOKS * self.part())
+        self.finished = self.finished or not self.all_targets
         while not self.finished:
             for batch in windows.batches(self.rows, self.learned, self.net.longest, self._seed()):
                 self._learn(batch)
@@ -119,6 +138,11 @@ class _Run:
         self.budget.progress(self.words())
         return self._named(self.best or self.average)
 
+    @property
+    def epochs(self) -> float:
+        """How often every row was learned."""
+        return self.targets / max(self.all_targets, 1)
+
     def words(self) -> str:
         """Where it stands: epoch, loss, tokens a second, seconds left."""
         left = self.budget.seconds - self.spent
@@ -131,7 +155,7 @@ class _Run:
 
     def part(self) -> float:
         """How much of the budget is spent, 0 to 1."""
-        return min(1.0, max(self.spent / self.budget.seconds, self.epoch / self.budget.epochs))
+        return min(1.0, max(self.spent / self.budget.seconds, self.epochs / self.budget.epochs))
 
     def resume(self, items: Any, cover: np.ndarray) -> None:
         self.place = (items, cover)
@@ -148,9 +172,11 @@ class _Run:
             self._fill(self.best, found, "best")
         if "first/item" in found:
             self._restore_moments(found)
-        self.step, self.epoch, self.tokens = (int(found[n]) for n in ("step", "epoch", "tokens"))
-        self.spent, self.best_loss = float(found["spent"]), float(found["best_loss"])
-        self.since_best, self.finished = int(found["since_best"]), bool(found["finished"])
+        for name in COUNTS:
+            setattr(self, name, int(found[name]))
+        for name in SUMS:
+            setattr(self, name, float(found[name]))
+        self.finished = bool(found["finished"])
 
     def keep(self, items: Any, cover: np.ndarray, *, done: bool) -> None:
         self.place, self.finished = (items, cover), done
@@ -169,7 +195,7 @@ class _Run:
             if self.step and not self.finished:
                 moments = [state[one][key] for one in self.parameters]
                 arrays |= {f"{part}/{k}": v for k, v in self._named(moments).items()}
-        for name in ("step", "epoch", "tokens", "spent", "best_loss", "since_best", "finished"):
+        for name in (*COUNTS, *SUMS, "finished"):
             arrays[name] = np.array(getattr(self, name))
         checkpoints.write(self.budget.checkpoint, *self.place, arrays)
         self.budget.progress(f"{checkpoints.SAID}{self.budget.checkpoint.name}")
@@ -181,60 +207,43 @@ class _Run:
         share = max(LEAST_RATE_SHARE, 0.5 * (1 + float(np.cos(np.pi * part))))
         for group in self.optimiser.param_groups:
             group["lr"] = RATE * share * min(1.0, (self.step + 1) / WARM_STEPS)
-        self.net.train()
-        negatives = torch.randperm(self.net.items, device=self.device)[:NEGATIVES]
-        loss = self._loss(batch, negatives)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        self.loss, found = self.gradients.of(batch, self.lots.draw(), self._dropped())
+        for one, gradient in zip(self.parameters, found, strict=True):
+            one.grad = gradient
         self.optimiser.step()
         decay = min(AVERAGING, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
         self.step += 1
         self.tokens += batch.tokens
-        if self.step % 20 == 1:
-            self.loss = float(loss.detach())
+        self.targets += batch.targets
 
-    def _loss(self, batch: Batch, negatives: torch.Tensor) -> torch.Tensor:
-        torch = self.torch
-        code, kind, target, weight = batch.tensors(torch, self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.narrow):
-            hidden = self.net(code, kind)
-            known = target >= 0
-            hidden, target, weight = hidden[known], target[known], weight[known]
-            chosen = torch.nn.functional.embedding(target, self.net.item)
-            right = (hidden * chosen).sum(-1, keepdim=True)
-            every = torch.cat([right, (hidden @ self.net.item[negatives].T).float()], dim=1)
-        place = torch.full((self.net.items,), -1, device=self.device)
-        place[negatives] = torch.arange(len(negatives), device=self.device)
-        found = place[target]
-        taken = (found >= 0).nonzero().squeeze(1)
-        every[taken, 1 + found[taken]] = -1e4
-        first = torch.zeros_like(target)
-        losses = torch.nn.functional.cross_entropy(every, first, reduction="none")
-        return (losses * weight).sum() / weight.sum().clamp_min(1e-6)
+    def _dropped(self) -> float:
+        """None while every row is nearly new: a short training has no time to learn by heart."""
+        since = (self.before + self.epochs - DROPPED_FROM) / (DROPPED_WHOLE - DROPPED_FROM)
+        return DROPPED * min(1.0, max(0.0, since))
 
     def _look(self) -> None:
         """The averaged weights' loss on rows held back; remember them while it falls."""
         torch = self.torch
         if not len(self.held):
-            self.best = [one.clone() for one in self.average]
+            self._remember()
             return
         mine = [one.detach().clone() for one in self.parameters]
-        generator = torch.Generator().manual_seed(self.budget.seed)
-        negatives = torch.randperm(self.net.items, generator=generator)[:LOOKED_AT]
-        negatives = negatives.to(self.device)
-        self.net.eval()
         with torch.no_grad():
             torch._foreach_copy_(self.parameters, self.average)
             batches = list(windows.held_batches(self.rows, self.held, self.net.longest))
-            losses = [float(self._loss(one, negatives)) * one.targets for one in batches]
+            loss = sum(self.gradients.loss(one, self.same) * one.targets for one in batches)
             torch._foreach_copy_(self.parameters, mine)
-        loss = sum(losses) / max(sum(one.targets for one in batches), 1)
+        loss /= max(sum(one.targets for one in batches), 1)
         self.since_best += 1
         if loss < self.best_loss:
             self.best_loss, self.since_best = loss, 0
-            self.best = [one.clone() for one in self.average]
+            self._remember()
+
+    def _remember(self) -> None:
+        self.best = [one.clone() for one in self.average]
+        self.best_epochs = self.epochs
 
     def _restore_moments(self, found: dict[str, np.ndarray]) -> None:
         torch = self.torch
@@ -266,7 +275,7 @@ class _Run:
     def _now(self) -> float:
         """Seconds of work: a busy machine does not shorten a training on its CPU."""
         if self.device.type == "cpu":
-            return time.process_time() / self.torch.get_num_threads()
+            return time.process_time() / self.budget.threads
         return time.monotonic()
 
 

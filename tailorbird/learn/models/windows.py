@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,10 @@ class Sequences:
             offsets.astype(np.int64),
         )
 
+    def uses(self, items: int) -> np.ndarray:
+        """How many rows each covered item has."""
+        return np.bincount(self.code, minlength=items)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -53,6 +58,15 @@ class Batch:
     def targets(self) -> int:
         return int((self.target >= 0).sum())
 
+    def parts(self, count: int) -> list[Batch]:
+        """The windows shared out to `count`, none of them empty."""
+        count = min(count, len(self.code))
+        cuts = [n * len(self.code) // count for n in range(count + 1)]
+        return [
+            Batch(*(one[a:b] for one in (self.code, self.kind, self.target, self.weight)))
+            for a, b in itertools.pairwise(cuts)
+        ]
+
     def tensors(self, torch: Any, device: Any) -> list[Any]:
         parts = (self.code, self.kind, self.target, self.weight)
         return [torch.from_numpy(one).to(device) for one in parts]
@@ -61,11 +75,11 @@ class Batch:
 Windows = np.ndarray  # [start row, rows that are input]
 
 
-def held_back(rows: Sequences, longest: int, seed: int) -> tuple[Windows, np.ndarray]:
+def held_back(rows: Sequences, longest: int, seed: int, most: int) -> tuple[Windows, np.ndarray]:
     """Windows that end in a held-back row, and how far each user's rows may be learned."""
     ends = rows.offsets[1:].copy()
     able = np.flatnonzero(np.diff(rows.offsets) >= 3)
-    count = min(HELD_BACK_WINDOWS, len(able) // 10)
+    count = min(most, len(able) // 10)
     users = np.random.default_rng(seed).choice(able, size=count, replace=False)
     ends[users] -= 1
     inputs = np.minimum(ends[users] - rows.offsets[users], longest)
