@@ -207,7 +207,8 @@ class _Run:
         share = max(LEAST_RATE_SHARE, 0.5 * (1 + float(np.cos(np.pi * part))))
         for group in self.optimiser.param_groups:
             group["lr"] = RATE * share * min(1.0, (self.step + 1) / WARM_STEPS)
-        self.loss, found = self.gradients.of(batch, self.lots.draw(), self._dropped())
+        share = dropped(self.before + self.epochs)
+        self.loss, found = self.gradients.of(batch, self.lots.draw(), share)
         for one, gradient in zip(self.parameters, found, strict=True):
             one.grad = gradient
         self.optimiser.step()
@@ -217,11 +218,6 @@ class _Run:
         self.step += 1
         self.tokens += batch.tokens
         self.targets += batch.targets
-
-    def _dropped(self) -> float:
-        """None while every row is nearly new: a short training has no time to learn by heart."""
-        since = (self.before + self.epochs - DROPPED_FROM) / (DROPPED_WHOLE - DROPPED_FROM)
-        return DROPPED * min(1.0, max(0.0, since))
 
     def _look(self) -> None:
         """The averaged weights' loss on rows held back; remember them while it falls."""
@@ -277,6 +273,12 @@ class _Run:
         if self.device.type == "cpu":
             return time.process_time() / self.budget.threads
         return time.monotonic()
+
+
+def dropped(epochs: float) -> float:
+    """None while every row is nearly new: a short training has no time to learn by heart."""
+    since = (epochs - DROPPED_FROM) / (DROPPED_WHOLE - DROPPED_FROM)
+    return DROPPED * min(1.0, max(0.0, since))
 
 
 def _carried(before: Transformer, cover: np.ndarray, fresh: dict[str, Any]) -> dict[str, Any]:

@@ -161,6 +161,21 @@ def test_the_blend_weighs_it_and_the_refit_goes_on_from_it():
     assert kept.scorers["transformer"] is model
 
 
+def test_a_refit_learns_no_longer_than_the_choice_took():
+    data = cycles(users=60, items=15, rows=12)
+    model = transformer_training.fit(data, replace(SHORT, epochs=0.6))
+    blend = engine.Blend({"transformer": model}, {"transformer": 1.0}, 0.0, "transformer")
+    final = engine.refit(blend, data, 1_000, lambda _text: None, replace(SHORT, epochs=50))
+    learned = final.scorers["transformer"].epochs
+    assert 0.6 <= model.epochs < learned <= model.epochs * 5 / 3 + 0.5  # of the last batch a part
+    assert Transformer.load(final.scorers["transformer"].arrays()).epochs == learned
+
+
+@pytest.mark.parametrize("epochs, share", [(0, 0.0), (6, 0.0), (18, 0.1), (30, 0.2), (500, 0.2)])
+def test_the_longer_it_learns_the_more_is_dropped(epochs: float, share: float):
+    assert transformer_training.dropped(epochs) == pytest.approx(share)
+
+
 def test_an_update_carries_it_to_other_numbers(tmp_path: Path):
     data = cycles(items=20)
     ours, _ = fresh(data)
