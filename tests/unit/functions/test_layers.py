@@ -235,8 +235,10 @@ def test_another_account_needs_a_permission(room: Functions):
 
 def test_everybody_may_be_let_in(room: Functions):
     publish(room)
+    with pytest.raises(Denied):
+        read_by_arn(room, STRANGER)
     allow(room, Principal="*")
-    read_by_arn(room, STRANGER)
+    read_by_arn(room, STRANGER)  # raises nothing
 
 
 def test_the_statement_is_written_as_lambda_writes_it(room: Functions):

@@ -40,6 +40,7 @@ def test_a_function_that_may_loop_is_not_stopped(workshop: Workshop):
     trace = ""
     for _ in range(18):
         trace = trace_of(workshop, name, trace)
+    assert trace.startswith("Root=1-")
 
 
 @pytest.mark.parametrize(

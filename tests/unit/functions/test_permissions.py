@@ -142,8 +142,10 @@ NOT_ALLOWING = {
 @pytest.mark.parametrize("case", ALLOWING)
 def test_a_service_may_with_a_statement_that_covers_it(room: Functions, case: str):
     create(room)
+    with pytest.raises(Denied):
+        ask(room, PINPOINT)
     add(room, **ALLOWING[case])
-    ask(room, PINPOINT)
+    ask(room, PINPOINT)  # raises nothing
     ask(room, PINPOINT, "hook:$LATEST")
 
 
@@ -196,8 +198,10 @@ def policy(statement: dict[str, Any]) -> str:
 @pytest.mark.parametrize("external_id", ["workspace", ["other", "workspace"]])
 def test_segment_may_by_a_role_with_its_external_id(room: Functions, external_id: Any):
     create(room)
+    with pytest.raises(Denied):
+        ask(room, SEGMENT)
     make_role(room, external_id=external_id)
-    ask(room, SEGMENT)
+    ask(room, SEGMENT)  # raises nothing
 
 
 def test_segment_may_not_with_another_external_id(room: Functions):

@@ -101,6 +101,7 @@ def test_there_are_never_more_than_a_thousand(tmp_path: Path, monkeypatch: pytes
 def test_a_disk_that_cannot_be_written_costs_only_the_record(tmp_path: Path):
     (tmp_path / "records").write_text("not a folder")
     Records(tmp_path, 1).keep(REF, record(1))
+    assert Records(tmp_path, 1).list(REF) == []
 
 
 @pytest.mark.parametrize("id", ["../../../etc/passwd", "a/b", ".hidden"])

@@ -158,7 +158,9 @@ def test_a_setting_lifts_the_services_own_limits_of_what_can_be_asked():
         "INCLUDE ItemID WHERE Items.SOLD = 'true'",
         "INCLUDE ItemID WHERE Items.YEAR = 1 AND Interactions.EVENT_TYPE = 'view'",
     ):
-        rules.check(grammar.parse(text), KNOWN, strict=False)
+        with pytest.raises(Invalid):
+            rules.check(grammar.parse(text), KNOWN, strict=True)
+        rules.check(grammar.parse(text), KNOWN, strict=False)  # raises nothing
 
 
 def test_values_of_parameters_are_quoted_lists():
