@@ -163,6 +163,9 @@ MISTYPED: dict[str, Said] = {
     "s3": ("MalformedXML", 400),
 }
 
+# All that the models of Personalize's ListSchemas and ListDatasetGroups know.
+BAD_TOKEN: Said = ("InvalidNextTokenException", 400)
+
 INTERNAL: dict[str, str] = {
     "pinpoint": "InternalServerErrorException",
     "lambda": "ServiceException",
@@ -318,6 +321,8 @@ def _kind(service: str, error: errors.TailorbirdError) -> Said:
     """Code and status by the nearest of the error's kinds that the service's table has."""
     if isinstance(error, Refused) and error.mistyped and service in MISTYPED:
         return MISTYPED[service]
+    if isinstance(error, Refused) and service == "personalize" and error.path == ["nextToken"]:
+        return BAD_TOKEN
     return _nearest(TABLES[service], error)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from tests.conftest import Server
@@ -159,6 +160,33 @@ def test_a_value_that_cannot_be_is_refused_by_field(
     codes = ("InvalidInputException", "InvalidNextTokenException")
     assert answer["Error"]["Code"] in codes
     assert field.lower() in answer["Error"]["Message"].lower()
+
+
+@pytest.mark.parametrize("token", ["nowhere", "x" * 1501, "\u202e", "a\0"])
+def test_a_page_nobody_named_is_refused_by_the_code_for_it(server: Server, token: str):
+    answer = refusal(server, "list_schemas", nextToken=token)  # its model knows no other code
+    assert answer["Error"]["Code"] == "InvalidNextTokenException"
+
+
+@pytest.mark.parametrize("service", ["personalize", "personalize-runtime", "personalize-events"])
+def test_no_operation_answers_with_a_code_that_its_model_does_not_name(
+    server: Server, service: str
+):
+    client = server.client(service, parameter_validation=False)
+    model = client.meta.service_model
+    for name in model.operation_names:
+        operation = model.operation_model(name)
+        known = {one.error_code for one in operation.error_shapes}
+        texts = [
+            member
+            for member, shape in operation.input_shape.members.items()
+            if shape.type_name == "string"
+        ]
+        for value in ("x" * 5000, "\u202e", "a\0", f"{ARN}campaign/none"):
+            try:
+                getattr(client, xform_name(name))(**dict.fromkeys(texts, value))
+            except ClientError as error:
+                assert error.response["Error"]["Code"] in known, (name, value, error)
 
 
 def test_deletes_follow_the_dependencies(server: Server):
