@@ -127,8 +127,14 @@ def counted(server: Server) -> list[int]:
 
 
 def in_process(data: Path) -> None:
-    """The same requests put to the room itself: CPU of one thread."""
-    chosen = settings.load({"data": data}, environment={}, folder=data)
+    """The same requests put to the room itself, with the library in C and without: CPU of one
+    thread."""
+    for native in (True, False):
+        _in_process(data, native)
+
+
+def _in_process(data: Path, native: bool) -> None:
+    chosen = settings.load({"data": data, "learn_native": native}, environment={}, folder=data)
     db, clock = Database(chosen.database()), SystemClock()
     room = learn.Learn(db, Jobs(db, clock), Objects(data / "objects", chosen), clock, chosen)
     for filtered in (False, True):
@@ -139,7 +145,9 @@ def in_process(data: Path) -> None:
         for one in asked[:IN_PROCESS]:
             serving.get_recommendations(room, CALLER, one)
         each = 1000 * (time.thread_time() - begun) / IN_PROCESS
-        print(f"  in process, {'with' if filtered else 'without'} the filter: {each:.3f} ms CPU")
+        by = "in C" if room.native else "by numpy"
+        how = f"{by}, {'with' if filtered else 'without'} the filter"
+        print(f"  in process, {how}: {each:.3f} ms CPU")
     db.close()
 
 

@@ -20,6 +20,7 @@ from tailorbird.learn import (
     served,
     serving,
 )
+from tailorbird.learn.asking import LIVE_ROWS
 from tailorbird.learn.filters import resources
 
 from .conftest import FIELDS, Study, as_csv, chains, schema_text
@@ -105,6 +106,7 @@ def test_answers_of_a_user_campaign(shop: Study, monkeypatch: pytest.MonkeyPatch
     put(shop, "i5", "ana")
     on_the_event_loop(shop, arn, ask, monkeypatch)
     filters(shop, ask)
+    a_long_past(shop, ask)
     parameters(shop, ask)
     of_the_user(shop, ask)
     ranking(shop, arn)
@@ -128,6 +130,20 @@ def on_the_event_loop(shop: Study, arn: str, ask: Any, monkeypatch: Any) -> None
     shop.room.costs[arn] = quick.QUICK_SECONDS
     assert not quick.is_quick(shop.room, asked)
     monkeypatch.undo()
+
+
+def a_long_past(shop: Study, ask: Any) -> None:
+    """A filter knows what lies before the newest events that a history takes in."""
+    gifts = make(shop, "INCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ('gift')")
+    put(shop, "i7", "noor", eventType="gift")
+    views = [{"eventType": "view", "itemId": "i9", "sentAt": NEW}] * 10
+    given = {"trackingId": shop.tracking, "userId": "noor", "sessionId": "at night"}  # type: ignore[attr-defined]
+    for _ in range(LIVE_ROWS // len(views)):
+        assert items(ask("noor", filterArn=gifts)) == ["i7"]
+        shop(events.put_events, eventList=views, **given)
+    assert items(ask("noor", filterArn=gifts)) == items(ask("at night", filterArn=gifts)) == ["i7"]
+    put(shop, "i8", "noor", eventType="gift")
+    assert sorted(items(ask("at night", filterArn=gifts))) == ["i7", "i8"]
 
 
 def filters(shop: Study, ask: Any) -> None:
