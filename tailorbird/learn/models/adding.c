@@ -343,26 +343,18 @@ double tailorbird_blend(const struct blend *blend, const struct room *room, cons
 {
     struct past past = {item, time, kind, length, now};
     double level = 0.0;
+    int64_t count;
 
     for (int64_t n = 0; n < length; n++)
         if (item[n] < 0 || item[n] >= blend->size) return NAN;
     for (const struct part *part = blend->parts; part < blend->parts + blend->count; part++) {
-        switch ((enum kind)part->kind) {
-        case ROWS:
-        case SETS:
-            add_rows(part, &past, room);
+        if (part->kind == PERSONAL || part->kind == REPEAT) {
+            count = (part->kind == PERSONAL ? add_personal : add_repeat)(part, &past, room);
+            add_few(blend, part, room, count, total, &level);
+        } else {
+            if (part->kind == SESSIONS) add_sessions(blend, part, &past, room);
+            else add_rows(part, &past, room);
             add_all(blend, part, room, total, &level);
-            break;
-        case SESSIONS:
-            add_sessions(blend, part, &past, room);
-            add_all(blend, part, room, total, &level);
-            break;
-        case PERSONAL:
-            add_few(blend, part, room, add_personal(part, &past, room), total, &level);
-            break;
-        case REPEAT:
-            add_few(blend, part, room, add_repeat(part, &past, room), total, &level);
-            break;
         }
     }
     return level;
