@@ -70,7 +70,8 @@ def _too_long(column: Column, limit: int) -> str:
 
 
 def _numbers(column: Column, cells: list[str]) -> tuple[np.ndarray, dict[int, str]]:
-    values, wrong = _at_once(cells), {}
+    wrong: dict[int, str] = {}
+    values = _at_once(cells)
     if values is None:
         values, wrong = _one_by_one(column, cells)
     bad = ~np.isfinite(values)
