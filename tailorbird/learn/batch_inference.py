@@ -108,7 +108,7 @@ def _planned(
 ) -> Iterator[batch.Plan]:
     """What the store knows is told with the lines, so that many of them may go to Spark."""
     recipe, definition = catalogue.find(version["recipe_arn"]), row["definition"]
-    trained = artifacts.load(room.objects, version["artifact"], room.native)
+    trained = artifacts.load(room.objects, version["artifact"], batch_spark.native(room))
     count = definition.get("numResults") or DEFAULT_RESULTS
     config = definition.get("batchInferenceJobConfig") or {}
     one = Deployed(

@@ -103,7 +103,7 @@ def _planned(
     room: Learn, job: Job, row: records.Row, version: records.Row, _lines: int
 ) -> Iterator[batch.Plan]:
     """Every user is scored once for a piece, on Spark when there are many of them."""
-    trained = artifacts.load(room.objects, version["artifact"], room.native)
+    trained = artifacts.load(room.objects, version["artifact"], batch_spark.native(room))
     if not batch_spark.wanted(room, len(trained.users)):
         belonging = partial(_here, job, trained)
         yield batch.Plan(_answering(room, row, version, trained, belonging), PIECE_LINES)

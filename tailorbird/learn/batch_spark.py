@@ -24,6 +24,7 @@ from tailorbird.errors import Invalid, NotFound, Unavailable
 from tailorbird.learn import batch, batch_executor
 from tailorbird.learn.batch_lines import Given, Told, Wanted
 from tailorbird.learn.batch_today import Today
+from tailorbird.learn.models.native import Native
 from tailorbird.learn.room import Learn
 from tailorbird.spark_context import ERROR_CHARACTERS
 from tailorbird.spark_context import opened as spark_opened
@@ -40,6 +41,14 @@ def wanted(room: Learn, count: int) -> bool:
     """Whether so many lines, or users to score, go to Spark."""
     settings = room.settings
     return bool(settings.learn_spark_master) and count >= settings.learn_spark_lines
+
+
+def native(room: Learn) -> Native | None:
+    """The library in C, for jobs here: it adds up in another order, and executors do not have it.
+
+    Where there is a Spark, jobs do without it everywhere, so that their lines are the same.
+    """
+    return None if room.settings.learn_spark_master else room.native
 
 
 @contextmanager

@@ -65,6 +65,7 @@ def test_jobs_on_spark_write_what_jobs_here_write(
             segment(study, affinity, items, numResults=10),
         ]
 
+    on_spark(study, lines=1_000)
     here = all_of_them()
     on_spark(study)
     assert all_of_them() == here

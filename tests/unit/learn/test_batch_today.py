@@ -93,6 +93,7 @@ def test_jobs_over_all_items_on_spark_write_what_jobs_here_write(
             infer(study, explores, users, numResults=30, batchInferenceJobConfig=EXPLORES),
         ]
 
+    on_spark(study, lines=1_000)
     here = all_of_them()
     on_spark(study)
     assert all_of_them() == here
