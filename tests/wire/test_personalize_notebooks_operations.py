@@ -186,29 +186,6 @@ def test_maintaining_personalized_experiences(notebook: Notebook):
     n.clean_up()
 
 
-def test_the_functions_of_ml_ops(notebook: Notebook):
-    n, p = notebook, notebook.personalize
-    n.shop()
-    solution, version = n.trained("aws-personalized-ranking", "ml-ops")
-    named = f"arn:aws:personalize:{REGION}:{ACCOUNT}:campaign/{n.name('ml-ops')}"
-    with pytest.raises(p.exceptions.ResourceNotFoundException):
-        p.describe_campaign(campaignArn=named)
-    p.create_campaign(name=n.name("ml-ops"), solutionVersionArn=version, minProvisionedTPS=1)
-    n.active("campaign", named)
-    newer = n.version(solution)
-    p.update_campaign(campaignArn=named, solutionVersionArn=newer, minProvisionedTPS=1)
-    shown = p.describe_campaign(campaignArn=named)["campaign"]
-    assert shown["latestCampaignUpdate"]["status"] in CREATING
-    wait_for(
-        lambda: p.describe_campaign(campaignArn=named)["campaign"]["solutionVersionArn"] == newer
-    )
-    for campaign in p.list_campaigns(solutionArn=solution)["campaigns"]:
-        p.delete_campaign(campaignArn=campaign["campaignArn"])
-    with pytest.raises(p.exceptions.ResourceNotFoundException):
-        p.describe_campaign(campaignArn=named)
-    n.clean_up()
-
-
 def test_user_segmentation(notebook: Notebook):
     n, p = notebook, notebook.personalize
     n.group(domain=None)

@@ -36,6 +36,7 @@ def put_something_new(study: Study, found: Library) -> None:
     study(puts.put_items, datasetArn=found.items, items=[one])
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_lines_beside_items_are_those_of_a_campaign(study: Study):
     found = library(study)
     version = study.train("aws-similar-items")["solutionVersionArn"]
@@ -47,6 +48,7 @@ def test_lines_beside_items_are_those_of_a_campaign(study: Study):
     assert any("new-1" in one for one in shown)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_lines_that_explore_draw_as_a_campaign_does(study: Study):
     found = library(study)
     version = study.train("aws-user-personalization")["solutionVersionArn"]
