@@ -207,8 +207,8 @@ class _Run:
         share = max(LEAST_RATE_SHARE, 0.5 * (1 + float(np.cos(np.pi * part))))
         for group in self.optimiser.param_groups:
             group["lr"] = RATE * share * min(1.0, (self.step + 1) / WARM_STEPS)
-        share = dropped(self.before + self.epochs)
-        self.loss, found = self.gradients.of(batch, self.lots.draw(), share)
+        gone = dropped(self.before + self.epochs)
+        self.loss, found = self.gradients.of(batch, self.lots.draw(), gone)
         for one, gradient in zip(self.parameters, found, strict=True):
             one.grad = gradient
         self.optimiser.step()
