@@ -28,7 +28,6 @@ from tailorbird.learn import (
     related,
     served,
 )
-from tailorbird.learn import shelf as shelves
 from tailorbird.learn.asking import Asking
 from tailorbird.learn.batch_lines import Given, Told, Wanted, text
 from tailorbird.learn.batch_today import Categories, Explored, Today
@@ -148,8 +147,8 @@ def _today(room: Learn, one: Deployed, shelf: Shelf, explores: bool) -> Today:
 def _categories(shelf: Shelf) -> Categories | None:
     if not shelf.cold:
         return None
-    found, shrink = shelf.content, shelves.COUNT_SHRINK
-    return Categories(found.turned, found.cold, found.count, found.having, shrink)
+    found = shelf.content
+    return Categories(found.turned, found.cold, found.count, found.having)
 
 
 def _explored(room: Learn, one: Deployed, shelf: Shelf) -> Explored:
@@ -159,7 +158,7 @@ def _explored(room: Learn, one: Deployed, shelf: Shelf) -> Explored:
     seen = served.impressions(room, one.group, names)
     counts = np.array([seen.get(name, (0, 0)) for name in names], dtype=np.float64)
     shown, taken = counts.reshape(-1, 2).T
-    return Explored(weight, young, shown, taken, exploration.DRAWN, exploration.INTERACTIONS_KNOWN)
+    return Explored(weight, young, shown, taken)
 
 
 def _told(

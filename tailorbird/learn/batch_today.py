@@ -16,7 +16,7 @@ from scipy import sparse
 from tailorbird.learn import batch_lines
 from tailorbird.learn.artifacts import Trained
 from tailorbird.learn.batch_lines import Given, Told, Wanted, rounded, text
-from tailorbird.learn.models import influence
+from tailorbird.learn.models import influence, young
 from tailorbird.learn.models.best import top
 from tailorbird.learn.models.influence import Weighted
 from tailorbird.learn.segment_quality import shares
@@ -30,14 +30,10 @@ class Categories:
     of_cold: sparse.csr_matrix  # items that came since x categories
     count: np.ndarray  # items of the model in each category
     having: np.ndarray  # categories of each item that came since
-    shrink: float
 
     def expected(self, scores: np.ndarray) -> np.ndarray:
         """The mean score of known items in an item's categories; the least without any."""
-        total = self.of_known @ scores
-        mean = (total + self.shrink * float(scores.mean())) / (self.count + self.shrink)
-        found = (self.of_cold @ mean) / np.maximum(self.having, 1.0)
-        return np.where(self.having > 0, found, scores.min()).astype(scores.dtype)
+        return young.expected(scores, self.of_known, self.of_cold, self.count, self.having)
 
 
 @dataclass(frozen=True)
@@ -48,25 +44,15 @@ class Explored:
     young: np.ndarray
     shown: np.ndarray
     taken: np.ndarray
-    most: int  # that take part in one answer
-    known: float  # interactions that make an item half known
 
     def mixed(self, scores: np.ndarray, uses: np.ndarray, user: str) -> np.ndarray:
         """The scores with young items drawn in: the same for the same user in every process."""
         if not len(self.young):
             return scores
         random = np.random.default_rng(zlib.crc32(user.encode()))
-        which = np.arange(len(self.young))
-        if len(which) > self.most:
-            which = np.sort(random.choice(which, self.most, replace=False))
-        young, shown, taken = self.young[which], self.shown[which], self.taken[which]
-        low, high = float(scores.min()), float(scores.max())
-        chance = random.beta(1 + taken, 1 + np.maximum(shown - taken, 0))
-        use = np.array([uses[n] if n < len(uses) else 0 for n in young.tolist()])
-        bonus = self.weight * (high - low) * chance * self.known / (self.known + use)
-        total = (1 - self.weight) * scores + self.weight * low
-        total[young] += bonus
-        return total.astype(scores.dtype)
+        n = young.drawn(len(self.young), random)
+        shown, taken = self.shown[n], self.taken[n]
+        return young.mixed(scores, self.young[n], shown, taken, uses, self.weight, random)
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,13 @@ from tailorbird.errors import Invalid
 from tailorbird.learn import served
 from tailorbird.learn.asking import Asking
 from tailorbird.learn.metadata import Number
+from tailorbird.learn.models import young
 from tailorbird.learn.models.interactions import SECONDS_PER_DAY
 from tailorbird.learn.room import Learn
 from tailorbird.learn.shelf import Shelf
 
 MEMBERS = ("explorationWeight", "explorationItemAgeCutOff")
 DEFAULT_CUT_OFF_DAYS = 30.0
-DRAWN = 200  # young items that take part in one answer
-INTERACTIONS_KNOWN = 20.0  # so many make an item half known
 CREATED = "CREATION_TIMESTAMP"
 
 
@@ -49,22 +48,14 @@ def mixed(
     asking: Asking, scores: np.ndarray, weight: float, days: float, random: np.random.Generator
 ) -> np.ndarray:
     """The scores with young items drawn in, on the same scale."""
-    young = np.flatnonzero(ages(asking.shelf) < days)
-    if not len(young):
+    which = np.flatnonzero(ages(asking.shelf) < days)
+    if not len(which):
         return scores
-    if len(young) > DRAWN:
-        young = np.sort(random.choice(young, DRAWN, replace=False))
-    low, high = float(scores.min()), float(scores.max())
-    names = [asking.shelf.id(n) for n in young.tolist()]
+    which = which[young.drawn(len(which), random)]
+    names = [asking.shelf.id(n) for n in which.tolist()]
     known = served.impressions(asking.room, asking.one.group, names)
     shown, taken = np.array([known.get(name, (0, 0)) for name in names], dtype=np.float64).T
-    chance = random.beta(1 + taken, 1 + np.maximum(shown - taken, 0))
-    uses = asking.one.trained.uses
-    use = np.array([uses[n] if n < len(uses) else 0 for n in young.tolist()])
-    bonus = weight * (high - low) * chance * INTERACTIONS_KNOWN / (INTERACTIONS_KNOWN + use)
-    total = (1 - weight) * scores + weight * low
-    total[young] += bonus
-    return total.astype(scores.dtype)
+    return young.mixed(scores, which, shown, taken, asking.one.trained.uses, weight, random)
 
 
 def ages(shelf: Shelf) -> np.ndarray:

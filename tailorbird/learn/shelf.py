@@ -16,12 +16,12 @@ from tailorbird.learn.artifacts import Trained
 from tailorbird.learn.filters import mask
 from tailorbird.learn.filters.grammar import Condition, Literal
 from tailorbird.learn.metadata import Record, Table, Text
+from tailorbird.learn.models import young
 from tailorbird.learn.models.popular import Popular
 from tailorbird.learn.room import Learn
 
 SHELVES_KEPT = 16
 PASSING_BYTES = 32 * 1024 * 1024  # of what filters let by, kept with each shelf
-COUNT_SHRINK = 3.0  # known items of a category that its mean is mixed with the overall mean of
 
 
 @dataclass
@@ -152,10 +152,7 @@ class Content:
 
     def expected(self, scores: np.ndarray) -> np.ndarray:
         """The mean score of known items in a cold item's categories; the least without any."""
-        total = self.turned @ scores
-        mean = (total + COUNT_SHRINK * float(scores.mean())) / (self.count + COUNT_SHRINK)
-        found = (self.cold @ mean) / np.maximum(self.having, 1.0)
-        return np.where(self.having > 0, found, scores.min()).astype(scores.dtype)
+        return young.expected(scores, self.turned, self.cold, self.count, self.having)
 
     def likeness(self, record: Record) -> np.ndarray:
         """Cosine of shared categories, rare ones counting more, over all items."""
