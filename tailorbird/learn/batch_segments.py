@@ -42,10 +42,11 @@ DEFAULT_RESULTS, MAX_RESULTS = 100, 5_000_000
 PIECE_LINES = 500
 SHOWN = ("filterArn", "numResults", "jobInput", "jobOutput", "roleArn")
 ATTRIBUTES = "aws-item-attribute-affinity"
+NUMBERS = ("float", "double", "int", "long")  # types of a schema
 CONDITION = re.compile(
-    r"\s*items\s*\.\s*(\w+)\s*=\s*(\"[^\"]*\"|'[^']*'|[\w.-]+)\s*", re.IGNORECASE
+    r"\s*items\s*\.\s*(\w+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([\w.-]+))\s*", re.IGNORECASE
 )
-AND = re.compile(r"\band\b", re.IGNORECASE)
+AND = re.compile(r"and\b", re.IGNORECASE)
 Query = np.ndarray  # numbers of the items that count
 Belonging = Callable[[list[Query]], np.ndarray]  # [query, user]: the share of a user's score on it
 
@@ -86,16 +87,19 @@ def failed(room: Learn, conn: Connection, job: Job, reason: str) -> None:
 
 def conditions(text: str) -> list[tuple[str, str]]:
     """(column, value) of `ITEMS.genres = "Comedy" AND ...`; Invalid shows what is right."""
-    found = []
-    for part in AND.split(text):
-        match = CONDITION.fullmatch(part)
-        if match is None:
+    found, at = [], 0
+    while True:
+        match = CONDITION.match(text, at)
+        joined = match and (match.end() == len(text) or AND.match(text, match.end()))
+        if not match or not joined:
             raise Invalid(
-                f'itemAttributes: {part.strip()!r} is not ITEMS.COLUMN = "value"; '
+                f'itemAttributes: {text[at:].strip()!r} is not ITEMS.COLUMN = "value"; '
                 "conditions are joined by AND"
             )
-        found.append((match[1].upper(), match[2].strip("\"'")))
-    return found
+        found.append((match[1].upper(), next(one for one in match.groups()[1:] if one is not None)))
+        if joined is True:
+            return found
+        at = joined.end()
 
 
 @contextmanager
@@ -200,7 +204,8 @@ def _query(
         if column not in attributes:
             known = ", ".join(sorted(attributes)) or "no columns"
             raise Invalid(f"itemAttributes: Items has no column {column}; it has {known}")
-        some = set(attributes[column].get(value, ()))
+        of_value = attributes[column]
+        some = set(of_value.get(value) or of_value.get(_number(value)) or ())
         chosen = some if chosen is None else chosen & some
     numbers = [n for one in chosen or () if (n := trained.items.find(one)) >= 0]
     if not numbers:
@@ -209,7 +214,8 @@ def _query(
 
 
 def _attributes(room: Learn, group: str) -> dict[str, dict[str, list[str]]]:
-    """Items by column and value; a value joined by | counts for each of its parts."""
+    """Items by column and value; a value joined by | counts for each of its parts, a number under
+    all its spellings."""
     with room.db.read() as conn:
         row = (
             conn.execute(
@@ -231,11 +237,20 @@ def _attributes(room: Learn, group: str) -> dict[str, dict[str, list[str]]]:
         put = rows.put_records(conn, row["arn"], schema, "ITEM_ID")
         items = {cells[place]: cells for some in (imported, put) for cells in some}
     found: dict[str, dict[str, list[str]]] = {name: {} for name in names}
+    numbers = {column.name for column in schema.columns if column.type in NUMBERS}
     for item, cells in items.items():
         for name, cell in zip(names, cells, strict=True):
-            for value in cell.split("|"):
+            for value in [_number(cell)] if name in numbers else cell.split("|"):
                 found[name].setdefault(value, []).append(item)
     return found
+
+
+def _number(text: str) -> str:
+    """One spelling for 3, 3.0 and 3e0; what is no number as it is."""
+    try:
+        return str(float(text))
+    except ValueError:
+        return text
 
 
 def _check_version(_conn: Connection, version: records.Row) -> None:

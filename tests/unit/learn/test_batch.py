@@ -77,6 +77,7 @@ def with_genres(study: Study) -> None:
     fields = [
         {"name": "ITEM_ID", "type": "string"},
         {"name": "GENRES", "type": "string", "categorical": True},
+        {"name": "PRICE", "type": "float"},
     ]
     schema = study(schemas.create_schema, name="items", schema=schema_text(fields, "Items"))
     arn = study(
@@ -87,8 +88,8 @@ def with_genres(study: Study) -> None:
         datasetType="Items",
     )["datasetArn"]
     genres = ["Comedy|Action", "Drama", "Comedy", "Drama"]
-    rows = [(f"i{n}", genres[n % 4]) for n in range(40)]
-    study.room.objects.put("s3://data/items.csv", as_csv(rows, "ITEM_ID,GENRES"))
+    rows = [(f"i{n}", genres[n % 4], n % 4) for n in range(40)]
+    study.room.objects.put("s3://data/items.csv", as_csv(rows, "ITEM_ID,GENRES,PRICE"))
     job = study(
         imports.create_dataset_import_job,
         jobName="items",
@@ -276,13 +277,40 @@ def test_item_attribute_affinity_reads_attributes_joined_by_and(study: Study):
         {"itemAttributes": 'ITEMS.genres = "Comedy" AND ITEMS.genres = "Action"'},
         {"itemAttributes": 'Items.GENRES = "Comedy" OR x'},
         {"itemAttributes": 'ITEMS.genres = "Western"'},
-        {"itemAttributes": 'ITEMS.price = "1"'},
+        {"itemAttributes": 'ITEMS.size = "1"'},
+        {"itemAttributes": "ITEMS.price = 0"},
+        {"itemAttributes": 'ITEMS.genres = "Action" AND ITEMS.price = "0.00"'},
     ]
     out = segment(study, version, lines, numResults=7)
     assert len(out[0]["output"]["usersList"]) == 7
-    assert [one["error"] is None for one in out] == [True, False, False, False]
+    assert [one["error"] is None for one in out] == [True, False, False, False, True, True]
     assert "joined by AND" in out[1]["error"]
-    assert "Items has no column PRICE" in out[3]["error"]
+    assert "Items has no column SIZE" in out[3]["error"]
+    same = [one["output"]["usersList"] for one in (out[0], out[4], out[5])]
+    assert same[0] == same[1] == same[2]
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        (
+            'ITEMS.genres = "Rock and Roll" AND items.x="b"',
+            [("GENRES", "Rock and Roll"), ("X", "b")],
+        ),
+        ("ITEMS.a = 'it''s'", None),
+        ("ITEMS.price = 3.50 and ITEMS.name = 'x y'", [("PRICE", "3.50"), ("NAME", "x y")]),
+        ('ITEMS.a = "" ', [("A", "")]),
+        ('ITEMS.a = "b" AND', None),
+        ('ITEMS.a = "b" ITEMS.c = "d"', None),
+        ("", None),
+    ],
+)
+def test_attributes_are_read_as_they_are_quoted(text: str, found: list[tuple[str, str]] | None):
+    if found is None:
+        with pytest.raises(Invalid, match="joined by AND"):
+            batch_segments.conditions(text)
+    else:
+        assert batch_segments.conditions(text) == found
 
 
 REFUSED: dict[str, tuple[Callable[..., Any], dict[str, Any], type[Exception], str]] = {
