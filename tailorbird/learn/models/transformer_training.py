@@ -30,9 +30,9 @@ RATE, LEAST_RATE_SHARE, WARM_STEPS = 3.5e-3, 0.02, 100
 AVERAGING = 0.998
 MAX_EPOCHS = 200
 LOOKED_AT = 2_000  # items beside the right one, to see the held-back loss
-PATIENCE = 3  # looks without a better held-back loss
+PATIENCE = 4  # looks without a better held-back loss
 LOOKS = 8  # looks at the held-back loss in a budget
-DROPPED, DROPPED_FROM, DROPPED_WHOLE = 0.2, 12.0, 60.0  # share of numbers, by epochs so far
+DROPPED, DROPPED_FROM, DROPPED_WHOLE = 0.2, 12.0, 60.0  # share of numbers, by epochs to come
 SAY_SECONDS = 2.0
 CHECKPOINT_SECONDS = 30.0
 COUNTS = ("step", "epoch", "tokens", "targets", "since_best")  # where a training stands
@@ -202,12 +202,11 @@ class _Run:
 
     def _learn(self, batch: Batch) -> None:
         torch = self.torch
-        begin, end = self.budget.stretch
-        part = begin + (end - begin) * self.part()
+        part = self._of_the_whole()
         share = max(LEAST_RATE_SHARE, 0.5 * (1 + float(np.cos(np.pi * part))))
         for group in self.optimiser.param_groups:
             group["lr"] = RATE * share * min(1.0, (self.step + 1) / WARM_STEPS)
-        gone = dropped(self.before + self.epochs)
+        gone = dropped((self.before + self.epochs) / part) if part > 0 else 0.0
         self.loss, found = self.gradients.of(batch, self.lots.draw(), gone)
         for one, gradient in zip(self.parameters, found, strict=True):
             one.grad = gradient
@@ -218,6 +217,11 @@ class _Run:
         self.step += 1
         self.tokens += batch.tokens
         self.targets += batch.targets
+
+    def _of_the_whole(self) -> float:
+        """How much of the whole training is over, of which the budget is a stretch, 0 to 1."""
+        begin, end = self.budget.stretch
+        return begin + (end - begin) * self.part()
 
     def _look(self) -> None:
         """The averaged weights' loss on rows held back; remember them while it falls."""
@@ -276,7 +280,8 @@ class _Run:
 
 
 def dropped(epochs: float) -> float:
-    """None while every row is nearly new: a short training has no time to learn by heart."""
+    """The share for a training that will see every row so often: a short one has no time to learn
+    by heart."""
     since = (epochs - DROPPED_FROM) / (DROPPED_WHOLE - DROPPED_FROM)
     return DROPPED * min(1.0, max(0.0, since))
 

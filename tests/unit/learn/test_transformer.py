@@ -172,7 +172,7 @@ def test_a_refit_learns_no_longer_than_the_choice_took():
 
 
 @pytest.mark.parametrize("epochs, share", [(0, 0.0), (12, 0.0), (36, 0.1), (60, 0.2), (500, 0.2)])
-def test_the_longer_it_learns_the_more_is_dropped(epochs: float, share: float):
+def test_the_longer_it_will_learn_the_more_is_dropped(epochs: float, share: float):
     assert transformer_training.dropped(epochs) == pytest.approx(share)
 
 
