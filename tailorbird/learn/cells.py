@@ -46,17 +46,18 @@ def _strings(column: Column, cells: list[str]) -> tuple[list[str], dict[int, str
 
 
 def _wrong_ids(column: Column, cells: list[str]) -> dict[int, str]:
-    """Ids nobody could ask for: blank ones, longer ones than a request may hold, those with NUL."""
+    """Ids nobody could ask for: none, longer ones than a request may hold, those with NUL. Blanks are
+    an id, as they are for `prepare`."""
     distinct = set(cells)
     if (
-        all(map(str.strip, distinct))
+        "" not in distinct
         and max(map(len, distinct)) <= MAX_ID_CHARACTERS
         and "\0" not in "\n".join(distinct)
     ):
         return {}
     wrong = {}
     for n, cell in enumerate(cells):
-        if not cell.strip():
+        if not cell:
             wrong[n] = "empty"
         elif len(cell) > MAX_ID_CHARACTERS:
             wrong[n] = _too_long(column, MAX_ID_CHARACTERS)

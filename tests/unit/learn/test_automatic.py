@@ -58,7 +58,7 @@ def artifact(study: Study, version: str) -> str:
 def test_what_is_trending_follows_the_events_without_a_new_version(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(events, "SETTLED_SECONDS", 0.0)
+    monkeypatch.setitem(events.SETTLED_SECONDS, "postgresql", 0.0)
     settings = study.room.settings
     study.room.settings = settings.replace(learn_trend_minutes=1 / 60)
     study.interactions()
@@ -162,7 +162,7 @@ def study_once(settings: Any) -> Any:
 def test_a_recommender_trains_anew_and_answers_all_the_while(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(events, "SETTLED_SECONDS", 0.0)
+    monkeypatch.setitem(events.SETTLED_SECONDS, "postgresql", 0.0)
     study.room.settings = study.room.settings.replace(learn_recommender_days=2 / 86_400)
     shop(study)
     arn = study(

@@ -64,6 +64,11 @@ def test_a_row_is_read_however_the_file_is_written(tmp_path: Path, text: str):
     assert (report.rows, report.rejected) == (1, 0)
 
 
+def test_blanks_are_an_id_as_prepare_writes_them(tmp_path: Path):
+    part, report = read(tmp_path, HEADER + " ,i,view,5\n")
+    assert (strings(part, "USER_ID"), report.rejected) == ([" "], 0)
+
+
 def test_gzip_is_known_by_its_bytes_not_its_name(tmp_path: Path):
     _, report = read(tmp_path, gzip.compress((HEADER + "u,i,view,5\n").encode()))
     assert report.rows == 1
@@ -85,7 +90,7 @@ REJECTED = {
     "short row": ("u,i", "EVENT_TYPE", "ends before"),
     "long id": (f"{'u' * 257},i,view,5", "USER_ID", "more than 256 characters"),
     "open quote": ('u,"i,view,5', "", "never closed"),
-    "blanks for an id": ("  ,i,view,5", "USER_ID", "empty"),
+    "no id": (",i,view,5", "USER_ID", "empty"),
     "NUL in an id": ("u\0,i,view,5", "USER_ID", "NUL"),
     "Python's own number": ("u,i,view,1_000", "TIMESTAMP", "not a number"),
     "digits of another script": ("u,i,view,\u0661", "TIMESTAMP", "not a number"),
