@@ -46,8 +46,10 @@ def _strings(column: Column, cells: list[str]) -> tuple[list[str], dict[int, str
 
 
 def _wrong_ids(column: Column, cells: list[str]) -> dict[int, str]:
-    """Ids nobody could ask for: none, longer ones than a request may hold, those with NUL. Blanks are
-    an id, as they are for `prepare`."""
+    """Ids nobody could ask for: none, longer ones than a request may hold, those with NUL.
+
+    Blanks are an id, as they are for `prepare`.
+    """
     distinct = set(cells)
     if (
         "" not in distinct
